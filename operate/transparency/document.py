@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from operate.transparency.examples import is_example
 from operate.transparency.settings import InLanguages
 from services.notify.core.texts.words import Words
 
@@ -13,6 +14,8 @@ class Sentence:
 
     text: str
     missing: str = ""
+    why: str = ""
+    """What is wrong with that setting: it is missing, or still the example's."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,18 @@ class Document:
     banner: str = ""
     """The warning that a reader sees first, in profiles that are not for the public."""
 
-    def missing(self) -> list[str]:
-        """Return the paths of the settings that the operator still has to fill in, each once."""
-        lines = [line.missing for section in self.sections for line in section.lines if line.missing]
-        return list(dict.fromkeys(lines))
+    def missing(self) -> dict[str, str]:
+        """Return the paths of the settings that the operator still has to fill in, each with what is wrong."""
+        return {line.missing: line.why for section in self.sections for line in section.lines if line.missing}
 
 
 def told(words: Words, key: str, text: InLanguages | None, before: str = "") -> Sentence:
     """Return the operator's own text in this language, or the gap, named by its path in the settings."""
     found = text.get(words.language) if isinstance(text, dict) else text
-    if found is None:
+    if found is None or is_example(found):
         path = f"transparency.{key}" + (f".{words.language}" if isinstance(text, dict) else "")
-        return Sentence(words.gettext("[to be filled in: {path}]", path=path), missing=path)
+        why = "is missing" if found is None else f"is still the example's, {found!r}"
+        return Sentence(words.gettext("[to be filled in: {path}]", path=path), path, why)
     return Sentence(f"{before}{found}")
 
 

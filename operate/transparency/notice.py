@@ -23,15 +23,17 @@ def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Docume
             Section(gettext("What happens"), lines(_pictures(place), place.published(), place.withheld())),
             Section(gettext("If you do not want this"), (told(words, "objection", operator.objection),)),
             Section(gettext("Who is responsible"), _responsible(place, operator)),
-            *([] if operator.page_url else [_no_page(place)]),
+            *_no_page(place, operator),
         ),
         made=made,
         banner=place.banner(),
     )
 
 
-def _no_page(place: SiteNotice) -> Section:
-    return Section(place.words.gettext("All about it"), (told(place.words, "page_url", None),))
+def _no_page(place: SiteNotice, operator: TransparencySettings) -> list[Section]:
+    """Return the gap that stands where the code would be, if no address of the page is given."""
+    line = told(place.words, "page_url", operator.page_url)
+    return [Section(place.words.gettext("All about it"), (line,))] if line.missing else []
 
 
 def page(place: SiteNotice, operator: TransparencySettings, receivers: list[ReceiverOutline], made: str) -> Document:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from operate.transparency.annex import annex
 from operate.transparency.document import Document
+from operate.transparency.examples import is_example
 from operate.transparency.notice import page, sign
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencyFile, TransparencySettings
@@ -37,10 +38,11 @@ _JINJA = Environment(
 )
 
 
-def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list[Path], list[str]]:
+def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list[Path], dict[str, str]]:
     """Write the documents of every site of the file into the folder `out`.
 
-    Return the files, and the settings that the operator still has to fill in. SettingsError for a user's mistake.
+    Return the files, and the settings that the operator still has to fill in, each with what is wrong. SettingsError
+    for a user's mistake.
     """
     settings = load(file, TransparencyFile)
     _check(out, wanted)
@@ -48,7 +50,7 @@ def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list
         raise SettingsError(file, films)
     out.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    written, missing = [], dict[str, None]()
+    written, missing = [], dict[str, str]()
     for site in settings.sites:
         for language in wanted or languages(_CATALOGUES):
             words = in_language(language)
@@ -56,8 +58,8 @@ def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list
                 path = out / f"{site.id}-{kind}.{language}.html"
                 path.write_text(_render(document, kind, settings.transparency, words), encoding="utf-8")
                 written.append(path)
-                missing |= dict.fromkeys(document.missing())
-    return written, list(missing)
+                missing |= document.missing()
+    return written, missing
 
 
 def in_language(language: str) -> Words:
@@ -108,7 +110,8 @@ def _made(words: Words, site: SiteSettings, now: datetime, digest: str) -> str:
 
 
 def _render(document: Document, kind: str, operator: TransparencySettings, words: Words) -> str:
-    url = operator.page_url if kind == "sign" else None
+    known = operator.page_url and not is_example(operator.page_url)
+    url = operator.page_url if kind == "sign" and known else None
     code = Markup(_qr(url)) if url else ""  # noqa: S704 - segno draws it; the URL is in it as squares alone
     values = {"code": code, "url": url, "code_text": words.gettext("All about it:")}
     return _JINJA.get_template("document.html").render(document=document, kind=kind, **values)
@@ -133,15 +136,15 @@ def write_documents(
 ) -> None:
     """Write the public notice of each site (a sign and a page) and an annex for its impact assessment, as HTML.
 
-    Exit code 1 if something is missing that only the operator knows: the documents show it as a gap. Exit code 2 for a
-    camera that is a recorded film: it is kept, and the documents say that no picture is.
+    Exit code 1 if something is missing, or still the example's, that only the operator knows: the documents show it
+    as a gap. Exit code 2 for a camera that is a recorded film: it is kept, and the documents say that no picture is.
     """
     from operate.transparency.write import write
 
     written, missing = write(config, out, language or [], datetime.now(UTC))
     for path in written:
         typer.echo(str(path))
-    for gap in missing:
-        typer.echo(f"{config}: {gap}: is missing; the documents show it as a gap", err=True)
+    for gap, why in missing.items():
+        typer.echo(f"{config}: {gap}: {why}; the documents show it as a gap", err=True)
     if missing:
         raise typer.Exit(1)

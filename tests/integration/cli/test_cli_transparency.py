@@ -25,13 +25,13 @@ notify: {{receivers: [{{id: staff, email: [a@example.org], language: fr}}]}}
 OPERATOR = """
 transparency:
   controller: "Ville de Cannes, 06400 Cannes"
-  contact: "mairie@example.org"
-  officer: "dpo@example.org"
+  contact: "mairie@cannes.test"
+  officer: "dpo@cannes.test"
   legal_basis: {en: "A task in the public interest.", fr: "Une mission d’intérêt public."}
   objection: {en: "Use the south gate: there is no camera.", fr: "Passez par l’entrée sud : il n’y a pas de caméra."}
   authority: "CNIL, www.cnil.fr"
   transfers: "–"
-  page_url: "https://www.example.org/moretta"
+  page_url: "https://www.cannes.test/moretta"
 """
 
 
@@ -56,6 +56,12 @@ def test_it_says_what_it_wrote_and_what_is_missing(file: Path, tmp_path: Path):
     assert run.returncode == 1
     assert len(run.stdout.split()) == 3
     assert f"{file}: transparency.objection: is missing; the documents show it as a gap" in run.stderr.splitlines()
+    file.write_text(
+        SETTINGS.format(profile="alerting") + OPERATOR.replace("mairie@cannes.test", "who answers questions")
+    )
+    run = transparency(file, tmp_path / "out")
+    why = "is still the example's, 'who answers questions'; the documents show it as a gap"
+    assert (run.returncode, run.stderr) == (1, f"{file}: transparency.contact: {why}\n")
     file.write_text(SETTINGS.format(profile="alerting") + "transparency: {controler: x}\n")
     run = transparency(file, tmp_path / "never")
     assert (run.returncode, run.stdout) == (2, "")

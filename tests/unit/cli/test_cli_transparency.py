@@ -8,6 +8,7 @@ import pytest
 
 from operate.transparency.annex import annex
 from operate.transparency.document import Document
+from operate.transparency.examples import EXAMPLES, is_example
 from operate.transparency.notice import page, sign
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import TransparencySettings
@@ -85,14 +86,32 @@ def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():
     partly = TransparencySettings(
         controller="Cannes", legal_basis={"en": "Article 6(1)(e)"}, objection="Use the south gate."
     )
-    assert page(SiteNotice(SITE, EN), WHOLE, [], "").missing() == []
+    assert page(SiteNotice(SITE, EN), WHOLE, [], "").missing() == {}
     missing = page(SiteNotice(SITE, FR), partly, [], "").missing()
     assert set(missing) == {
         "transparency.contact", "transparency.officer", "transparency.legal_basis.fr", "transparency.transfers",
         "transparency.authority",
     }  # fmt: skip
     missing = sign(SiteNotice(SITE, EN), partly, "").missing()
-    assert missing == ["transparency.contact", "transparency.officer", "transparency.page_url"]
+    assert missing == dict.fromkeys(
+        ("transparency.contact", "transparency.officer", "transparency.page_url"), "is missing"
+    )
+
+
+def test_what_is_still_the_example_s_is_a_gap(tmp_path: Path):
+    """Each text of docs/site.example.yaml but the authority's; no sign bears it, and no code leads to example.org."""
+    example = (Path(__file__).parents[3] / "docs/site.example.yaml").read_text(encoding="utf-8")
+    section = example[example.index("# transparency:") : example.index("# Where traces go")]
+    (file := tmp_path / "site.yaml").write_text(FILE + section.replace("\n# ", "\n").removeprefix("# "))
+    written, missing = write(file, tmp_path / "out", [], NOW)
+    whys = dict.fromkeys(missing.values())
+    assert len(missing) == 9  # eight settings, two of them in two languages, and no authority
+    assert all(why.startswith("is still the example's, '") for why in whys)
+    assert set(OPERATOR) - {path.split(".")[1] for path in missing} == {"authority"}
+    for path in written:
+        assert not any(text in path.read_text() for text in (*EXAMPLES, "www.example.org"))
+    assert is_example("Questions: masks@example.com.")
+    assert not is_example("https://masks-example.org/, and an example of it")
 
 
 def test_hours_are_those_of_the_site_in_the_reader_s_words():
@@ -134,10 +153,10 @@ def test_documents_hold_no_address_number_or_password_and_open_no_secret(tmp_pat
 def test_the_sign_has_a_code_that_leads_to_the_page(tmp_path: Path):
     """The second layer is where the first one points to."""
     file = tmp_path / "site.yaml"
-    file.write_text(FILE + "transparency: {page_url: 'https://example.com/a?b=1&c=2'}\n")
+    file.write_text(FILE + "transparency: {page_url: 'https://masks.test/a?b=1&c=2'}\n")
     written, _ = write(file, tmp_path, ["fr"], NOW)
     html = next(path for path in written if "sign" in path.name).read_text()
-    assert '<a href="https://example.com/a?b=1&amp;c=2">' in html
+    assert '<a href="https://masks.test/a?b=1&amp;c=2">' in html
     assert html.count("<svg") == 2
 
 
