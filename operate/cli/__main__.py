@@ -200,12 +200,12 @@ def check_config(
     A camera whose file or device is not here is a warning, and so are mails that travel openly. Values of the chart
     are checked without secrets, and by helm, if it is on PATH, against the chart's own rules.
     """
-    from operate.cli.check_config import looked_at
+    from operate.cli.check_config import looked_at, result
 
     names, said = looked_at(file, values or [], chart, secrets=not without_secrets)
     for path, why in said:
         typer.echo(": ".join(part for part in (names, path, why) if part), err=True)
-    typer.echo(f"{names}: good{'; the files that it names were not opened' if values or without_secrets else ''}")
+    typer.echo(f"{names}: {result(values or [], chart, secrets=not without_secrets)}")
 
 
 def main() -> None:

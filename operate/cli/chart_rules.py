@@ -25,6 +25,10 @@ _RELEASE = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 _REFUSAL = re.compile(
     r"^Error: (?:execution error at \([^)]*\): )?(?P<said>.*?)(?:\n\nUse --debug.*)?\Z", re.DOTALL | re.MULTILINE
 )
+_GET = (
+    "no helm on PATH (get it from https://helm.sh/docs/intro/install, or in a checkout by .ci/chart-tools, and then"
+    " set HELM=build/tools/helm-4.1/helm)"
+)
 _BY_SCHEMA = "values don't meet the specifications of the schema"
 _NO_KEYS = re.compile(r"nats\.[^;]*\bnats\.keys\.\S+ is empty; |nats\.keys\.\S+ is empty; ")
 _PATHED = re.compile(r"(?P<path>[A-Za-z]\w*(?:\.[\w-]+|\[\d+\])+): (?P<why>.*)", re.DOTALL)
@@ -41,7 +45,7 @@ def unlooked(chart: Path | None) -> str | None:
         raise SettingsError("--chart", [("", f"{str(chart)!r} is no chart; name a folder with Chart.yaml")])
     if chart is None and not (CHART / "Chart.yaml").is_file():
         return f"no chart at {CHART}; name it with --chart DIR"
-    return None if program or shutil.which("helm") else "no helm on PATH; install it, or set HELM to where it is"
+    return None if program or shutil.which("helm") else _GET
 
 
 def chart_problems(values: Values, chart: Path | None, folder: Path) -> list[Problem]:

@@ -43,7 +43,7 @@ def checked_values(files: list[Path], chart: Path | None = None) -> list[Problem
     """Return what is to be said of valid values of the chart; SettingsError if services or the chart refuse them.
 
     The files that `settings` names are in Secrets of the cluster: none is opened. Without helm, or without the chart,
-    its own rules are not looked at, and that is said.
+    its own rules are not looked at, and `result` says so.
     """
     why = unlooked(chart)
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
@@ -53,16 +53,23 @@ def checked_values(files: list[Path], chart: Path | None = None) -> list[Problem
             found = [*found, *_more(chart_problems(values, chart, Path(scratch)), found)]
     if found:
         raise values.refused(found)
-    return [*warnings, *_left_open(values.merged(), why)]
+    return [*warnings, *_left_open(values.merged())]
 
 
-def _left_open(merged: dict[str, Any], why: str | None) -> list[Problem]:
-    """Return what is still to be done before helm takes these values, and why its rules were not looked at, if so."""
+def result(values: list[Path], chart: Path | None, *, secrets: bool) -> str:
+    """Return the words for valid settings: what they are good for, and what was not checked, with how to have it."""
+    unopened = "" if secrets and not values else "; the files that it names were not opened"
+    why = unlooked(chart) if values else None
+    good = f"good for the services; not checked: the chart's schema and templates: {why}" if why else "good"
+    return good + unopened
+
+
+def _left_open(merged: dict[str, Any]) -> list[Problem]:
+    """Return what is still to be done before helm takes these values."""
     nats, made = section(merged, "nats"), section(merged, "identities").get("make") is True
-    found: list[Problem] = [("", f"the chart's own rules were not looked at: {why}")] if why else []
     if nats.get("enabled") is False or nats.get("keys") or made:
-        return found
-    return [*found, ("nats.keys", "not given yet: `moretta nats apply DIR` writes them, or set identities.make: true")]
+        return []
+    return [("nats.keys", "not given yet: `moretta nats apply DIR` writes them, or set identities.make: true")]
 
 
 def _by_services(merged: dict[str, Any], scratch: Path) -> tuple[list[Problem], list[Problem]]:

@@ -73,7 +73,8 @@ def test_as_a_command(tmp_path: Path):
     """The example of the chart is good; what has no settings is told what they are."""
     example = CHART / "example-values.yaml"
     run = invoke("check-config", "--values", str(example))
-    assert (run.exit_code, run.stdout) == (0, f"{example}: good; the files that it names were not opened\n")
+    assert (run.exit_code, run.stdout.startswith(f"{example}: good")) == (0, True)  # for the services, without helm
+    assert run.stdout.endswith("; the files that it names were not opened\n")
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump(whole()))
     assert invoke("check-config", "--without-secrets", str(file)).exit_code == 0

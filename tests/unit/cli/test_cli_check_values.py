@@ -9,7 +9,7 @@ from in_process import invoke
 from operate.cli import chart_rules
 from operate.cli.chart_rules import _by_schema, refusal
 from operate.cli.chart_values import MOST_BYTES
-from operate.cli.check_config import checked, checked_values
+from operate.cli.check_config import checked, checked_values, result
 from services.kernel.settings import SettingsError
 
 EXAMPLE = Path(__file__).parents[3] / "k8s/example-values.yaml"
@@ -73,11 +73,10 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_several_files_are_merged_as_helm_does(tmp_path):
     """Sections key by key, lists as a whole; the error names the file that set what is wrong."""
     (over := tmp_path / "over.yaml").write_text("settings: {notify: {salt_file: /etc/moretta/secrets/other}}")
-    said = "the chart's own rules were not looked at: no helm on PATH; install it, or set HELM to where it is"
     keys = ("nats.keys", "not given yet: `moretta nats apply DIR` writes them, or set identities.make: true")
-    assert checked_values([EXAMPLE, over])[-2:] == [("", said), keys]
+    assert checked_values([EXAMPLE, over])[-1] == keys
     over.write_text("identities: {make: true}")
-    assert checked_values([EXAMPLE, over])[-1] == ("", said)
+    assert keys not in checked_values([EXAMPLE, over])
     (wrong := tmp_path / "wrong.yaml").write_text("settings: {notify: {receivers: [{id: a}]}}")
     assert refused(EXAMPLE, wrong, over).startswith(f"{wrong}: settings.notify.receivers[0]: reaches nobody")
     (both := tmp_path / "both.yaml").write_text("settings: {log: {level: loud}, sites: [{id: A}]}")
@@ -85,12 +84,20 @@ def test_several_files_are_merged_as_helm_does(tmp_path):
 
 
 def test_as_a_command(tmp_path, monkeypatch):
-    """It says which files are good, and on standard error what was not looked at; what it needs, it names."""
+    """It says which files are good, and in the same line what was not checked, and how to; what it needs, it names."""
     run = invoke("check-config", "--values", str(EXAMPLE), "--values", str(EXAMPLE))
-    assert (run.exit_code, run.stdout) == (0, f"{EXAMPLE}, {EXAMPLE}: good; the files that it names were not opened\n")
-    assert run.stderr.count("the chart's own rules were not looked at: no helm on PATH") == 1
+    told = "good for the services; not checked: the chart's schema and templates: no "
+    assert (run.exit_code, run.stdout.count("\n")) == (0, 1)
+    assert run.stdout.startswith(f"{EXAMPLE}, {EXAMPLE}: {told}helm on PATH (get it from https://helm.sh/docs/")
+    assert run.stdout.endswith("; the files that it names were not opened\n")
+    assert result([EXAMPLE], CHART, secrets=True).startswith(f"{told}helm on PATH")
     monkeypatch.chdir(tmp_path)
-    assert "not looked at: no chart at k8s/moretta; name it" in invoke("check-config", "--values", str(EXAMPLE)).stderr
+    assert f"{told}chart at k8s/moretta; name it with" in invoke("check-config", "--values", str(EXAMPLE)).stdout
+    monkeypatch.setenv("HELM", "/bin/true")
+    assert result([EXAMPLE], CHART, secrets=True) == "good; the files that it names were not opened"
+    assert (result([], None, secrets=False), result([], None, secrets=True)) == (
+        "good; the files that it names were not opened", "good",
+    )  # fmt: skip
     for words, said in {
         (): "needs FILE, or --values FILE, and not both",
         ("a.yaml", "--values", "b.yaml"): "needs FILE, or --values FILE, and not both",
