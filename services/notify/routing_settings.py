@@ -174,9 +174,18 @@ def _out_of_reach(routes: Sequence[RouteSettings], readers: Mapping[ReceiverId, 
         for earlier, other in enumerate(routes[:index]):
             same = other.receiver == route.receiver
             if (same or not other.goes_on) and _takes_all(other, route, readers):
-                cure = "put it first" if same else "put it first, or say continue: true there"
-                yield f"notify.routes[{index}]", f"routes[{earlier}] takes all that it matches; {cure}"
+                cure = _reached(index, earlier, same=same, both=_takes_all(route, other, readers))
+                yield f"notify.routes[{index}]", f"routes[{earlier}] ({other.receiver!r}) hides it: {cure}"
                 break
+
+
+def _reached(index: int, earlier: int, *, same: bool, both: bool) -> str:
+    """Return how the later of two routes is reached. Where each matches all that the other does, no order helps."""
+    order = f"move routes[{index}] up, before routes[{earlier}]"
+    go_on = f"say continue: true in routes[{earlier}]"
+    if both:
+        return f"both match the same; {'leave one of them out' if same else go_on}"
+    return f"it matches all that routes[{index}] does, and comes first; {order}{'' if same else f', or {go_on}'}"
 
 
 def _takes_all(first: RouteSettings, then: RouteSettings, readers: Mapping[ReceiverId, Reader]) -> bool:

@@ -109,23 +109,34 @@
 {{- end -}}
 {{- end }}
 
+{{/* "yes" if a route matches all that another does. Takes (dict "wide" {...} "narrow" {...} "readers" {...}). */}}
+{{- define "moretta.takesAll" -}}
+{{- $one := get .readers .wide.receiver | default dict -}}
+{{- $other := get .readers .narrow.receiver | default dict -}}
+{{- $all := eq (.wide.audience | default $one.audience | default "field") (.narrow.audience | default $other.audience | default "field") -}}
+{{- range $field := list "sites" "zones" "rules" "severities" -}}
+{{- $wide := get $.wide $field -}}
+{{- $narrow := get $.narrow $field -}}
+{{- if eq $field "sites" -}}{{- $wide = $wide | default $one.sites -}}{{- $narrow = $narrow | default $other.sites -}}{{- end -}}
+{{- range $name := ternary ($narrow | default (list "")) list (not (empty $wide)) -}}
+{{- if not (has $name $wide) -}}{{- $all = false -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- ternary "yes" "" $all -}}
+{{- end }}
+
 {{/* A route that an earlier one hides. Takes (dict "index" 1 "route" {...} "readers" {...} "notify" {...}). */}}
 {{- define "moretta.outOfReach" -}}
-{{- $mine := get .readers .route.receiver | default dict -}}
 {{- range $earlier, $other := slice .notify.routes 0 .index -}}
-{{- $theirs := get $.readers $other.receiver | default dict -}}
 {{- $is_same := eq $other.receiver $.route.receiver -}}
-{{- $hides := and (or $is_same (not (get $other "continue"))) (eq ($other.audience | default $theirs.audience | default "field") ($.route.audience | default $mine.audience | default "field")) -}}
-{{- range $field := list "sites" "zones" "rules" "severities" -}}
-{{- $wide := get $other $field -}}
-{{- $narrow := get $.route $field -}}
-{{- if eq $field "sites" -}}{{- $wide = $wide | default $theirs.sites -}}{{- $narrow = $narrow | default $mine.sites -}}{{- end -}}
-{{- range $name := ternary ($narrow | default (list "")) list (not (empty $wide)) -}}
-{{- if not (has $name $wide) -}}{{- $hides = false -}}{{- end -}}
+{{- $hides := include "moretta.takesAll" (dict "wide" $other "narrow" $.route "readers" $.readers) -}}
+{{- if and $hides (or $is_same (not (get $other "continue"))) -}}
+{{- $goOn := printf "say continue: true in routes[%d]" $earlier -}}
+{{- $cure := printf "both match the same; %s" (ternary "leave one of them out" $goOn $is_same) -}}
+{{- if not (include "moretta.takesAll" (dict "wide" $.route "narrow" $other "readers" $.readers)) -}}
+{{- $cure = printf "it matches all that routes[%d] does, and comes first; move routes[%d] up, before routes[%d]%s" $.index $.index $earlier (ternary "" (printf ", or %s" $goOn) $is_same) -}}
 {{- end -}}
-{{- end -}}
-{{- if $hides -}}
-{{- fail (printf "settings.notify.routes[%d]: routes[%d] takes all that it matches; %s" $.index $earlier (ternary "put it first" "put it first, or say continue: true there" $is_same)) -}}
+{{- fail (printf "settings.notify.routes[%d]: routes[%d] ('%s') hides it: %s" $.index $earlier $other.receiver $cure) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
