@@ -22,7 +22,7 @@ def annex(place: SiteNotice, operator: TransparencySettings, receivers: list[Rec
         lead=gettext("Made from the settings in force. It states facts; judging necessity and proportion is yours."),
         sections=(
             notice[gettext("Who is responsible")],
-            notice[gettext("What for")],
+            notice[gettext("What for, and on which legal basis")],
             Section(gettext("Settings"), table=_settings(place)),
             Section(gettext("Cameras"), table=_cameras(place)),
             notice[gettext("What is published")],
@@ -171,40 +171,93 @@ def _contents(place: SiteNotice) -> dict[str, str]:
 
 
 def _risks(place: SiteNotice) -> Table:
+    """Return the risks, the worst first, as docs/data-protection.md has them with what remains of each."""
     gettext = place.words.gettext
-    rows = [
+    columns = (gettext("Risk"), gettext("Measure"), gettext("Setting"), gettext("How to check"))
+    return table(columns, [*_risks_of_pictures(place), *_risks_of_numbers(place)])
+
+
+def _risks_of_pictures(place: SiteNotice) -> list[tuple[str, str, str, str]]:
+    gettext = place.words.gettext
+    return [
         (
             gettext("Pictures are kept or seen by somebody"),
             gettext(
                 "overwritten within 100 ms, 99 of 100 of them; encrypted between programs;"
                 " those that see pictures may not write files"
             ),
+            "–",
             "moretta prove",
+        ),
+        (
+            gettext("A copy of a computer's memory (snapshot, suspend, swap) holds pictures"),
+            gettext("none by the software: have no such copies, or pause before them"),
+            "–",
+            gettext("not tested"),
+        ),
+        (
+            gettext("A stolen credential reads more than it should"),
+            gettext("one identity a program, with the rights of one table; a revoked one reads no picture after 2 s"),
+            "moretta nats rotate, retire",
+            "tests/integration/sealing/test_sealing_attacks.py",
+        ),
+        (
+            gettext("Somebody who objects is counted all the same"),
+            gettext("another way through; areas made black; a pause"),
+            "transparency.objection, privacy.areas",
+            "tests/integration/ingest/test_ingest_masking.py",
+        ),
+        (
+            gettext("A camera sees more than it needs"),
+            gettext("areas made black before anything looks at them; another size of the picture stops the camera"),
+            "privacy.areas, privacy.drawn_for",
+            "tests/integration/ingest/test_ingest_masking.py",
         ),
         (
             gettext("A person is recognised, or found again"),
             gettext("no features of a face are computed; no number of a track is published"),
+            "–",
             "tests/contract/test_contract_privacy.py",
         ),
+    ]
+
+
+def _risks_of_numbers(place: SiteNotice) -> list[tuple[str, str, str, str]]:
+    gettext = place.words.gettext
+    return [
         (
-            gettext("Few people can be told apart in the figures"),
+            gettext("Few people, such as staff, can be told apart in the figures"),
             place.withheld() or gettext("none under this profile"),
+            "profile, suppress_below",
             "tests/system/test_doors.py",
         ),
         (
-            gettext("A false figure leads to wrong measures"),
+            gettext("A false figure leads to wrong measures, or is more often false for some people than for others"),
             gettext("margin of error, observed share of the time and number of people stand beside each percentage")
             if place.terms.figures is None
             else gettext("nothing beside the two figures, which is what the profile allows"),
-            "moretta eval, python -m bench counts",
+            "rules[].min_persons",
+            gettext("moretta calibrate; errors by skin, age or sex were not measured"),
         ),
         (
-            gettext("A stolen credential reads more than it should"),
-            gettext("one identity a program, with the rights of one table"),
-            "moretta nats show --rights",
+            gettext("Times and loads tell that somebody is there"),
+            gettext("states and metrics change in coarse steps; those who run the computers still see it"),
+            "profile",
+            "tests/unit/ingest/test_ingest_side_channel.py",
+        ),
+        (
+            gettext("Addresses of recipients get out"),
+            gettext("each mail has one recipient; records have a salted hash"),
+            "notify.salt_file",
+            "tests/system/test_secrets.py",
+        ),
+        (
+            gettext("Orders to pause, to aim or to silence name people for 400 days"),
+            gettext("none by the software: name nobody in a reason"),
+            "–",
+            "tests/integration/notify/test_notify_cli.py",
         ),
     ]
-    return table((gettext("Risk"), gettext("Measure"), gettext("How to check")), rows)
 
 
 def _not_promised(place: SiteNotice) -> list[str]:

@@ -21,7 +21,7 @@ def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Docume
         lead=gettext("Nobody is recognised. No picture is kept."),
         sections=(
             Section(gettext("What happens"), lines(_pictures(place), place.published(), place.withheld())),
-            Section(gettext("If you do not want this"), (told(words, "objection", operator.objection),)),
+            Section(gettext("If you do not want to be counted"), (told(words, "objection", operator.objection),)),
             Section(gettext("Who is responsible"), _responsible(place, operator)),
             *_no_page(place, operator),
         ),
@@ -47,7 +47,7 @@ def page(place: SiteNotice, operator: TransparencySettings, receivers: list[Rece
         lead=gettext("Nobody is recognised. No picture is kept."),
         sections=(
             Section(gettext("Who is responsible"), _responsible(place, operator)),
-            Section(gettext("What for"), (*lines(_purpose(place)), told(words, "legal_basis", operator.legal_basis))),
+            Section(gettext("What for, and on which legal basis"), _why(place, operator)),
             Section(gettext("What is published"), lines(place.published(), place.withheld(), place.about_profile())),
             Section(gettext("What happens to a picture"), lines(_pictures(place), _sealed(place)), _lifetimes(place)),
             Section(gettext("What is not done"), lines(*_not_done(place))),
@@ -73,10 +73,15 @@ def _responsible(place: SiteNotice, operator: TransparencySettings) -> tuple[Sen
     )
 
 
+def _why(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
+    basis = told(place.words, "legal_basis", operator.legal_basis, place.words.gettext("Legal basis: "))
+    return (*lines(_purpose(place)), basis)
+
+
 def _doors(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
     gettext, words = place.words.gettext, place.words
     return (
-        told(words, "objection", operator.objection),
+        told(words, "objection", operator.objection, gettext("How to pass without being counted: ")),
         told(words, "authority", operator.authority, gettext("Complaints: ")),
     )
 
@@ -197,8 +202,8 @@ def _rights(place: SiteNotice) -> list[str]:
     gettext = place.words.gettext
     return [
         gettext(
-            "You may object. Because nobody is recognised and no picture is kept, nothing about you can be found,"
-            " shown, corrected or deleted afterwards (GDPR Article 11): an objection has to come before the cameras."
+            "You may object (GDPR Article 21). Do so before you pass the cameras: nobody is recognised and no picture"
+            " is kept, so what was counted of you cannot be found, shown, corrected or deleted afterwards (Article 11)."
         ),
         gettext("Nothing about you is decided by a machine."),
     ]

@@ -132,6 +132,28 @@ def test_the_annex_has_the_settings_and_every_stream():
     )
 
 
+def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
+    """In both languages; the same risks are in docs/data-protection.md."""
+    root = Path(__file__).parents[3]
+    for words in (EN, FR):
+        (risks,) = [
+            section.table for section in annex(SiteNotice(SITE, words), WHOLE, [], "").sections
+            if section.table and len(section.table.columns) == 4 and "moretta prove" in str(section.table.rows)
+        ]  # fmt: skip
+        assert len(risks.rows) == 11
+        assert all(all(row) for row in risks.rows)
+        named = re.findall(r"tests/[\w/]+\.py", str(risks.rows))
+        assert [path for path in named if not (root / path).is_file()] == []
+        assert len(named) == 8
+
+
+def test_a_reader_is_told_which_text_is_the_legal_basis_and_which_the_way_past():
+    """The operator's own words alone would not say what they are."""
+    said = [line.text for section in page(SiteNotice(SITE, EN), WHOLE, [], "").sections for line in section.lines]
+    assert {"Legal basis: said", "How to pass without being counted: said"} <= {*said}
+    assert "If you do not want to be counted" in [one.heading for one in sign(SiteNotice(SITE, EN), WHOLE, "").sections]
+
+
 def test_documents_hold_no_address_number_or_password_and_open_no_secret(tmp_path: Path):
     """They are published. Names are escaped, and nothing is fetched from elsewhere."""
     file = tmp_path / "site.yaml"
