@@ -273,7 +273,8 @@ class SiteRunner:
                 silence = cast("SilenceV1", change.message)
                 await self._inbox.put(silence)
                 self._silenced[silence.silence] = silence.ends
-                log.info("silence", site=self._site, silence=silence.silence)
+                who = {"operator": silence.operator, "why": silence.why}
+                log.info("silence", site=self._site, silence=silence.silence, **who)
             elif isinstance(change, Removed):
                 gone = (SILENCES.parse(change.subject) or {})["silence"]
                 await self._inbox.put(SilenceGone(gone))

@@ -121,7 +121,8 @@ class Sites:
             await request.reply(ReplayReplyV1(site=asked.site, error=why))
             return
         await self._bus.store(REPLAY_RECORD, _record(asked, count))
-        log.info("replayed", site=asked.site, notification=asked.notification, recipients=count)
+        who = {"operator": asked.operator, "why": asked.why}
+        log.info("replayed", site=asked.site, notification=asked.notification, recipients=count, **who)
         await request.reply(ReplayReplyV1(site=asked.site, recipients=count))
 
     async def silenced(self, asked: SilenceHeldRequestV1, request: Request) -> None:

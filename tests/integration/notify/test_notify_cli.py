@@ -95,6 +95,8 @@ async def test_status_replay_and_the_dead(typed, make_alert, eventually):
         assert len(typed.box.to(ANNA)) == len(typed.box.to(BOB)) == 1
         [audit] = [stored.message for stored in await bus.history(REPLAY_RECORD)]
         assert (audit.operator, audit.why, audit.recipients) == ("ana@example.org", "it is there now", 1)
+        [line] = typed.site.services[0].said("replayed")
+        assert (line["operator"], line["why"]) == ("ana@example.org", "it is there now"), "the log says who"
         assert "is no dead letter of notify" in await typed.say("notify", "replay", 99, "--operator", "ana", code=2)
     assert await asyncio.to_thread(typed.site.services[0].stop) == 0
     assert "no notify is connected" in await typed.say("notify", "replay", dead, "--operator", "ana", code=2)
@@ -124,6 +126,10 @@ async def test_a_silence_is_kept_and_holds(typed, make_alert, eventually):
         both = [stored.message for stored in await bus.history(SILENCES)]
         assert [(one.operator, one.why, one.ends > time.time_ns()) for one in both] == [
             ("ana@example.org", "closed", True), ("bob", "open again", False),
+        ]  # fmt: skip
+        await until(lambda: len(service.said("silence")) == 2, "the log says who")
+        assert [(line["operator"], line["why"]) for line in service.said("silence")] == [
+            ("ana@example.org", "closed"), ("bob", "open again"),
         ]  # fmt: skip
 
 
