@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 from nats_cluster import NatsCluster
 from nats_process import NatsProcess
 from on_bus import connected
@@ -81,6 +82,37 @@ async def test_a_second_time_nothing_is_done(nats_server: NatsProcess, monkeypat
 
 
 @pytest.mark.long
+async def test_passages_that_are_too_old_are_given_to_nobody_and_leave_the_disk_with_their_block(
+    nats_server: NatsProcess,
+):
+    """As docs/privacy.md says: their bytes stay while a younger one lies in the same block, and then the file goes."""
+    old = b"a passage of which the file has bytes"
+
+    def on_disk() -> bool:
+        return any(old in path.read_bytes() for path in nats_server.folder.rglob("*.blk"))
+
+    async with connected(nats_server.url, "aggregate") as bus:
+        await bus.ensure_streams(["PASSAGES"])
+        await change(bus, "PASSAGES", max_age=1.0, duplicate_window=1.0)
+        stored = await bus.streams.js.publish("moretta.v1.passages.market", old)
+
+        async def is_given() -> bool:
+            try:
+                return bool(await bus.streams.js.get_msg("PASSAGES", stored.seq))
+            except NotFoundError:
+                return False
+
+        assert await is_given()
+
+        async def only_on_disk() -> bool:
+            await bus.streams.js.publish("moretta.v1.passages.market", b"a younger one")
+            return not await is_given()
+
+        await until(only_on_disk, "that nobody is given it")
+        assert on_disk()
+        await until(lambda: not on_disk(), "that its block is gone")
+
+
 async def test_an_earlier_version_and_this_one_do_not_fight(nats_server: NatsProcess):
     """The real earlier version makes the streams; both come again in turn, as in a rolling upgrade: nothing changes."""
     old: Version = await asyncio.to_thread(previous)

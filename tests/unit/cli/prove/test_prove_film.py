@@ -1,11 +1,14 @@
 """The known film, and the needles of it: each row names its picture, and nothing that is no secret is one."""
 
+import io
+import zlib
 from collections import Counter, defaultdict
 
 import av
 import numpy as np
 import pytest
 
+from operate.proof.core.images import images
 from operate.proof.core.needles import SIZE, cut
 from operate.proof.secret import COMMON, Label, Secret
 from operate.proof.site import FPS, LONG_SIDE, SECONDS, make_film, make_stream, rate
@@ -70,6 +73,24 @@ def test_what_the_services_have_in_memory_is_found(film, secret):
     assert _of(search.found(bytes(packet)), "packet") == 6
     luma = bytes(buffer[: LONG_SIDE * 200])
     assert _of(search.found(np.frombuffer(luma, np.uint8).astype(np.float32).tobytes()), "floats") == 4
+
+
+def test_a_smaller_copy_is_found_once_compressed_and_not_as_bare_pixels(film, secret):
+    """As docs/privacy.md says: no piece of a row is left; an image's format is known, other compression looks like
+    noise from 8 kB on, and bare pixels look like nothing.
+    """
+    with av.open(str(film)) as container:
+        small = next(container.decode(video=0)).to_image().resize((480, 270))
+    copies = {kind: io.BytesIO() for kind in ("PNG", "GIF", "WebP", "BMP", "JPEG", "TIFF", "AVIF")}
+    for kind, file in copies.items():
+        small.save(file, kind)
+    written = {kind: file.getvalue() for kind, file in copies.items()}
+    bare = small.convert("L").tobytes()
+    written |= {"zlib": zlib.compress(bare), "bare": bare}
+    search = secret.search()
+    assert not any(list(search.found(data)) for data in written.values())
+    first = {kind: next((one.kind for one in images(data)), None) for kind, data in written.items()}
+    assert first == {kind: kind for kind in copies} | {"AVIF": "noise", "zlib": "noise", "bare": None}
 
 
 def _of(found, kind: str) -> int:
