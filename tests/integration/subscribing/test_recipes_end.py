@@ -6,8 +6,10 @@ The programs of a test run at the same time: each language has a durable consume
 import asyncio
 import contextlib
 import json
+import re
 import shutil
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 from patience import patient, until
 from recipe_place import TODAY, Place, alert, environment, in_each_language, restart, some, store
-from recipes import COMPILE_S, Recipe, published
+from recipes import COMPILE_S, FOLDER, Recipe, published
 from small_disk import small_disk
 from windows import HOUR, window
 
@@ -197,3 +199,22 @@ async def test_a_server_that_is_silent(own_site, folder):
         await store(own_site, TWO[1])
         await printed(recipes, 2)
         assert [shown(one) for one in recipes] == [[published(one) for one in TWO]] * 3
+
+
+async def test_the_loop_for_new_keys_leaves_a_port_at_which_nobody_answers(own_site, folder: Path, tmp_path: Path):
+    """Word for word as the page has it, but for its five minutes: a box that was started again has another port."""
+    [line] = re.findall(r"^while sleep 1; .*$", (FOLDER / "README.md").read_text("utf-8"), re.MULTILINE)
+    await own_site.mirrored()
+    await stored(own_site, *TWO)
+    (there := tmp_path / "box/identities").mkdir(parents=True)
+    shutil.copy(environment(own_site)["NATS_NKEY"], there)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (file := there / "subscriber.yaml").write_text(f"nats:\n  url: nats://127.0.0.1:{silent.getsockname()[1]}\n")
+        command = line.replace("DIR", str(tmp_path / "box")).replace(" 5m ", " 8 ")
+        with Recipe(command, folder, {}) as loop:
+            silent.settimeout(patient(20))
+            peer, _ = await asyncio.to_thread(silent.accept)
+            file.write_text(f"nats:\n  url: {own_site.server.url}\n")
+            with peer:
+                await asyncio.to_thread(loop.until, lambda: len(loop.printed) >= len(TWO), "the windows")
+            assert shown(loop) == [published(one) for one in TWO]
