@@ -3,6 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,6 +27,7 @@ from services.bus.making import ask
 from services.bus.mirrors import LATEST
 from services.bus.nkey import Seed
 
+OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 ACCOUNT = "SUBSCRIBERS_acme"
 CROSSING = ("WINDOWS", "ALERTS", "CAMERAS", "DELIVERIES")
 CROSS_S = 120
@@ -128,6 +133,18 @@ async def behind(place: HubPlace | Site) -> list[str]:
     return [line.strip() for line in lines if " is behind: " in line]
 
 
+async def hourly(hub: HubPlace) -> tuple[int, str]:
+    """Exit code and output of the check of each hour, word for word as docs/operations.md has it, but for the port."""
+    [line] = re.findall(r"`(told=\$\(moretta nats streams DIR --plan\).*?)`", OPERATIONS.read_text("utf-8"))
+    (port := hub.kept.folder / "port.yaml").write_text(f"nats: {{url: '{hub.server.url}'}}\n")
+    run = line.replace("DIR", f"{hub.kept.folder} -c {port}")
+    around = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = await asyncio.to_thread(
+        subprocess.run, ["bash", "-c", run], capture_output=True, text=True, env=around, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.first
 async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, Site]):
@@ -142,6 +159,7 @@ async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, 
         return await behind(hub) == await behind(site) == []
 
     await until(well, "all keep up", CROSS_S, every_s=1, ignoring=NOT_YET)
+    assert await hourly(hub) == (0, "")
     await asyncio.to_thread(site.server.stop)
 
     async def told() -> bool:
@@ -149,6 +167,8 @@ async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, 
         return all(f"INTAKE_{name} is behind: hears nothing of COPY_{name} (" in " ".join(lines) for name in CROSSING)
 
     await until(told, "the site is away", CROSS_S, every_s=1)
+    code, words = await hourly(hub)
+    assert (code, words.count(" is behind: hears nothing of COPY_")) == (1, len(CROSSING))
     seed = Seed((hub.kept.folder / "subscriber.nk").read_text())
     async with reading(hub.server.url, seed) as reader:
         [one] = await mirrors.own(reader)
@@ -156,3 +176,6 @@ async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, 
     site.start()
     await site.make()  # what was in memory
     await until(well, "all keep up again", CROSS_S, every_s=1)
+    await asyncio.to_thread(hub.server.stop)
+    code, words = await hourly(hub)
+    assert code, f"a hub that does not answer is no hub that is well: {words}"
