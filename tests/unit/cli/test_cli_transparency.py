@@ -74,6 +74,18 @@ def test_a_page_says_what_its_profile_allows(profile: str, says: list[str], not_
     assert not any(part in found for part in not_says)
 
 
+def test_sign_and_page_say_of_how_many_pictures_the_promise_is():
+    """And that what is later is measured and published, in both languages."""
+    for words, share, published in (
+        (EN, "99 of 100", "measured and published"),
+        (FR, "99 sur 100", "mesuré et publié"),
+    ):
+        place = SiteNotice(SITE, words)
+        for found in (text(sign(place, WHOLE, "")), text(page(place, WHOLE, [], ""))):
+            assert share in found
+            assert published in found.replace("\u00a0", " ")
+
+
 def test_only_trials_have_a_banner():
     """A sign made in the profile lab says that it is none."""
     assert [bool(sign(SiteNotice(site(p), EN), WHOLE, "").banner) for p in ("lab", "alerting", "fr-2021-269")] == [
