@@ -74,6 +74,16 @@ class SecureClient(Client):
         others = {name: text for name, text in (found or {}).items() if name != REQUEST_INFO}
         return (others | ({REQUEST_INFO: said} if said else {})) or None
 
+    async def _connect_to_server(self, s: Any) -> None:
+        """Connect to a server of the list; raise CancelledError if this task was cancelled before.
+
+        Where `wait_for` has lost the cancellation (see `request`), nats-py would try one server after another for ever.
+        """
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        await super()._connect_to_server(s)
+
     async def request(self, *args: Any, **named: Any) -> Msg:
         """Return the answer to a request; raise CancelledError if this task was cancelled meanwhile.
 

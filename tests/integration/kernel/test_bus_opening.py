@@ -1,10 +1,12 @@
 """A connection that is given up while it is made is closed."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nats.errors
 import operator_mode
 import pytest
 import pytest_asyncio
@@ -15,6 +17,7 @@ from structlog.testing import capture_logs
 from services.bus import Bus, NatsSettings, connection
 from services.bus.client import SecureClient, tasks_of
 from services.bus.nkey import Seed
+from services.kernel.app import end_tasks
 from services.kernel.tls import Tls
 
 
@@ -89,6 +92,31 @@ async def test_a_connection_whose_trouble_ends_the_wait_is_closed(silent: Silent
             await Bus.connect(NatsSettings(url=silent.url), "notify", on_trouble=give_up)
     await until(lambda: not silent.connected, "it is closed")
     assert [tasks_of(client) for client in made] == [[]]
+
+
+async def test_a_cancellation_that_gets_lost_ends_the_connecting_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As `wait_for` of Python 3.11 loses it, where the server answers in the moment of the cancellation."""
+    server, waiting = NatsProcess(tmp_path).start(), asyncio.Event()
+
+    async def lose(_self: SecureClient) -> None:
+        waiting.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        raise nats.errors.TimeoutError
+
+    monkeypatch.setattr(SecureClient, "_process_connect_init", lose)
+    connecting = asyncio.create_task(Bus.connect(NatsSettings(url=server.url), "notify"))
+    try:
+        await asyncio.wait_for(waiting.wait(), patient(10))
+        connecting.cancel()
+        done, _ = await asyncio.wait([connecting], timeout=patient(5))
+        assert done
+        assert connecting.cancelled()
+    finally:
+        await end_tasks([connecting])
+        server.stop()
 
 
 async def test_a_server_in_operator_mode_is_named_where_it_refuses(tmp_path: Path):
