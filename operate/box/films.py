@@ -1,5 +1,6 @@
-"""Films that a data folder holds the people of: `moretta up` does not count them a second time unless told to."""
+"""Films that a data folder has begun to count before: `moretta up` says so, since it counts their people again."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -8,13 +9,12 @@ import msgspec
 from msgspec import Struct, structs
 
 from services.ingest.sources.address import SourceError, address_of
-from services.kernel.settings import SettingsError
 from services.sites.settings import CameraSettings, SiteSettings, local_zone
 
 FILE = "films.json"
 
 
-class Film(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Film(Struct, frozen=True, kw_only=True):
     """A recorded file of a site. One that was changed since, or that another site counts, is another film."""
 
     site: str
@@ -22,66 +22,60 @@ class Film(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size: int
     changed: int
     """When the file was last written, ns UTC."""
-    played: int = 0
-    """When it was first played into the folder, ns UTC."""
+    begun: int = 0
+    """When a box with this folder first began to count it, ns UTC."""
 
 
-def require_new(folder: Path, sites: Sequence[SiteSettings], file: Path | str) -> None:
-    """Raise SettingsError, about the settings `file`, for each film whose people the data folder counts already."""
-    known = {structs.replace(film, played=0): film.played for film in _read(folder)}
-    found = [(path, _again(site, film, known[film], folder)) for path, site, film in _films(sites) if film in known]
-    if found:
-        raise SettingsError(file, found)
+def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[str]:
+    """Return a line for each film that the data folder has begun before, and write down the others as begun `now`.
+
+    A film that loops is counted at each turn, as its settings ask; nothing is said of it. What was begun is not known
+    where the folder's list can't be read or written, and nobody is stopped by that.
+    """
+    films = [(site, camera, film) for site, camera, film in _films(sites)]
+    if not films:
+        return []
+    before = {structs.replace(film, begun=0): film.begun for film in _read(folder)}
+    lines = [_line(site, camera, film, before[film]) for site, camera, film in films if film in before]
+    fresh = {film: now for _, _, film in films if film not in before}
+    if fresh:
+        _write(folder, [structs.replace(film, begun=at) for film, at in (before | fresh).items()])
+    return lines
 
 
-def remember(folder: Path, sites: Sequence[SiteSettings], now: int) -> None:
-    """Write down which films are played into the data folder; OSError if that fails."""
-    known = _read(folder)
-    have = {structs.replace(film, played=0) for film in known}
-    new = {film: None for _, _, film in _films(sites) if film not in have}
-    if not new:
-        return
-    films = [*known, *(structs.replace(film, played=now) for film in new)]
-    (made := folder / f"{FILE}.new").write_bytes(msgspec.json.format(msgspec.json.encode(films)))
-    made.replace(folder / FILE)
-
-
-def _again(site: SiteSettings, film: Film, played: int, folder: Path) -> str:
-    at = datetime.fromtimestamp(played / 1e9, local_zone(site))
+def _line(site: SiteSettings, camera: CameraSettings, film: Film, begun: int) -> str:
+    at = datetime.fromtimestamp(begun / 1e9, local_zone(site))
     return (
-        f"{film.path!r} was played on {at:%Y-%m-%d at %H:%M (%z)}, and {str(folder)!r} holds its people: another start"
-        " would count them a second time. Name another --data folder, or take `moretta count` for this film's figures"
-        " alone; --again counts them once more"
+        f"{site.id}, camera {camera.id}: {film.path} was begun on {at:%Y-%m-%d at %H:%M (%z)} with the same --data, and"
+        " its people are counted again; with another --data folder, or by `moretta count`, they are counted once"
     )
 
 
 def _read(folder: Path) -> list[Film]:
-    file = folder / FILE
     try:
-        return msgspec.json.decode(file.read_bytes(), type=list[Film])
-    except FileNotFoundError:
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=list[Film])
+    except (OSError, msgspec.MsgspecError):
         return []
-    except msgspec.MsgspecError as error:
-        why = f"cannot be read: {error}; remove it if no film was played into this folder"
-        raise SettingsError(file, [("", why)]) from None
 
 
-def _films(sites: Sequence[SiteSettings]) -> Iterator[tuple[str, SiteSettings, Film]]:
-    """Yield the films with their paths in the settings. One that loops is counted at each turn, as its settings ask."""
-    for i, site in enumerate(sites):
-        for j, camera in enumerate(site.cameras):
-            path = None if camera.loop else _file(camera)
-            if path is not None:
-                at = path.stat()
-                film = Film(site=site.id, path=str(path), size=at.st_size, changed=at.st_mtime_ns)
-                yield f"sites[{i}].cameras[{j}].url", site, film
+def _write(folder: Path, films: Sequence[Film]) -> None:
+    with contextlib.suppress(OSError):
+        (made := folder / f"{FILE}.new").write_bytes(msgspec.json.format(msgspec.json.encode(films)))
+        made.replace(folder / FILE)
+
+
+def _films(sites: Sequence[SiteSettings]) -> Iterator[tuple[SiteSettings, CameraSettings, Film]]:
+    for site in sites:
+        for camera in site.cameras:
+            with contextlib.suppress(OSError, SourceError):  # such as a film that may not be read: ingest tells of it
+                path = None if camera.loop else _file(camera)
+                if path is not None:
+                    at = path.stat()
+                    yield site, camera, Film(site=site.id, path=str(path), size=at.st_size, changed=at.st_mtime_ns)
 
 
 def _file(camera: CameraSettings) -> Path | None:
     """Return the recorded file that a camera is; None if it is none, or is not there."""
-    try:
-        address = address_of(camera)
-    except SourceError:
-        return None
+    address = address_of(camera)
     path = Path(address.label)
     return path.resolve() if address.kind == "file" and path.is_file() else None

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from operate.box.box import Box
-from operate.box.films import remember
+from operate.box.films import begun_before
 from operate.box.page import linked, usual_page
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
@@ -71,6 +71,8 @@ async def up(
     key = f", with the key in {box.page_key}" if box.page_key else ""
     screen.page = f"numbers in a browser: {box.page_url}{key}"
     _say("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
+    for line in begun_before(folder, sites, time.time_ns()):
+        _tell(screen, line)
     # Without this handler SIGHUP would end the process at once and leave its secrets behind.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with contextlib.AsyncExitStack() as stack:
@@ -86,7 +88,7 @@ async def up(
         address = f"subscribers: export NATS_URL={box.url} NATS_NKEY={shlex.quote(str(box.seed_file))}"
         readable = asyncio.create_task(_begin_readers(screen, view, bus, address))
         try:
-            showing = [_show(console, screen, view), _follow(settings_file, screen, folder)]
+            showing = [_show(console, screen, view), _follow(settings_file, screen)]
             waiting = [asyncio.create_task(one) for one in (ended.wait(), box.failed(), *showing)]
             await asyncio.wait(waiting, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
@@ -184,17 +186,13 @@ async def _show(console: Console, screen: Screen, view: View) -> None:
     _say("moretta", "nobody reads standard output any more; stopping")
 
 
-async def _follow(file: Path, screen: Screen, folder: Path) -> None:
-    """Follow the settings file: show its present cameras and zones, and remember its films in the data folder.
-
-    As for the services, a bad file changes nothing.
-    """
+async def _follow(file: Path, screen: Screen) -> None:
+    """Follow the settings file: show its present cameras and zones. As for the services, a bad file changes nothing."""
     before = 0
     while True:
         with contextlib.suppress(SettingsError, OSError):
             if before != (before := file.stat().st_mtime_ns):
-                screen.show(sites := load(file, IngestFile).sites)
-                remember(folder, sites, time.time_ns())
+                screen.show(load(file, IngestFile).sites)
         await asyncio.sleep(_REFRESH_S)
 
 

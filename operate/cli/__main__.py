@@ -88,7 +88,6 @@ def up(
     camera: Annotated[list[str] | None, typer.Option(metavar="NAME=URL", help="a camera; may be repeated")] = None,
     duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
-    again: Annotated[bool, typer.Option("--again", help="count films whose people --data holds a second time")] = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="use simulated cameras, to try out a subscriber")
     ] = False,
@@ -101,7 +100,6 @@ def up(
     ] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
-    from operate.box.films import require_new
     from operate.box.machine import held
     from operate.box.up import up as run_up
     from operate.nats.nats_yaml import browsers_of_box
@@ -128,8 +126,6 @@ def up(
             typer.echo(f"{config or '--camera'}: nats.url: {url} is {why}", err=True)
         with held(data or Path(scratch)) as folder:
             sites = load(file, IngestFile).sites
-            if not again:
-                require_new(folder, sites, config or "--camera")
             raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), sites, duration, door)))
 
 

@@ -1,11 +1,10 @@
-"""Films that a data folder counts already: operate.box.films."""
+"""Films that a data folder has begun before: operate.box.films."""
 
 from pathlib import Path
 
 import pytest
 
-from operate.box.films import FILE, remember, require_new
-from services.kernel.settings import SettingsError
+from operate.box.films import FILE, begun_before
 from services.sites.settings import CameraSettings, SiteSettings
 
 AT = 1_795_953_600_000_000_000
@@ -29,39 +28,43 @@ def site(*urls: str, name: str = "market", loop: bool = False) -> SiteSettings:
     return SiteSettings(id=name, timezone="Europe/Paris", cameras=cameras)
 
 
-def test_a_film_is_not_counted_twice_into_one_folder(film: Path, data: Path):
-    """The error names the camera, the film, when it was played by the site's clock, the folder and what to do."""
+def test_a_film_that_was_begun_before_is_told(film: Path, data: Path):
+    """With its camera, when it was first begun by the site's clock, and how it is counted once."""
     sites = [site("rtsp://10.0.0.5/s", f"file://{film}")]
-    require_new(data, sites, "site.yaml")
-    remember(data, sites, AT)
-    remember(data, sites, AT + 10**12)  # at a later start, which was told to count again
-    with pytest.raises(SettingsError) as error:
-        require_new(data, sites, "site.yaml")
-    assert str(error.value) == (
-        f"site.yaml: sites[0].cameras[1].url: '{film}' was played on 2026-11-29 at 13:00 (+0100), and '{data}' holds"
-        " its people: another start would count them a second time. Name another --data folder, or take `moretta count`"
-        " for this film's figures alone; --again counts them once more"
-    )
+    assert begun_before(data, sites, AT) == []
+    for later in (10**12, 10**13):
+        [line] = begun_before(data, sites, AT + later)
+        assert line.startswith(
+            f"market, camera c1: {film} was begun on 2026-11-29 at 13:00 (+0100) with the same --data,"
+        )
+        assert line.endswith("; with another --data folder, or by `moretta count`, they are counted once")
 
 
-def test_what_counts_nobody_twice_is_played(film: Path, data: Path):
+def test_of_what_counts_nobody_twice_nothing_is_said(film: Path, data: Path):
     """Another folder, another site, another film under the same name, one in a loop; a film that is not there."""
-    remember(data, [site(str(film))], AT)
+    begun_before(data, [site(str(film))], AT)
     for fine in (site(str(film), name="station"), site(str(film), loop=True), site(str(film.parent / "none.mp4"))):
-        require_new(data, [fine], "site.yaml")
-    require_new(film.parent, [site(str(film))], "site.yaml")
+        assert begun_before(data, [fine], AT) == []
+    assert begun_before(film.parent, [site(str(film))], AT) == []
     film.write_bytes(b"another film")
-    require_new(data, [site(str(film))], "site.yaml")
+    assert begun_before(data, [site(str(film))], AT) == []
 
 
 def test_live_cameras_leave_no_file(data: Path):
-    """Only films are remembered."""
-    remember(data, [site("rtsp://10.0.0.5/s", "/dev/video0", "whip://")], AT)
+    """Only films are written down."""
+    assert begun_before(data, [site("rtsp://10.0.0.5/s", "/dev/video0", "whip://")], AT) == []
     assert list(data.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_read_is_named(film: Path, data: Path):
-    """One line, with what to do."""
+@pytest.mark.parametrize("name", ["x" * 300, "there\x00"])
+def test_a_path_that_cannot_be_is_left_to_ingest(data: Path, name: str):
+    """Which tells of it; the box starts."""
+    assert begun_before(data, [site(f"/{name}.mp4")], AT) == []
+
+
+def test_a_list_that_cannot_be_read_or_written_stops_nobody(film: Path, data: Path):
+    """A power cut may have cut it short. It is written anew; where that fails too, the next start says nothing."""
     (data / FILE).write_text("[{]")
-    with pytest.raises(SettingsError, match=r"films\.json: cannot be read: JSON is malformed.*; remove it if no film"):
-        require_new(data, [site(str(film))], "site.yaml")
+    assert begun_before(data, [site(str(film))], AT) == []
+    assert len(begun_before(data, [site(str(film))], AT)) == 1
+    assert begun_before(data / "nowhere", [site(str(film))], AT) == []
