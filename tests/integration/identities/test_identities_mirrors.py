@@ -82,7 +82,10 @@ async def test_who_comes_back_gets_what_it_did_not_acknowledge(server: Readers):
             await publish(server, *wanted)
         async with coming(server, ACME) as one:
             pull = await one.client.jetstream().pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
-            found = await pull.fetch(len(wanted), timeout=patient(20))
+            js = one.client.jetstream()
+            copied = len(seen) + len(wanted)
+            await until(lambda js=js, copied=copied: has(js, "WINDOWS", copied), "all are copied")
+            found = await pull.fetch(len(wanted), timeout=patient(20))  # what is there, if that is less
             seen += zones_of(found)
             for msg in found:
                 await msg.ack_sync()

@@ -210,7 +210,7 @@ async def test_the_loop_for_new_keys_leaves_a_port_at_which_nobody_answers(own_s
     shutil.copy(environment(own_site)["NATS_NKEY"], there)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         (file := there / "subscriber.yaml").write_text(f"nats:\n  url: nats://127.0.0.1:{silent.getsockname()[1]}\n")
-        command = line.replace("DIR", str(tmp_path / "box")).replace(" 5m ", " 8 ")
+        command = line.replace("DIR", str(tmp_path / "box")).replace(" 5m ", f" {patient(5):.0f} ")
         with Recipe(command, folder, {}) as loop:
             silent.settimeout(patient(20))
             peer, _ = await asyncio.to_thread(silent.accept)

@@ -1,10 +1,10 @@
 """What the searches see: bytes in any form of text, images of any format, packets, traces, pages of metrics."""
 
 import base64
+import binascii
 import io
 import json
 import os
-import quopri
 import struct
 import urllib.parse
 from pathlib import Path
@@ -32,7 +32,8 @@ WRITTEN = {
     "JSON": lambda row: json.dumps(row.decode("latin-1")).encode(),
     "numbers": lambda row: repr(list(row)).encode(),
     "quoted for URLs": lambda row: urllib.parse.quote_from_bytes(row).encode(),
-    "quoted-printable": quopri.encodestring,
+    # As binary data are (RFC 2045 §6.7): as text, one kind of line break becomes another.
+    "quoted-printable": lambda row: binascii.b2a_qp(row, istext=False),
     "backslashreplace": lambda row: row.decode(errors="backslashreplace").encode(),
 }
 
