@@ -172,6 +172,12 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "a rule's zone": {f"{_SITE}.rules[0].zone": "hal"},
     "a zone where there is none": {f"{_SITE}.zones": GONE},
     "a rule that clears below": {f"{_SITE}.rules[0].clear_above": 0.6},
+    "a rule's name without the site's language": {f"{_SITE}.rules[0].name": {"fr": "Peu de masques"}},
+    "a rule's action without the site's language": {
+        f"{_SITE}.language": "fr",
+        f"{_SITE}.rules[0].action": {"en": "Go."},
+    },
+    "a contact without a site's language": {"notify.contact": {"fr": "mairie"}},
     "a rule that fires at 1": {f"{_SITE}.rules[0].fire_below": 1},
     "a time zone": {f"{_SITE}.timezone": "Europe/Pari"},
     "a time zone of this machine": {f"{_SITE}.timezone": "localtime"},

@@ -30,6 +30,9 @@ against each other.
 {{- $led := false -}}{{- range $notify.routes -}}{{- if eq .receiver $one.id -}}{{- $led = true -}}{{- end -}}{{- end -}}
 {{- if not $led -}}{{- fail (printf "settings.notify.receivers[%d].id: no route leads to '%s'; add one to notify.routes" $index $one.id) -}}{{- end -}}
 {{- end -}}
+{{- range $settings.sites -}}
+{{- include "moretta.ownText" (dict "path" "settings.notify.contact" "text" $notify.contact "site" .) -}}
+{{- end -}}
 {{- include "moretta.web" ($settings.ingest | default dict).web -}}
 {{- end }}
 

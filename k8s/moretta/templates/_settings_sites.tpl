@@ -35,7 +35,18 @@ tests/chart/test_one_truth.py holds both against each other.
 {{- if lt (float64 $rule.clear_above) (float64 $rule.fire_below) -}}
 {{- fail (printf "%s.clear_above: %v is below fire_below %v; it may not be lower" $rule_path $rule.clear_above $rule.fire_below) -}}
 {{- end -}}
+{{- range $field := list "name" "action" -}}
+{{- include "moretta.ownText" (dict "path" (printf "%s.%s" $rule_path $field) "text" (get $rule $field) "site" $site) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A text in several languages without the site's. Takes (dict "path" "settings..." "text" {fr: a} "site" {id: a, language: en}). */}}
+{{- define "moretta.ownText" -}}
+{{- $language := .site.language | default "en" -}}
+{{- if and (kindIs "map" .text) (not (hasKey .text $language)) -}}
+{{- fail (printf "%s: has no text in '%s', the language of the site '%s'; add %s: ..." .path $language .site.id $language) -}}
 {{- end -}}
 {{- end }}
 

@@ -72,13 +72,18 @@ def _part_problems(schema: Any, value: Any, path: str) -> Iterator[Problem]:
             for index, (kind, part) in enumerate(zip(each, value, strict=True)):
                 yield from problems(kind, part, f"{path}[{index}]")
     elif get_origin(schema) is dict and isinstance(value, dict):
-        for key, part in value.items():
-            pairs = zip(get_args(schema), (key, part), strict=True)
-            wrong = next((kind for kind, one in pairs if any(problems(kind, one))), None)
-            if wrong is not None:  # without the value, since a header may be a secret
-                yield join(path, key), _right(wrong)
+        yield from _pair_problems(get_args(schema), value, path)
     elif isinstance(schema, type) and issubclass(schema, Struct) and isinstance(value, dict):
         yield from _field_problems(schema, value, path)
+
+
+def _pair_problems(kinds: tuple[Any, ...], value: dict[Any, Any], path: str) -> Iterator[Problem]:
+    key_kind, kind = kinds
+    for key, part in value.items():
+        if any(problems(key_kind, key)):
+            yield join(path, key), f"the key {_right(key_kind)}"
+        elif any(problems(kind, part)):  # without the value, since a header may be a secret
+            yield join(path, key), _right(kind)
 
 
 def _field_problems(schema: type[Struct], value: dict[str, Any], path: str) -> Iterator[Problem]:

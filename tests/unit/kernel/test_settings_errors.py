@@ -131,7 +131,7 @@ def test_what_is_no_settings_file(errors, text: str | bytes, line: str):
         (f"{GOOD}\nnats: {{1: 1}}", "nats.1: unknown key"),
         (
             "sites: [{id: a, rules: [{id: r, fire_below: 0.5, clear_above: 0.6, name: {english: x}}]}]",
-            "sites[0].rules[0].name.english: must be a language such as en or fr",
+            "sites[0].rules[0].name.english: the key must be a language such as en or fr",
         ),
         (
             "sites: [{id: a, rules: [{id: r, fire_below: 0.5, clear_above: 0.6, name: {en: 7}}]}]",

@@ -88,7 +88,7 @@ def test_settings_have_sizes_and_the_environment_others(file: Path):
         ("{WINDOWS: 2GB}", "nats.streams.WINDOWS: must be a size such as 512MiB"),
         ("{WINDOWS: 1MiB}", "nats.streams.WINDOWS: must be at least 256MiB"),
         ("{WINDOWS: {max_bytes: 1}}", "nats.streams.WINDOWS: must be a size such as 512MiB"),
-        ("{1: 2GiB}", "nats.streams: must be a section of streams with their sizes"),
+        ("{1: 2GiB}", "nats.streams.1: the key must be a text"),
         ("2GiB", "nats.streams: must be a section of streams with their sizes, such as {WINDOWS: 2GiB}"),
     ],
 )
