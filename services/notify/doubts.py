@@ -39,15 +39,20 @@ def _open_mails(smtp: SmtpSettings) -> Iterator[Problem]:
 
 def _untranslated(file: NotifyFile) -> Iterator[Problem]:
     """Yield the texts in several languages that lack one in which a receiver is told."""
-    languages = {receiver.language for receiver in file.notify.receivers}
-    texts: list[tuple[str, Text]] = [("notify.contact", file.notify.contact)]
+    receivers = file.notify.receivers
+    texts: list[tuple[str, Text, set[str]]] = [
+        ("notify.contact", file.notify.contact, {receiver.language for receiver in receivers})
+    ]
     for index, site in enumerate(file.sites):
+        told = {
+            one.language for one in receivers if one.audience == "field" and (not one.sites or site.id in one.sites)
+        }
         for place, rule in enumerate(site.rules):
             path = f"sites[{index}].rules[{place}]"
-            texts += [(f"{path}.name", rule.name), (f"{path}.action", rule.action)]
-    for path, text in texts:
+            texts += [(f"{path}.name", rule.name, told), (f"{path}.action", rule.action, told)]
+    for path, text, languages in texts:
         for language in lacking(text, languages):
-            yield path, f"has no text in {language!r}, a receiver's language, who gets the one in the site's language"
+            yield path, f"has no text in {language!r}; receivers with that language get the one in the site's"
 
 
 def _one_channel(file: NotifyFile) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ import yaml
 from operate.cli import daily_report
 from operate.cli.daily_report import ReportFile
 from services.kernel.settings import SettingsError, load
-from services.sites.history import instant
+from services.sites.history import SECOND, instant
 from services.sites.settings import SiteSettings
 
 PARIS = SiteSettings(id="forville", timezone="Europe/Paris", profile="alerting", window_s=300)
@@ -53,7 +53,7 @@ def test_so_far_is_about_the_sites_today(at, moment):
     asked = daily_report._so_far(PARIS, known=True)
     assert asked.day == date(2026, 11, 24)
     assert asked.span.end == instant(datetime(*moment, tzinfo=UTC))
-    assert asked.days() == [asked.span]
+    assert [(one.start, one.end - one.start) for one in asked.days()] == [(asked.span.start, 24 * 3600 * SECOND)]
 
 
 def test_a_profile_is_taken_from_a_section_alone(at):

@@ -47,7 +47,7 @@ def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
     assert view.figure == "62%"
     assert view.lead == "of the people counted wore a mask correctly. Based on 143 people."
     assert said(view) == {
-        "Alert": "The rate has been below 70% since 09:40.",
+        "Alert": "This alert has been on since 09:40.",
         "Counted": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
         "How sure": f"Margin of error: 54% to 69% (95%). {CHANCE}",
         "Observed": "Cameras were running 97% of the time.",
@@ -66,7 +66,7 @@ def test_a_rules_name_and_what_to_do_are_in_the_mail(make_alert, notify, site):
     other = structs.replace(few, zone="south", name=None)
     site = structs.replace(site, rules=[few, other])
     one = describe(notify("first", make_alert(zone="north"), by_rule=True), site, EN)
-    assert one.first == (("What to do", "Go."), ("Alert", "The rate has been below 70% since 09:40."))
+    assert one.first == (("What to do", "Go."), ("Alert", "This alert has been on since 09:40."))
     assert said(one)["Rule"].startswith("“Few masks” warns when")
     both = notify("first", make_alert(zone="north"), make_alert(zone="south", alert="1" * 16))
     assert said(describe(both, site, EN))["What to do"] == "North entrance and south: Go."
@@ -75,6 +75,7 @@ def test_a_rules_name_and_what_to_do_are_in_the_mail(make_alert, notify, site):
     facts = describe(storm, structs.replace(site, rules=many), EN).first
     assert [text for label, text in facts if label == "What to do"] == [f"North entrance: Do {n}." for n in range(5)]
     over = describe(notify("all-resolved", make_alert(zone="south", state="resolved"), by_rule=True), site, EN)
+    assert said(over)["Alert"].endswith("It is over because the rule was changed or removed.")
     assert "What to do" not in said(over)
     assert said(over)["Rule"].startswith("“mask-rate” warns when")
 

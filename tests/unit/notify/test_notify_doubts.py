@@ -80,12 +80,12 @@ def test_a_text_that_lacks_a_receivers_language_is_named():
         {"id": "a", "fire_below": 0.1, "clear_above": 0.2, "name": "A", "action": {"fr": "Allez-y"}},
         {"id": "b", "fire_below": 0.1, "clear_above": 0.2, "name": {"fr": "B", "de": "B"}},
     ]
-    notify = {"receivers": [STAFF | {"language": "fr"}, MAIL], "contact": {"fr": "la régie"}}
+    notify = {"receivers": [STAFF | {"language": "fr"}, MAIL | {"audience": "field"}], "contact": {"fr": "la régie"}}
     smtp = {"sender": "m@example.org", "host": "127.0.0.1"}
     sites = [{"id": "market", "profile": "lab", "language": "fr", "rules": rules}]
     made = convert({"sites": sites, "notify": {"smtp": smtp} | notify}, NotifyFile)
     assert not made.problems()
-    why = "has no text in 'en', a receiver's language, who gets the one in the site's language"
+    why = "has no text in 'en'; receivers with that language get the one in the site's"
     paths = ["notify.contact", "sites[0].rules[0].action", "sites[0].rules[1].name"]
     assert doubts(made) == [(path, why) for path in paths]
     [(path, told)] = convert({"sites": [{"id": "quay"}], "notify": {"contact": {"fr": "x"}}}, NotifyFile).problems()

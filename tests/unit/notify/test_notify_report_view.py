@@ -106,7 +106,8 @@ def test_a_day_that_is_not_over_is_told_until_its_last_window():
     """Its heading says so; it compares with no whole day, and says nothing of what is still to come."""
     firing = alert(site="cannes", start=T + 9 * HOUR, end=T + 9 * HOUR + 20 * MINUTE)
     now = T + 14 * HOUR + 45 * MINUTE
-    made = report(whole_day(), until=now, alerts=[firing])
+    published = [one for one in whole_day() if one.end <= now]
+    made = report(published, until=now, alerts=[firing])
     view = view_of(made, SITE, EN)
     assert view.headline == "Tuesday, 24 November 2026, so far, until 14:40"
     assert view.subject == "Marché <Forville>: 82% wore masks, Tuesday, 24 November 2026, so far, until 14:40"
@@ -116,6 +117,17 @@ def test_a_day_that_is_not_over_is_told_until_its_last_window():
     assert rows(view)["Not published"] == ("Nothing was published for 5 of 44 periods of 20 min.",)
     assert view.lines[-1].when == "14:00 to 14:40"
     assert view_of(made, SITE, FR).headline == "mardi 24 novembre 2026, journée en cours, jusqu’à 14:40"
+
+
+def test_what_is_missing_until_now_is_missing_of_a_day_so_far():
+    """Where windows stopped, the report goes on to the last that should be there; a film's may end after now."""
+    now = T + 14 * HOUR + 45 * MINUTE
+    stopped = report([one for one in market_day(T) if one.end <= T + 9 * HOUR], until=now)
+    assert view_of(stopped, SITE, EN).headline == "Tuesday, 24 November 2026, so far, until 14:40"
+    assert stopped.whole.missing >= 17
+    film = report([window(T + 14 * HOUR + 40 * MINUTE, 30, (10, 0, 0))], until=now)
+    assert view_of(film, SITE, EN).headline == "Tuesday, 24 November 2026, so far, until 15:00"
+    assert film.whole.total.persons == 40
 
 
 def test_the_same_in_french():
@@ -362,6 +374,8 @@ def test_a_camera_that_does_not_know_its_walls_yet_is_said_apart():
 def test_a_film_that_was_over_is_no_camera_out_of_order():
     """At a site whose windows are closed by films; elsewhere it is a camera's fault."""
     windows = [window(T + 9 * HOUR, 30, (10, 0, 0), coverage=0.25, gaps=["camera-down"])]
-    for films, told in ((False, "cameras were out of order"), (True, "films were over")):
+    for films, told in ((False, "cameras were out of order"), (True, "cameras were out of order or films were over")):
         site = structs.replace(SITE, close_on_end=films)
-        assert told in " ".join(rows(view_of(report(windows), site, EN, Footer("staff")))["Observed"])
+        said = " ".join(rows(view_of(report(windows), site, EN, Footer("staff")))["Observed"])
+        assert told in said
+        assert ("films" in said) == films

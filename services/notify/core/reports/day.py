@@ -50,7 +50,7 @@ class Question:
     receiver: ReceiverId | None = None
     """The reader: the report covers what was held back from this receiver; None: from any."""
     until: int | None = None
-    """Of a day that is not over: the report covers the windows that ended by then, ns."""
+    """Of a day that is not over: the report covers the windows that should be published by then, ns."""
 
     @property
     def span(self) -> TimeRange:
@@ -61,7 +61,7 @@ class Question:
     def days(self) -> list[TimeRange]:
         """Return all days that the report needs, in order: a week before, the day before, the day."""
         if self.until is not None:
-            return [self.span]
+            return [day_of(self.day, self.zone)]
         return [day_of(self.day - back, self.zone) for back in (*reversed(_BEFORE.values()), timedelta())]
 
 
@@ -137,11 +137,10 @@ def report_of(
     decisions: Iterable[NotificationV1] = (),
 ) -> DayReport:
     """Return the report. Windows must be in order of start in each zone, alerts in order. It ignores other sites."""
-    found = [window for window in windows if window.site == asked.site]
-    today = [window for window in found if asked.span.start <= window.start < asked.span.end]
-    if so_far := asked.until is not None:
-        today = [window for window in today if window.end <= asked.span.end]
-        asked = replace(asked, until=max((window.end for window in today), default=asked.span.start))
+    found, day = [window for window in windows if window.site == asked.site], day_of(asked.day, asked.zone)
+    today = [window for window in found if day.start <= window.start < day.end]
+    if asked.until is not None:
+        asked = replace(asked, until=_until(asked, asked.until, today))
     profiles = tuple(dict.fromkeys(window.profile for window in today)) or ((asked.profile,) if asked.profile else ())
     limiting = [one for one in (*profiles, asked.profile) if one and PROFILES[one].figures is not None]
     strict = bool(limiting)
@@ -158,11 +157,21 @@ def report_of(
         parts=tuple(_rolled(asked, asked.span, step, _of_zone(today, WHOLE_SITE), strict=strict)),
         whole=whole,
         zones=() if strict or not asked.zone_detail else tuple(_places(asked, today)),
-        comparisons=() if so_far else tuple(_compared(asked, w, whole.total, found, strict=strict) for w in WHICH),
+        comparisons=tuple(_compared(asked, w, whole.total, found, strict=strict) for w in WHICH if not asked.until),
         alerts=() if strict else rule_days((a for a in alerts if a.site == asked.site), asked.span),
         held=HeldBack() if strict else held_back(decisions, {a.alert for a in alerts}, asked.span, asked.receiver),
-        so_far=so_far,
+        so_far=asked.until is not None,
     )
+
+
+def _until(asked: Question, now: int, today: Iterable[WindowV1]) -> int:
+    """Return the end of the last window that is published, or should be: an outage that goes on is no early evening.
+
+    A recorded film's windows may end after now.
+    """
+    start = day_of(asked.day, asked.zone).start
+    over = min(asked.settled, now)
+    return max(start, over - (over - start) % asked.length, *(window.end for window in today))
 
 
 def day_of(day: date, zone: tzinfo) -> TimeRange:

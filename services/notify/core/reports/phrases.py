@@ -24,7 +24,7 @@ class Phrases:
     report: DayReport
     zone: tzinfo
     has_films: bool = False
-    """Whether the site's cameras are recorded films, which are down once they are over."""
+    """Whether cameras may be recorded films, which are down once they are over."""
 
     def people(self, count: int) -> str:
         """Return `3,204 people`."""
@@ -75,7 +75,11 @@ class Phrases:
     def gap(self, why: GapReason) -> str:
         """Return why time was not observed."""
         gettext = self.words.gettext
-        down = gettext("films were over") if self.has_films else gettext("cameras were out of order")
+        down = (
+            gettext("cameras were out of order or films were over")
+            if self.has_films
+            else gettext("cameras were out of order")
+        )
         return {
             "camera-down": down,
             "paused": gettext("counting was paused"),

@@ -77,7 +77,7 @@ def _filled(
         figure=facts.rate(notice, figure, words),
         lead=facts.lead(figure, words),
         bar=facts.bar_of(notice, figure, words),
-        first=facts.first_of_rate(notice, figure, site, words),
+        first=facts.first_of_rate(notice, site, words),
         facts=facts.of_rate(notice, figure, site, words),
     )
 

@@ -40,9 +40,9 @@ def bar_of(notice: Notice, figure: Figure, words: Words) -> Bar:
     return bar((figure.low, figure.high), mark(figure.rate, shown), mark(_bound(notice), text), said)
 
 
-def first_of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) -> Facts:
+def first_of_rate(notice: Notice, site: SiteSettings, words: Words) -> Facts:
     """Return what comes first: what to do, and since when the alert is on, or how long it was."""
-    return (*to_do([notice], site, words), (words.gettext("Alert"), _change(notice, figure, site, words)))
+    return (*to_do([notice], site, words), (words.gettext("Alert"), _change(notice, site, words)))
 
 
 def of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) -> Facts:
@@ -145,16 +145,17 @@ def since(notice: Notice, site: SiteSettings, words: Words) -> str:
     return words.gettext("from {start} to {end}", start=words.moment(began, ended), end=words.time(ended))
 
 
-def _change(notice: Notice, figure: Figure, site: SiteSettings, words: Words) -> str:
+def _change(notice: Notice, site: SiteSettings, words: Words) -> str:
     zone, alert = local_zone(site), field_alert(notice)
     began = words.moment(instant(notice.since, zone), instant(notice.at, zone))
-    if notice.firing and figure.end > alert.end:  # the newer rate may be above that bound
+    if notice.firing:  # of the rate since then only the shown window is known, if that
         return words.gettext("This alert has been on since {time}.", time=began)
-    if notice.firing:
-        return words.gettext(
-            "The rate has been below {bound} since {time}.", bound=words.exact(alert.fire_below), time=began
-        )
     ended = words.time(instant(notice.at, zone))
+    if alert.rate <= alert.clear_above:
+        return words.gettext(
+            "It lasted from {start} to {end}. It is over because the rule was changed or removed.",
+            start=began, end=ended,
+        )  # fmt: skip
     return words.gettext("It lasted from {start} to {end}, and is over.", start=began, end=ended)
 
 
