@@ -94,7 +94,8 @@ class _Writer:
         for sample in samples:
             yield from _about("alert", sample, sample.alerts(), self._plan, seen)
         story = samples[0] if samples else self._sample
-        yield from _about("fault", story, story.faults(), self._plan, seen)
+        if not site.close_on_end:  # there nothing is told of cameras that are down: they are films that are over
+            yield from _about("fault", story, story.faults(), self._plan, seen)
         for plan in self._schedule:
             if plan.site == site.id:
                 key = ReportKey(plan.site, plan.receiver, story.day, plan.due(story.day), plan.zone_detail)

@@ -25,6 +25,8 @@ _DIP = range(14, 16)
 _BUSY = range(8, 20)
 _PEOPLE = 143
 """People judged in a window of a zone, in busy hours; at night nobody comes."""
+_FEW = 40
+"""So many people with a mask at a rule's bound: of fewer people the margin of error would reach above a low bound."""
 _USUAL = (0.86, 0.88, 0.84, 0.87, 0.85)
 _UNDER = 0.13
 """How far the rate is below a rule's bound: clearly, with the margin of error of so many people."""
@@ -112,9 +114,15 @@ class Sample:
 
     def _passed(self, zone: ZoneId, at: int) -> tuple[int, int]:
         clock = local(at, local_zone(self.site))
-        people = max(_PEOPLE, self.rule.min_persons if self.rule else 0) if clock.hour in _BUSY else 0
+        people = self._people if clock.hour in _BUSY else 0
         is_low = clock.date() == self.day and clock.hour in _DIP
         return round(self._rate(zone, at // self.length, is_low=is_low) * people), people
+
+    @property
+    def _people(self) -> int:
+        """The people judged in a window of a zone in busy hours: enough to be published, and to decide the rule."""
+        least = max(_PEOPLE, self.site.suppress_below or 0, self.rule.min_persons if self.rule else 0)
+        return max(least, round(_FEW / self.rule.fire_below)) if self.rule else least
 
     def _rate(self, zone: ZoneId, number: int, *, is_low: bool) -> float:
         usual, rule = _USUAL[number % len(_USUAL)], self.rule

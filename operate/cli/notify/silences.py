@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 import nats.errors
@@ -257,7 +257,7 @@ def clock(silence: SilenceV1, zones: Zones) -> tzinfo | None:
     """Return the time zone of a silence's sites; None if they have several, or nobody tells it."""
     found = {zones.get(site) for site in silence.sites or zones}
     one = found.pop() if len(found) == 1 else None
-    return None if one is None else ZoneInfo(one)
+    return None if one is None or one not in available_timezones() else ZoneInfo(one)
 
 
 def in_words(silence: SilenceV1, zones: Zones) -> str:

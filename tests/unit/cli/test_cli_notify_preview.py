@@ -117,5 +117,5 @@ def test_an_invented_alert_is_one_that_its_rule_would_raise(fire_below: float, w
     for alert in (begun, ended):
         assert windows["_site", alert.end].rate == alert.rate
         assert alert.persons >= 200
-    assert begun.rate < fire_below < rule.clear_above < ended.rate
+    assert begun.rate < begun.interval[1] < fire_below < rule.clear_above < ended.rate
     assert begun.since < begun.start < begun.end < ended.end
