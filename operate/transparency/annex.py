@@ -226,7 +226,7 @@ def _risks_of_numbers(place: SiteNotice) -> list[tuple[str, str, str, str]]:
     gettext = place.words.gettext
     return [
         (
-            gettext("Few people, such as staff, can be told apart in the figures"),
+            gettext("A small group, such as staff, can be told apart in the figures"),
             place.withheld() or gettext("none under this profile"),
             "profile, suppress_below",
             "tests/system/test_doors.py",

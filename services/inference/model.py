@@ -174,11 +174,11 @@ def _told(arrays: Arrays) -> str:
 
 
 def _fits(found: Arrays, wanted: Arrays) -> bool:
-    """Return whether a graph has the arrays that are wanted; a side that it leaves open fits any."""
+    """Return whether a graph has the arrays that are wanted; sides that it leaves open, or does not tell, fit any."""
     return list(found) == list(wanted) and all(
         kind == right
-        and len(sides) == len(due)
-        and all(None in {side, of} or side == of for side, of in zip(sides, due, strict=True))
+        and (not sides or len(sides) == len(due))
+        and all(None in {side, of} or side == of for side, of in zip(sides, due, strict=False))
         for (kind, sides), (right, due) in zip(found.values(), wanted.values(), strict=True)
     )
 

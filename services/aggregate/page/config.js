@@ -24,17 +24,21 @@ export async function readConfig(told) {
 
 const isProfile = (one) => typeof one?.name === "string" && typeof one.rules === "boolean" && typeof one.zones === "boolean";
 
+/** The columns of an earlier version. */
+const FORMER = ["start", "end", "rate", "interval_low", "interval_high", "persons", "coverage", "suppressed"];
+
 const isColumn = (one) => /^[a-z_]+$/.test(one);
 
-/** What a config.json says, with what it may leave out; throws where it does not say where NATS is, what profiles allow, or the columns of CSV. */
+/** What a config.json says, with what it may leave out; throws where it does not say where NATS is, or what profiles allow. */
 export function settled(found) {
   if (typeof found?.server !== "string" || found.server === "") throw new TypeError("config.json has no server");
   const { columns, profiles } = found;
   if (!Array.isArray(profiles) || !profiles.length || !profiles.every(isProfile)) throw new TypeError("config.json has no profiles");
-  if (!Array.isArray(columns) || !columns.length || !columns.every(isColumn)) throw new TypeError("config.json has no columns");
+  const known = columns ?? FORMER; // a copy of the page may have the config.json of an earlier version
+  if (!Array.isArray(known) || !known.length || !known.every(isColumn)) throw new TypeError("config.json has no columns");
   const names = Object.entries(found.names ?? {}).map(([site, { name, timezone, language, zones, rules } = {}]) => {
     return [site, { name, language, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
   });
   const cameras = /^https?:\/\//.test(found.cameras) ? found.cameras : null;
-  return { server: found.server, key: found.key === true, cameras, profiles, columns, names: Object.fromEntries(names) };
+  return { server: found.server, key: found.key === true, cameras, profiles, columns: known, names: Object.fromEntries(names) };
 }

@@ -45,16 +45,17 @@ export class ZoneCard {
       const isSaid = COUNTS.includes(name) && Boolean(figure(window, name).why); // once is enough, at the first count
       whole.hidden = isSaid || (Boolean(window.suppressed) && name !== "coverage" && name !== "persons");
     }
-    this.showTime(window, nowMs, timeZone, isOver);
+    this.showTime(window, nowMs, timeZone, { hasFilm, isOver });
     this.showGaps(window.gaps ?? [], hasFilm);
     this.trend.show(name, periods, { nowMs, timeZone, asked, bounds, picked, file, length: window.end - window.start });
   }
 
-  showTime(window, nowMs, timeZone, isOver) {
+  showTime(window, nowMs, timeZone, { hasFilm, isOver }) {
     const [start, end] = [window.start / MS, window.end / MS];
     const seconds = start % 60_000 !== 0 || end % 60_000 !== 0;
     const span = text("from", { start: clock(start, timeZone, nowMs, seconds), end: clock(end, timeZone, nowMs, seconds) });
-    const ended = end > nowMs ? text("early") : text("ago", { age: age(nowMs - end) }); // a film's windows don't wait for the clock
+    const isEarly = hasFilm && end > nowMs; // a film's windows don't wait for the clock
+    const ended = isEarly ? text("early") : text("ago", { age: age(Math.max(0, nowMs - end)) });
     put(this.time, `${text("window")} ${span}, ${ended}`);
     const since = isOver ? null : oldSince(window, nowMs);
     this.old.hidden = since === null;

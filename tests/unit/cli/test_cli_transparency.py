@@ -145,7 +145,7 @@ def test_the_annex_has_the_settings_and_every_stream():
 
 
 def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
-    """In both languages; the same risks are in docs/data-protection.md."""
+    """In both languages."""
     root = Path(__file__).parents[3]
     for words in (EN, FR):
         (risks,) = [
