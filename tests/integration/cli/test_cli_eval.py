@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from annotated import with_errors
 from command_line import moretta
+
+from services.inference.model import MANIFEST_NAME, MODELS
 
 REFERENCE_KEYS = {
     *("images", "faces", "precision", "recall", "false_per_image", "recall_by", "f1", "unknown_share"),
@@ -55,6 +58,17 @@ def test_json(home, folder):
         *("min_px", "threshold", "unknown_below", "long_side", "model"),
     }
     assert set(values["all_sizes"]) == REFERENCE_KEYS
+
+
+def test_a_model_of_ones_own_is_measured(home, folder, tmp_path):
+    """By the folder that `inference.model` names; one that is damaged is a mistake in one line."""
+    shutil.copytree(MODELS, own := tmp_path / "own")
+    manifest = json.loads((own / MANIFEST_NAME).read_text())
+    (own / MANIFEST_NAME).write_text(json.dumps(manifest | {"id": "mine-1"}))
+    run = evaluate(home, folder, "--model", own, "--json")
+    assert (run.returncode, json.loads(run.stdout)["model"]) == (0, "mine-1")
+    (own / "detector.onnx").unlink()
+    assert_mistake(evaluate(home, folder, "--model", own), f"{own}/detector.onnx: cannot be read: No such file")
 
 
 def test_tables(home, folder):
