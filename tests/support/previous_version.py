@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PREVIOUS = "b50ea09d01a1e79bb3501f4b156ad2e6c543fcd5"
+PREVIOUS = "81ad851d7476e0dfbbcb44085ae71b03d4d59863"
 """The version that a rolling upgrade comes from; a release puts its predecessor's commit here."""
 _BUILT = ROOT / "build" / "previous"
 _PIP = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")
