@@ -22,7 +22,8 @@ import onnxruntime
 MODELS = Path(__file__).with_name("models")
 MANIFEST_NAME = "model.json"
 
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""Of what onnxruntime writes to standard error; its errors come as exceptions, and a log has lines of JSON alone."""
 Arrays = dict[str, tuple[str, tuple[int | None, ...]]]
 """What a graph takes or gives, in order: each array's element type and sides by its name. A side of None is any."""
 _I420 = ("tensor(uint8)", (None, None))
@@ -192,7 +193,7 @@ def _session(content: bytes, path: Path, arrays: tuple[Arrays, Arrays]) -> onnxr
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # An arena would keep what was made of one picture until the next one; freed memory is overwritten (ADR 22).
     options.enable_cpu_mem_arena = False
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -37,6 +37,15 @@ def product(name: str, left: str, right: str) -> bytes:
     return _text(1, left) + _text(1, right) + _text(2, name) + _text(4, "MatMul")
 
 
+def classifier_of_two() -> bytes:
+    """Return a classifier that takes and gives what it should, and fails when it runs: it has weights for two."""
+    takes: list[Array] = [
+        ("i420", UINT8, ("rows", "width")), ("boxes", FLOAT, ("n", 4)), ("worn", FLOAT, ("n", "k")),
+    ]  # fmt: skip
+    nodes = [constant("two", FLOAT, (2, 3)), product("probabilities", "worn", "two")]
+    return network(takes, [("probabilities", FLOAT, ("n", 3))], nodes)
+
+
 def _array(name: str, kind: int, sides: tuple[int | str, ...]) -> bytes:
     shape = b"".join(_field(1, _number(1, one) if isinstance(one, int) else _text(2, one)) for one in sides)
     return _text(1, name) + _field(2, _field(1, _number(1, kind) + _field(2, shape)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import json
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from patience import until
 from portrait_picture import picture
 from site_process import Site
+from tiny_onnx import classifier_of_two
 
 from proto.frames import FrameV1
 from proto.sightings import CODES
@@ -302,6 +304,15 @@ def anothers(folder):
     path.write_text(path.read_text().replace(load_model().sha256, "b" * 64))
 
 
+def failing(folder):
+    """Its classifier fails at the first picture."""
+    (copied(folder) / ERRORS_NAME).unlink()
+    (folder / "own.onnx").write_bytes(content := classifier_of_two())
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest["classifier"] = {"file": "own.onnx", "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "model.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -310,15 +321,16 @@ def anothers(folder):
         (without, "/model/classifier.onnx: cannot be read: No such file or directory"),
         (nonsense, "/model/model.json: is no model manifest: "),
         (lambda folder: None, "/model/model.json: cannot be read: No such file or directory"),
+        (failing, f"model {load_model().id}: fails on a grey picture of 640x360: "),
     ],
 )
 def test_an_unusable_model_is_one_line_and_exit_2(tmp_path, spoil, said):
-    """The line names the file and what is wrong with it; nothing was connected to, and there is no traceback."""
+    """The line names the file, or the model, and what is wrong with it: nothing was connected to, no traceback."""
     spoil(tmp_path / "model")
     site = Site(tmp_path)
     settings(site, "cannes", inference={"model": str(tmp_path / "model")})
     line = only_line(site.start("inference"))
-    assert line["error"].startswith(f"{tmp_path}{said}")
+    assert line["error"].startswith((f"{tmp_path}{said}", said))
     if spoil is damaged:
         want = json.loads((MODELS / "model.json").read_text())["detector"]["sha256"]
         assert line["error"].endswith(f", expected {want}")

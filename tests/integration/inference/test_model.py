@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import skimage.data
 from portrait_picture import chroma, picture
-from tiny_onnx import DOUBLE, FLOAT, UINT8, Array, constant, network, product
+from tiny_onnx import DOUBLE, FLOAT, UINT8, Array, classifier_of_two, network
 
 from services.inference.core.faces import CLASSES
 from services.inference.model import MANIFEST_NAME, MODELS, ModelError, load_model
@@ -272,12 +272,7 @@ def test_a_model_that_takes_or_gives_other_arrays_is_refused(tmp_path, takes, gi
 
 def test_a_model_that_cannot_work_is_told_in_one_line(tmp_path):
     """When it is warmed up: what its classifier does with a face of three classes is for two."""
-    takes, gives = (
-        [*TAKES, ("boxes", FLOAT, ("n", 4)), ("worn", FLOAT, ("n", "k"))],
-        [("probabilities", FLOAT, ("n", 3))],
-    )
-    content = network(takes, gives, [constant("two", FLOAT, (2, 3)), product("probabilities", "worn", "two")])
-    (copied(tmp_path) / "own.onnx").write_bytes(content)
+    (copied(tmp_path) / "own.onnx").write_bytes(content := classifier_of_two())
     rewrite(tmp_path, classifier={"file": "own.onnx", "sha256": hashlib.sha256(content).hexdigest()})
     mine = load_model(tmp_path)
     with pytest.raises(ModelError, match=r"model .*: fails on a grey picture of 640x360: .*MatMul") as caught:
