@@ -89,12 +89,12 @@ class _Writer:
         """Yield what each receiver would get: an alert and its end, of each audience, and the daily report."""
         site = self._sample.site
         rules = site.rules if PROFILES[site.profile].rules else []
-        samples = [replace(self._sample, rule=rule) for rule in rules]
+        samples = [replace(self._sample, rule=rule) for rule in rules if rule.fire_below > 0]  # below 0 none is
         seen: set[tuple[str, str]] = set()
         for sample in samples:
             yield from _about("alert", sample, sample.alerts(), self._plan, seen)
         story = samples[0] if samples else self._sample
-        if not site.close_on_end:  # there nothing is told of cameras that are down: they are films that are over
+        if not site.close_on_end:  # where it is set cameras are films: one that is over is no camera that is down
             yield from _about("fault", story, story.faults(), self._plan, seen)
         for plan in self._schedule:
             if plan.site == site.id:

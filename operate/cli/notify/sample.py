@@ -129,5 +129,5 @@ class Sample:
         if rule is None:
             return usual
         if is_low and rule.zone in (zone, WHOLE_SITE):
-            return max(0.02, rule.fire_below - _UNDER)
+            return max(rule.fire_below / 5, rule.fire_below - _UNDER)
         return max(usual, min(1.0, (1 + rule.clear_above) / 2 + usual - min(_USUAL)))

@@ -78,6 +78,14 @@ async def test_only_what_a_route_leads_to_a_receiver_is_written(tmp_path: Path):
     assert "alerte sous 50 %" in found["staff-alert.html"]
 
 
+async def test_a_rule_that_never_fires_has_no_alert(tmp_path: Path):
+    """No rate is below 0; the report is written all the same."""
+    found = await previewed(
+        tmp_path, [{**SITE, "rules": [{**RULE, "fire_below": 0}]}], {**NOTIFY, "receivers": [STAFF]}
+    )
+    assert list(found) == ["staff-report.html"]
+
+
 async def test_a_profile_without_rules_has_a_report_alone(tmp_path: Path):
     """And that is no finer than the profile allows: the rate of the whole site without an interval."""
     site = {"id": "forville", "profile": "fr-2021-269"}
@@ -102,7 +110,7 @@ async def test_nothing_to_show_is_an_error(
         await previewed(tmp_path, sites, notify)
 
 
-@pytest.mark.parametrize("fire_below", [0.05, 0.4, 0.7, 0.95])
+@pytest.mark.parametrize("fire_below", [0.01, 0.05, 0.4, 0.7, 0.95])
 @pytest.mark.parametrize("window_s", [5.0, 300.0, 1_200.0, 3_600.0])
 def test_an_invented_alert_is_one_that_its_rule_would_raise(fire_below: float, window_s: float):
     """Below the bound when it begins, above the other when it ends, decided by windows of the day."""
