@@ -96,7 +96,7 @@ def _question(site: SiteSettings, wanted: date | None, *, known: bool) -> Questi
 
 
 def _so_far(site: SiteSettings, *, known: bool) -> Question:
-    """Return the question about the site's today, until the last window that ended."""
+    """Return the question about the site's today, until the last window that is, or should be, published."""
     now = time.time_ns()
     asked = replace(question_of(site, local(now, local_zone(site)).date(), now), until=now)
     return asked if known else replace(asked, profile=None)

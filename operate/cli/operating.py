@@ -126,7 +126,9 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="where it is written")],
     day: Annotated[str | None, typer.Option(metavar="DATE", help="by the site's clock; default: yesterday")] = None,
     language: Annotated[str, typer.Option(metavar="LANGUAGE", help="of the report, such as fr")] = "en",
-    so_far: Annotated[bool, typer.Option("--so-far", help="today, until the last window that ended")] = False,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="today, until the last window that is, or should be, published")
+    ] = False,
 ) -> None:
     """Write the daily report of a site, as its readers get it by e-mail, into one HTML file."""
     from operate.cli.daily_report import NoReportError, write
