@@ -181,6 +181,14 @@ async def test_what_comes_is_shown_and_told(place):
     await expect(page.get_by_role("link", name="Skip to the numbers")).to_be_focused()
     await page.get_by_role("button", name="Français").click()
     await expect(page.locator("#told")).to_have_text("")  # it was in English
+    again = sites.alert("firing")
+    await sites.bus.store(ALERTS, structs.replace(again, start=again.end, end=again.end + LENGTH, since=again.end))
+    await expect(page.get_by_role("status")).to_have_text(
+        re.compile(r"^Alerte\s: Halle aux poissons, Few masks\s: 52\s%")
+    )
+    await expect(page.locator("[data-text=definition]")).to_contain_text(
+        re.compile(r"L’intervalle à 95\s% tient compte du hasard et, si elles ont été mesurées, des erreurs d’analyse")
+    )
 
 
 async def test_when_windows_stop_it_says_since_when(place):
