@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 from proto.frames import FrameKeyV1
 from proto.subjects import KEYS, WORKERS
 from services.bus import Bus, Request
-from services.frames.sealing.keys import CHECK_NS, KEEP_NS, LEAD_NS, MOST_OF_SITE, OpeningKeys
+from services.frames.sealing.keys import CHECK_NS, FOLLOW_NS, KEEP_NS, LEAD_NS, MOST_OF_SITE, OpeningKeys
 from services.frames.sealing.seal import SealError
 from services.frames.sealing.wrap import announce, is_genuine, unwrap_key
 from services.kernel.clock import boottime_ns
@@ -30,10 +30,6 @@ ANNOUNCE_S = 0.5
 _PRIVATE_NS = KEEP_NS - LEAD_NS - CHECK_NS
 """How long the answers to an announcement can be opened. A key that is LEAD_NS old at the announcement expires together
 with the announcement's private key."""
-
-_STEP_NS = 30_000_000_000
-"""If the clock was set back by more than this, announcements follow it; a smaller step would only look like a
-replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +138,6 @@ class KeyReceiver:
     def _utc(self, now: int) -> int:
         """Return the time of an announcement: later than that of the last one, unless the clock was set far back."""
         step = time.time_ns() - now - self._utc_offset
-        if step > 0 or step < -_STEP_NS:
+        if step > 0 or step < -FOLLOW_NS:
             self._utc_offset += step
         return now + self._utc_offset

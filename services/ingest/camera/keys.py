@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge
 from proto.frames import WorkerV1
 from proto.subjects import KEYS, WORKERS
 from services.bus import Bus, Request
-from services.frames.sealing.keys import CHECK_NS, KEEP_NS, FrameKey, SealingKeys
+from services.frames.sealing.keys import AHEAD_NS, CHECK_NS, KEEP_NS, RECENT_NS, FrameKey, SealingKeys
 from services.frames.sealing.wrap import is_genuine, wrap_key
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
@@ -27,8 +27,6 @@ FORGED = Counter(
 
 _FORGET_NS = 5_000_000_000
 _REMEMBERED = 1_024
-_RECENT_NS = 60_000_000_000
-"""How far two hosts' clocks may differ, and how long a new ingest accepts a recorded announcement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +177,13 @@ class KeyGiver:
     def _is_recent(self, message: WorkerV1) -> bool:
         """Whether an announcement is recent and not a repetition."""
         utc, latest = time.time_ns(), self._latest.get(message.worker, -1)
-        if abs(message.at - utc) > _RECENT_NS:
+        if abs(message.at - utc) > RECENT_NS:
             why = (
                 "an announcement of another time: recorded and played back, or a clock is wrong; run NTP on both hosts"
             )
             self._refuse(message, why, off_s=round((message.at - utc) / 1e9))
             return False
-        return message.at > latest or latest - utc > _RECENT_NS  # that one is from before the clocks were set back
+        return message.at > latest or latest - utc > AHEAD_NS  # that one is from before the clocks were set back
 
     def _refuse(self, message: WorkerV1, why: str, **details: int) -> None:
         """Count a refusal, and log it if none of this kind was lately: anybody who may announce could fill the log."""

@@ -3,12 +3,14 @@
 import time
 from types import SimpleNamespace
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from services.frames.sealing.wrap import announce
+from services.inference.keys import KeyReceiver
 from services.ingest.camera import keys as sut
 from services.ingest.camera.keys import KeyGiver
 from services.kernel.clock import boottime_ns
@@ -54,3 +56,23 @@ async def test_refused_announcements_are_logged_once_a_minute(monkeypatch):
     finally:
         for giver in givers.values():
             giver.end()
+
+
+@pytest.mark.parametrize("by_s", [1, 19, 21, 29, 31, 45, 59, 61, 120, 86_400])
+def test_a_worker_whose_clock_was_set_back_goes_on_getting_keys(by_s, monkeypatch):
+    """That of a box, which ingest has, too; or of a host, ahead by what may be. No announcement looks like a replay."""
+    start = time.time_ns()
+    read = [start]
+    monkeypatch.setattr(time, "time_ns", lambda: read[0])
+    for is_box in (True, False) if by_s < 60 else (True,):
+        giver = KeyGiver(SimpleNamespace(connected=True), "cannes", IDENTITY, (IDENTITY.public_key(),))
+        worker = KeyReceiver(SimpleNamespace(connected=True), "box-1", ["cannes"], IDENTITY, (IDENTITY.public_key(),))
+        worker._utc_offset = start - (since := boottime_ns())
+        for beat in range(240):
+            elapsed = beat * SECOND // 2
+            read[0] = start + elapsed - (by_s * SECOND if beat >= 4 else 0)
+            said = announce(IDENTITY, "cannes", "box-1", PUBLIC, worker._utc(since + elapsed))
+            if not is_box:
+                read[0] = start + elapsed - by_s * SECOND
+            assert giver._is_recent(said), (is_box, beat)
+            giver._remember(said)
