@@ -6,7 +6,8 @@ byte patterns, wherever they stand: FFmpeg looks for the next marker or start co
 not be able to hide some from us behind a wrong length. What is left is bounded by the packet's size, which is bounded
 by the picture's, and by a number where the picture's size is not known or large.
 
-Every step over a packet is a search in C or one of a bounded number, so the time is linear and small.
+Every step over a packet is a search in C or one of a bounded number, so the time is linear. A search goes in pieces:
+within one no other thread runs.
 """
 
 import re
@@ -54,6 +55,9 @@ _HEADS = re.compile(rb"\xff[\xc0-\xc3\xda\xf7]")
 _SEGMENT = re.compile(rb"\xff[\xc0-\xcf\xda-\xfe]")
 """A marker that a length follows."""
 _START_CODE = re.compile(rb"\x00\x00\x01")
+_LONGEST = 3
+"""Bytes of the longest of these patterns."""
+_PIECE = 1 << 20
 _AV1_FRAMES = frozenset({3, 6})
 
 
@@ -85,29 +89,42 @@ def _too_large(data: Data, size: Size, bytes_per_pixel: int, limit: int | None =
     return f"a packet of {len(data)} bytes; {shown} has {most} at most"
 
 
+def _places(pattern: re.Pattern[bytes], data: Data, at: int = 0) -> Iterator[re.Match[bytes]]:
+    """Yield where a pattern of at most _LONGEST bytes is, from `at` on, each once."""
+    for start in range(at, len(data), _PIECE):
+        found = pattern.finditer(data, start, start + _PIECE + _LONGEST - 1)
+        yield from (one for one in found if one.start() < start + _PIECE)
+
+
 # --- JPEG (ITU-T T.81)
 
 
 def _jpeg(data: Data) -> str | None:
-    scans = frames = 0
-    for found in _HEADS.finditer(data):
-        is_scan = data[found.start() + 1] == _SOS
-        scans, frames = scans + is_scan, frames + (not is_scan)
-        if max(scans, frames) > MOST_SCANS:
-            return f"a JPEG with more than {MOST_SCANS} {'scans' if is_scan else 'frame headers'}"
+    if why := _too_large(data, (0, 0), _JPEG_RAW, MOST_BYTES):
+        return why
     size = jpeg_size(data)
     if size is None:
         return "a JPEG without a frame header"
     if size[0] * size[1] > MOST_PIXELS:
         return f"a JPEG of {size[0]}x{size[1]}; at most {MOST_PIXELS / 1e6:.0f} million pixels are taken"
-    return _too_large(data, size, _JPEG_RAW)
+    return _too_large(data, size, _JPEG_RAW, MOST_BYTES) or _too_many(data)
+
+
+def _too_many(data: Data) -> str | None:
+    scans = frames = 0
+    for found in _places(_HEADS, data):
+        is_scan = data[found.start() + 1] == _SOS
+        scans, frames = scans + is_scan, frames + (not is_scan)
+        if max(scans, frames) > MOST_SCANS:
+            return f"a JPEG with more than {MOST_SCANS} {'scans' if is_scan else 'frame headers'}"
+    return None
 
 
 def jpeg_size(data: Data) -> Size | None:
     """Return the width and height in a JPEG's first frame header; None if there is none before the first scan."""
     at = 0
     for _ in range(MOST_UNITS):
-        found = _SEGMENT.search(data, at)
+        found = next(_places(_SEGMENT, data, at), None)
         if found is None or (head := found.end()) + 7 > len(data) or data[head - 1] == _SOS:
             return None
         if data[head - 1] in _SOF and data[head - 1] not in _NO_FRAME:
@@ -171,7 +188,7 @@ def _slices(nal: _Nal, data: Data, units: Iterator[int]) -> str | None:
 
 def _by_start_code(data: Data) -> Iterator[int]:
     """Yield where each unit's header is, after its start code (ITU-T H.264, annex B)."""
-    for found in _START_CODE.finditer(data):
+    for found in _places(_START_CODE, data):
         if found.end() < len(data):
             yield found.end()
 

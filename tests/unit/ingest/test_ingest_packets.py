@@ -198,6 +198,20 @@ def test_no_jpeg_is_larger_than_its_picture():
     most = 5 * 64 * 64 + MARGIN
     assert refusal("mjpeg", data.ljust(most, b"\0")) is None
     assert refusal("mjpeg", data.ljust(most + 1, b"\0")) is not None
+    large = b"\xff\xd8" + bombs.frame_header(8192, 4320)
+    assert refusal("mjpeg", large.ljust(MOST_BYTES, b"\0")) is None
+    assert f"has {MOST_BYTES} at most" in refusal("mjpeg", large.ljust(MOST_BYTES + 1, b"\0"))
+
+
+@given(
+    st.lists(st.sampled_from([b"\xff", b"\xda", b"\xc0", b"\0", b"\1"]), max_size=60).map(b"".join), st.integers(1, 9)
+)
+def test_a_search_in_pieces_finds_what_one_search_finds(data, piece):
+    """At the borders, too, and nothing twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sut, "_PIECE", piece)
+        for pattern in (sut._HEADS, sut._SEGMENT, sut._START_CODE):
+            assert [m.span() for m in sut._places(pattern, data)] == [m.span() for m in pattern.finditer(data)]
 
 
 @pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video"])
