@@ -12,7 +12,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +21,7 @@ from virtual_world import DAYS, SECOND, START, Message, World, Writer
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SightingsV1, SiteConfigV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
+from proto.types import WHOLE_SITE
 from services.aggregate import published
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Reset
@@ -32,6 +33,8 @@ from services.bus import Stored
 KEPT_S = 4_200
 """How long SIGHTINGS keeps messages; PASSAGES 7,200 s."""
 FAIR, FAR = SECOND // 2, 2 * SECOND
+_Key = tuple[str, int, str]
+"""Zone, start of a window, verdict."""
 _ROWS = {WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS}
 
 
@@ -178,24 +181,42 @@ class Run:
 
 
 def violations(world: World, windows: list[WindowV1]) -> list[str]:
-    """Return what contradicts: every passage is in exactly one window, or a window says that something is missing."""
-    found = list[str]()
-    site = [w for w in windows if w.zone == "_site"]
-    for before, after in pairwise(site):
-        if before.end != after.start:
-            found.append(f"{'overlap' if after.start < before.end else 'hole'} at {_when(before.end)}")
-    starts, truth = [w.start for w in site], Counter[tuple[int, str]]()
-    more = _unsure(world, starts)
-    for at, _, verdict in world.people:
+    """Return what contradicts: every passage is in exactly one window, or a window says that something is missing.
+
+    Of the whole site, and of each zone: by a window's configuration a camera counts into one of them or into none.
+    """
+    site = [w for w in windows if w.zone == WHOLE_SITE]
+    wrong = [
+        f"{'overlap' if after.start < before.end else 'hole'} at {_when(before.end)}"
+        for before, after in pairwise(site)
+        if before.end != after.start
+    ]
+    starts, truth = [w.start for w in site], Counter[_Key]()
+    zones = {config.sha256: {camera.id: camera.zone for camera in config.cameras} for _, config in world.configs}
+    for at, camera, verdict in world.people:
         place = bisect_right(starts, at) - 1
         if place < 0 or at >= site[place].end:
-            found.append(f"no window for a passage at {_when(at)}")
+            wrong.append(f"no window for a passage at {_when(at)}")
             continue
-        truth[site[place].start, verdict] += 1
-    for place, window in enumerate(site):
-        true = [truth[window.start, verdict] for verdict in ("masked", "unmasked")]
+        for zone in {WHOLE_SITE, zones[site[place].config_sha256 or ""][camera] or WHOLE_SITE}:
+            truth[zone, starts[place], verdict] += 1
+    more = _unsure(world, starts)
+    there = {(w.zone, w.start) for w in windows}
+    wrong += [f"no window of a zone for passages at {_when(at)}" for zone, at, _ in truth if (zone, at) not in there]
+    moved = {after.start for before, after in pairwise(site) if before.config_sha256 != after.config_sha256}
+    for zone in (WHOLE_SITE, "in", "out"):
+        # Whoever is before a camera while it comes into another zone may count in either.
+        checked = [w for w in windows if w.zone == zone and (zone == WHOLE_SITE or w.start not in moved)]
+        wrong += _miscounted(checked, truth, more)
+    return wrong
+
+
+def _miscounted(windows: list[WindowV1], truth: Counter[_Key], more: Counter[tuple[int, str]]) -> Iterator[str]:
+    """Yield what is wrong with the numbers of a zone's windows."""
+    for place, window in enumerate(windows):
+        true = [truth[window.zone, window.start, verdict] for verdict in ("masked", "unmasked")]
         told = [window.masked or 0, window.unmasked or 0]
-        late = [w.late_total or 0 for w in site[max(0, place - 1) : place + 4]]
+        late = [w.late_total or 0 for w in windows[max(0, place - 1) : place + 4]]
         says = window.gaps or late[0] < max(late)
         most = [n + more[window.start, verdict] for n, verdict in zip(true, ("masked", "unmasked"), strict=True)]
         short = any(t < n for t, n in zip(told, true, strict=True)) and not says
@@ -203,8 +224,7 @@ def violations(world: World, windows: list[WindowV1]) -> list[str]:
         if short or over:
             how = " and ".join(word for word, holds in (("too few", short), ("too many", over)) if holds)
             passed = f"{true} to {most} passed, gaps {window.gaps}"
-            found.append(f"window {_when(window.start)}: {how}: {told} counted, {passed}")
-    return found
+            yield f"window {_when(window.start)}, {window.zone}: {how}: {told} counted, {passed}"
 
 
 def _unsure(world: World, starts: list[int]) -> Counter[tuple[int, str]]:

@@ -1,5 +1,7 @@
 """A month of a site in virtual time: every passage is in exactly one window, or a window says that it is missing."""
 
+from collections import Counter
+
 import pytest
 from examples import SEED, examples
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from virtual_month import Run, history, month, violations
 from virtual_world import Writer
 
+from proto.types import WHOLE_SITE
 from services.aggregate.core.site import SiteCore
 from services.aggregate.core.windows import Slot
 
@@ -66,6 +69,19 @@ def test_a_passage_that_is_doubled_is_found(monkeypatch):
 
     planted(monkeypatch, twice)
     assert found() == {"too many"}
+
+
+@pytest.mark.parametrize(("times", "what"), [(0, "too few"), (2, "too many")])
+def test_a_passage_that_its_zone_does_not_count_once_is_found(monkeypatch, times, what):
+    """The whole site does."""
+
+    def count(slot, passage):
+        slot._passages.setdefault(WHOLE_SITE, Counter())[passage.verdict] += 1
+        if passage.zone != WHOLE_SITE:
+            slot._passages.setdefault(passage.zone, Counter())[passage.verdict] += times
+
+    planted(monkeypatch, count)
+    assert found() == {what}
 
 
 def test_a_passage_that_is_shifted_is_found(monkeypatch):
