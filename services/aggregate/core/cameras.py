@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from proto.public import GapReason
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.types import CameraState
+from services.aggregate.core.config import SECOND
 from services.aggregate.core.coverage import Watch
 from services.aggregate.core.tracking import Tracker
 
 _REASONS: dict[CameraState, GapReason] = {"live": "frames-lost", "paused": "paused"}
 """By camera state: the gap reason for time in which no picture follows."""
+
+
+QUIET = 10 * SECOND
+"""Who holds a lease with a higher number is gone if nothing came of it for this long: a lease lives for 3 s."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +32,8 @@ class CameraRecord:
         self.reached = 0
         """Latest event time of the camera's messages, ns."""
         self._fence = _Position(-1, -1)
+        self._heard = 0
+        """When something under the fence's number was stored last, ns."""
         self._ended: int | None = None
 
     @property
@@ -34,16 +41,25 @@ class CameraRecord:
         """Whether the camera has announced that no sighting will follow."""
         return self._ended is not None
 
-    def admit(self, lease: int, sequence: int) -> bool:
-        """Return whether a picture is later than all before it by (lease, sequence); if so, move the fence up to it.
+    def admit(self, message: SightingsV1, now: int) -> bool:
+        """Return whether a picture is later than all before it by (lease, sequence); if so, move the fence to it.
 
-        Correctness rests on this fence, not on the lease (ADR 12): two lease holders may overlap for a moment.
+        Correctness rests on this fence, not on the lease (ADR 12): two lease holders may overlap for a moment. `now` is
+        when the picture was stored, ns.
         """
-        position = _Position(lease, sequence)
-        if position <= self._fence:
+        position = _Position(message.lease, message.sequence)
+        if position <= self._fence and not self._is_left(message, now):
             return False
-        self._fence = position
+        self._fence, self._heard = position, now
         return True
+
+    def _is_left(self, message: SightingsV1 | CameraEventV1, now: int) -> bool:
+        """Return whether a lower number may follow: nothing comes of the higher one, which a clock gave that was ahead.
+
+        What is no later than all that came is of a holder before, whoever holds the lease now.
+        """
+        lower = message.lease < self._fence.lease
+        return lower and now - self._heard > QUIET and message.at > self.reached
 
     def forget_fence(self) -> None:
         """Forget the fence: after a reset of the bus, leases begin anew."""
@@ -54,19 +70,21 @@ class CameraRecord:
     def picture(self, message: SightingsV1) -> None:
         """Record a picture.
 
-        Inference may store sightings that it had in hand after `ended`. Only a later lease means that the camera began
+        Inference may store sightings that it had in hand after `ended`. Only another lease means that the camera began
         again.
         """
-        if self._ended is not None and message.lease > self._ended:
+        if self._ended is not None and message.lease != self._ended:
             self._ended = None
         self.reached = max(self.reached, message.at)
         self.watch.picture(message.at, message.period)
 
-    def event(self, event: CameraEventV1) -> bool:
-        """Record a change of state and return True; return False if it comes from an old lease."""
+    def event(self, event: CameraEventV1, now: int) -> bool:
+        """Record a change of state, stored at `now`, and return True; return False if it comes from an old lease."""
+        if self._is_left(event, now):
+            self._fence = _Position(event.lease, -1)
         if event.lease < self._fence.lease:
             return False
-        self._fence = max(self._fence, _Position(event.lease, -1))
+        self._fence, self._heard = max(self._fence, _Position(event.lease, -1)), now
         self.reached = max(self.reached, event.at)
         self._ended = event.lease if event.state == "ended" else None
         self.watch.turn(event.at, _REASONS.get(event.state, "camera-down"))

@@ -167,7 +167,7 @@ class SiteCore:
             return "unknown-camera"
         if message.at > self._now + _most_ahead(config):  # asked first: a wrong clock must not raise the fence
             return "ahead"
-        if not self._camera(message.camera).admit(message.lease, message.sequence):
+        if not self._camera(message.camera).admit(message, self._now):
             return "fenced"
         if message.at >= self._open:
             return None
@@ -186,7 +186,7 @@ class SiteCore:
         if message.at > self._now + _most_ahead(config):
             yield Dropped("ahead")
             return
-        if not self._camera(message.camera).event(message):
+        if not self._camera(message.camera).event(message, self._now):
             yield Dropped("fenced")
             return
         if message.at > self._open:  # a recording's windows go on up to its end

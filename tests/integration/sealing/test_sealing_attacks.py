@@ -150,7 +150,7 @@ async def test_a_frame_played_back_counts_once_and_soon_opens_nowhere(attacked, 
     frame = attacked.frame(budget_ms=700)
     assert [await attacked.inject(frame) for _ in range(2)] == ["done", "done"]
     fence = Timeline(0, "started-late")
-    assert [fence.admit(told.lease, told.sequence) for told in first.told] == [True, False]
+    assert [fence.admit(told, told.at) for told in first.told] == [True, False]
     second = await attacked.worker("box-2")
     await first.bus.stop_serving()
     frame = attacked.frame(budget_ms=150)

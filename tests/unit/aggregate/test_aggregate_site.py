@@ -203,6 +203,25 @@ def test_a_later_holders_event_raises_the_fence(make):
     assert dropped(run(make.config(), stream.messages)) == ["fenced"] * 10
 
 
+@pytest.mark.parametrize(("begins", "counts"), [(11, 0), (19, 0), (21, 1)])
+def test_a_number_from_a_clock_that_was_ahead_shuts_a_camera_out_for_ten_seconds(make, begins, counts):
+    """Its holder crashed, and the next one has a number of today: once nothing comes of the other, that counts."""
+    stream = make.stream().watch(0, 10, lease=10**15)
+    stream.event(begins, "live", lease=5).passer(begins, lease=5).watch(begins + 2.4, begins + 3, lease=5)
+    out = run(make.config(), stream.ticks(30, 63).messages)
+    assert windows(out)[0].persons == counts
+    assert bool(dropped(out)) == (not counts)
+
+
+def test_an_old_holders_pictures_never_count_again(make):
+    """A process that was frozen for long sends what it had: that is no later than what came since."""
+    stream = make.stream().watch(0, 10, lease=1).passer(10, lease=2).watch(12.4, 14, lease=2)
+    for step in range(10):
+        stream.seen(9 + step / 5, make.face(0.7), lease=1, delay=30)
+    out = run(make.config(), stream.ticks(45, 63).messages)
+    assert (windows(out)[0].persons, dropped(out)) == (1, ["fenced"] * 10)
+
+
 def test_unknown_cameras_count_nowhere(make):
     """A camera that is not configured changes nothing."""
     stream = make.stream().passer(5, camera="ghost").event(9, "stalled", camera="ghost").watch(0, 63)
