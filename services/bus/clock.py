@@ -100,6 +100,7 @@ class HostClock:
         """Whether this clock was too far off when it was last compared; also before that."""
         self._known_at = self._steady() - _FRESH_NS
         self._apart, _ = self._between()
+        self._steps = 0
         self.forward = 0
         """How often the clock was set forward by more than MOST_NS; a suspended host counts as one."""
         self.back = 0
@@ -117,6 +118,7 @@ class HostClock:
 
     def number(self) -> int | None:
         """Return the microsecond of now, for the number of a lease; None unless this clock is known to be fair."""
+        self.look()
         return self._utc() // 1_000 if not self.wrong and self._known is not None and self._known.is_fair else None
 
     def now(self) -> int:
@@ -126,6 +128,8 @@ class HostClock:
     async def measure(self) -> None:
         """Ask for the offset; metric and readiness follow it."""
         asked, found = self._steady(), await self._ask()
+        if self.look():  # an answer across a step tells nothing
+            found = None
         if found is None:
             if self._known is None:
                 self._ready("clock", False, _UNKNOWN)
@@ -155,7 +159,8 @@ class HostClock:
         while True:
             await self.measure()
             until = self._steady() + (_FRESH_NS if self._known is None else round(_AGAIN_S * 1e9))
-            while not self.look() and self._steady() < until:
+            steps = self._steps
+            while not self.look() and self._steps == steps and self._steady() < until:
                 await asyncio.sleep(LOOK_S)
 
     def look(self) -> bool:
@@ -165,6 +170,7 @@ class HostClock:
         if took > _AT_ONCE_NS or abs(step) <= MOST_NS:
             return False
         self._apart, self._known = apart, None
+        self._steps += 1
         log.warning("this host's clock was set", by_s=round(step / 1e9, 3))
         if step > 0:
             self.forward += 1

@@ -126,6 +126,27 @@ async def test_after_a_step_nothing_is_known_until_the_next_answer():
     assert "ahead of" in clocks.host.wrong
 
 
+async def test_no_number_comes_from_a_clock_that_was_just_set():
+    """Not even before the next look; and an answer that was on its way across the step tells nothing."""
+    clocks = Clocks()
+    await clocks.passes(SECOND)
+    clocks.utc += 86_400 * SECOND
+    assert clocks.host.number() is None
+    assert clocks.host.forward == 1
+    ask = clocks._offset
+
+    async def across() -> Offset | None:
+        clocks.utc -= 86_400 * SECOND
+        return Offset(43_200 * SECOND, 43_200 * SECOND)  # as wide as the step
+
+    clocks.host._ask = across
+    await clocks.host.measure()
+    assert (clocks.host.number(), clocks.told[-1]) == (None, False)
+    clocks.host._ask = ask
+    await clocks.host.measure()
+    assert clocks.host.number() == clocks.utc // 1000
+
+
 async def test_a_clock_at_the_limit_does_not_flicker():
     """Wrong beyond two seconds, right again only well below."""
     clocks = Clocks()
