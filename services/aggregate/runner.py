@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol, cast
 
@@ -60,6 +61,10 @@ _REPAIR_S = 10.0
 """How often a site that waits for `moretta repair` looks whether it was done."""
 
 
+class WentBack(Exception):
+    """The clocks were ahead and were set back: what a site knows is about a time that has yet to come."""
+
+
 class Ready(Protocol):
     """Called with whether the site has read all that was stored before the start, and if not, why."""
 
@@ -113,7 +118,10 @@ class SiteRunner:
         ]
 
     async def follow(self) -> None:
-        """Restore, then process the stream for ever; Fenced if another replica publishes this site."""
+        """Restore, then process the stream for ever.
+
+        Fenced if another replica publishes this site, WentBack if it has to begin anew from the stream.
+        """
         core = await self._restore()
         if self._drift is not None:
             await self._drift.until_restored()
@@ -137,8 +145,11 @@ class SiteRunner:
         """Return a message once this host's clock has come to its time; None if it can't be placed in time.
 
         If both clocks agree and it is still ahead, then the server's clock was wrong when it stored the message. For
-        such messages time stands still: they get the time of the message before them.
+        such messages time stands still: they get the time of the message before them. If both were ahead, and were set
+        back, this site's time is ahead of both, and would be for as long as they had been.
         """
+        if core.now > stored.time + FAR_NS and self._ahead_s(core.now) > FAR_NS / 1e9 and await self._host.agrees():
+            raise WentBack(f"{self._ahead_s(core.now)} s")
         while stored.time > self._host.now() + FAR_NS:
             if time.monotonic() - self._held_back > _QUIET_S:
                 log.error("a message is stored ahead of time", site=self._site, by_s=self._ahead_s(stored.time))
@@ -215,8 +226,11 @@ class SiteRunner:
             ahead = last_ahead(found.messages, configs, self._host.now() + FAR_NS)
             if not ahead:
                 return found
-            why = f"something of the future is published, up to {self._ahead_s(ahead)} s from now: a clock was wrong"
-            why += f"; run moretta repair {self._site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
+            by = f"up to {self._ahead_s(ahead)} s ahead of {datetime.fromtimestamp(self._host.now() / 1e9, UTC):%FT%TZ}"
+            why = (
+                f"something of the future is published, {by}: if that is not the time, set this host's clock right; if"
+            )
+            why += f" it is, run moretta repair {self._site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
             log.error("nothing is published", site=self._site, why=why)
             self._ready(False, self._host.wrong or why)
             await asyncio.sleep(_REPAIR_S)

@@ -10,7 +10,7 @@ from services.aggregate import readers, retention
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.drift import SiteDrift
 from services.aggregate.retention import Retention
-from services.aggregate.runner import SiteRunner
+from services.aggregate.runner import SiteRunner, WentBack
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
@@ -44,7 +44,7 @@ class Sites:
         self.caught_up: set[str] = set()
         """Running sites that have read all messages stored before they started."""
         self.fenced: set[str] = set()
-        """Running sites that were fenced, since another replica publishes them."""
+        """Running sites that were given up: another replica publishes them, or they begin anew."""
 
     def apply(self, file: AggregateFile) -> None:
         """Apply new settings to the sites that run."""
@@ -101,6 +101,9 @@ class Sites:
             await following
         except Fenced as error:
             log.warning("somebody else publishes this site, giving it up", site=name, subject=str(error))
+            self.fenced.add(name)
+        except WentBack as error:
+            log.error("the clocks were ahead and were set back, the site begins anew", site=name, were_ahead=str(error))
             self.fenced.add(name)
 
 

@@ -8,11 +8,12 @@ from fair_clock import fair_host
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import window
+from msgspec import structs
 
 from proto.public import WindowV1
-from proto.sightings import PassageV1
+from proto.sightings import PassageV1, SightingsV1
 from services.aggregate import published
-from services.aggregate.runner import SiteRunner
+from services.aggregate.runner import SiteRunner, WentBack
 from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset
 from services.sites.settings import RuleSettings
@@ -171,6 +172,12 @@ class LiveBus(FakeBus):
         self.now += SECOND // 10
         return self.now + self.off
 
+    def steady(self):
+        return self.now
+
+    def host(self, offset_s=lambda: 0.0):
+        return fair_host(offset_s, self.clock, self.steady)
+
     async def follow(self, _stream, _filters, *, start=1):
         self.off = self.will_be
         self.stepped()
@@ -206,7 +213,7 @@ async def test_while_the_servers_clock_was_ahead_time_stands_still(make, by):
 async def _windows(make, ahead, first=70, last=75):
     """Return what is published of the four minutes while NATS's clock is ahead in a part of them."""
     bus = LiveBus(*stepped(make, ahead, first, last))
-    await follow(SiteRunner(bus, make.config(), AggregateSettings(), fair_host(utc=bus.clock), lambda *_, **__: None))
+    await follow(SiteRunner(bus, make.config(), AggregateSettings(), bus.host(), lambda *_, **__: None))
     return bus.windows
 
 
@@ -217,12 +224,47 @@ async def test_whenever_and_however_far_the_servers_clock_was_ahead(make, by, fi
     assert await _windows(make, by, first, first + lasts) == await _windows(make, 0)
 
 
+class Box(LiveBus):
+    """A bus and a host with one clock, which is ahead by so much in a spell of time."""
+
+    def __init__(self, make, by, spell, *, is_over):
+        super().__init__(*stepped(make, by, *spell))
+        self.spell = range(make.hour + spell[0] * SECOND, make.hour + spell[1] * SECOND)
+        self.by, self.is_over = by, is_over
+        self.messages = [self.as_stored(one, true) for one, true in zip(self.messages, self.true, strict=True)]
+
+    def as_stored(self, one, true):
+        """Ingest has this clock, too: event times are ahead, and after the step back each lease has a new number."""
+        if not isinstance(one.message, SightingsV1):
+            return one
+        ahead = self.by * (true in self.spell)
+        lease = one.message.lease + (true >= self.spell.stop)
+        return replace(one, message=structs.replace(one.message, at=one.message.at + ahead, lease=lease))
+
+    def clock(self):
+        self.now += SECOND // 100
+        return self.now + self.by * (self.now in self.spell and not self.is_over)
+
+
+@pytest.mark.parametrize("by", [5 * SECOND, 3_600 * SECOND, DAY])
+async def test_a_box_whose_clock_was_ahead_begins_anew_and_counts(make, by):
+    """NATS and this host have one clock, so nobody notices until it is set back; what was decided ahead is repaired."""
+    bus, quiet = Box(make, by, (70, 75), is_over=False), lambda *_, **__: None
+    with pytest.raises(WentBack):
+        await SiteRunner(bus, make.config(), AggregateSettings(), bus.host(), quiet).follow()
+    assert bus.now < make.hour + 80 * SECOND
+    again = Box(make, by, (70, 75), is_over=True)
+    again.now = bus.true[-1]
+    await follow(SiteRunner(again, make.config(), AggregateSettings(), again.host(), quiet))
+    assert [window.persons for window in again.windows if window.zone == "_site"] == [3, 3, 3]
+
+
 async def test_a_host_whose_clock_is_behind_publishes_later_and_the_same(make, monkeypatch):
     """The two clocks disagree, and nobody can say which is wrong: it waits until its own gets there."""
     monkeypatch.setattr("services.aggregate.runner.LOOK_S", 0.0)
     messages, true = stepped(make, 0)
     bus = LiveBus(messages[:900], true[:900], off=-3 * SECOND)
-    clock = fair_host(lambda: bus.off / SECOND, bus.clock)
+    clock = bus.host(lambda: bus.off / SECOND)
     bus.stepped = clock.look
     await follow(SiteRunner(bus, make.config(), AggregateSettings(), clock, lambda *_, **__: None))
     assert [window.persons for window in bus.windows if window.zone == "_site"] == [3, 3]
@@ -241,7 +283,7 @@ async def test_windows_of_the_future_stop_a_site_until_they_are_removed(make, mo
 
     monkeypatch.setattr(published, "read", read)
     await follow(SiteRunner(
-        bus, make.config(), AggregateSettings(), fair_host(utc=bus.clock), lambda done, why="": told.append((done, why))
+        bus, make.config(), AggregateSettings(), bus.host(), lambda done, why="": told.append((done, why))
     ))  # fmt: skip
     whys = [why for done, why in told if not done and why]
     assert len(whys) == 2
