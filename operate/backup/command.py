@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -59,8 +60,9 @@ def repair(
 ) -> None:
     """Remove windows, alerts and rules' states that lie in the future, because a clock was wrong when they were made.
 
-    Take a backup first. Windows of recordings (close_on_end) may rightly lie there, and would go too. Aggregate goes on
-    by itself within ten seconds; the time up to now counts as not observed.
+    Take a backup first, and compare the clock with another one: to a clock that is behind, windows of the past lie in
+    the future. Windows of recordings (close_on_end) may rightly lie there, and would go too. Aggregate goes on by
+    itself within ten seconds; the time up to now counts as not observed.
     """
     from operate import show
     from operate.backup.repair import Repair, described
@@ -71,7 +73,8 @@ def repair(
     if not found:
         typer.echo(f"nothing of site {site} lies in the future")
         return
-    typer.echo("\n".join([*described(found), _FILMS]))
+    now = f"now it is {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC by this machine and by NATS"
+    typer.echo("\n".join([f"{now}; if it is not, set the clocks right and remove nothing", *described(found), _FILMS]))
     if plan or not (yes or typer.confirm("remove them for good?")):
         return
     with show.progress("removing", len(found)) as advance:

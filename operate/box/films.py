@@ -1,13 +1,14 @@
 """Films that a data folder has begun to count before: `moretta up` says so, since it counts their people again."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct, structs
 
+from services.aggregate.core.config import Schedule, SiteConfig
 from services.ingest.sources.address import SourceError, address_of
 from services.sites.settings import CameraSettings, SiteSettings, local_zone
 
@@ -24,23 +25,37 @@ class Film(Struct, frozen=True, kw_only=True):
     """When the file was last written, ns UTC."""
     begun: int = 0
     """When a box with this folder first began to count it, ns UTC."""
+    last: int = 0
+    """When one last did."""
 
 
 def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[str]:
-    """Return a line for each film that the data folder has begun before, and write down the others as begun `now`.
+    """Return a line for each film that the data folder has begun before, and for each site whose window may be over.
 
-    A film that loops is counted at each turn, as its settings ask; nothing is said of it. What was begun is not known
-    where the folder's list can't be read or written, and nobody is stopped by that.
+    All films are written down as begun `now`, too. A film that loops is counted at each turn, as its settings ask:
+    nothing is said of it. What was begun is not known where the folder's list can't be read or written, and nobody is
+    stopped by that.
     """
     films = [(site, camera, film) for site, camera, film in _films(sites)]
     if not films:
         return []
-    before = {structs.replace(film, begun=0): film.begun for film in _read(folder)}
-    lines = [_line(site, camera, film, before[film]) for site, camera, film in films if film in before]
-    fresh = {film: now for _, _, film in films if film not in before}
-    if fresh:
-        _write(folder, [structs.replace(film, begun=at) for film, at in (before | fresh).items()])
+    before = {structs.replace(film, begun=0, last=0): film for film in _read(folder)}
+    lines = [_line(site, camera, film, before[film].begun) for site, camera, film in films if film in before]
+    lines += [line for site in sites for line in _over(site, before.values(), now)]
+    here = {film: before.get(film, structs.replace(film, begun=now)) for _, _, film in films}
+    _write(folder, list((before | {key: structs.replace(film, last=now) for key, film in here.items()}).values()))
     return lines
+
+
+def _over(site: SiteSettings, before: Iterable[Film], now: int) -> Iterator[str]:
+    """Yield a line if a site's films were played in the window of now: it is published once all of them have ended."""
+    start, end = Schedule(SiteConfig.of(site)).window_at(now)
+    if site.close_on_end and any(start <= film.last < end for film in before if film.site == site.id):
+        until = f"{datetime.fromtimestamp(end / 1e9, local_zone(site)):%H:%M:%S (%z)}"
+        yield (
+            f"{site.id}: films were begun in the window that lasts until {until}; if they came to their end, it is"
+            f" published, and nobody is counted before {until}: wait until then, or name another --data folder"
+        )
 
 
 def _line(site: SiteSettings, camera: CameraSettings, film: Film, begun: int) -> str:

@@ -226,14 +226,19 @@ class SiteRunner:
             ahead = last_ahead(found.messages, configs, self._host.now() + FAR_NS)
             if not ahead:
                 return found
-            by = f"up to {self._ahead_s(ahead)} s ahead of {datetime.fromtimestamp(self._host.now() / 1e9, UTC):%FT%TZ}"
-            why = (
-                f"something of the future is published, {by}: if that is not the time, set this host's clock right; if"
-            )
-            why += f" it is, run moretta repair {self._site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
+            why = self._why_ahead(ahead)
             log.error("nothing is published", site=self._site, why=why)
             self._ready(False, self._host.wrong or why)
             await asyncio.sleep(_REPAIR_S)
+
+    def _why_ahead(self, ahead: int) -> str:
+        until, now = (f"{datetime.fromtimestamp(at / 1e9, UTC):%FT%TZ}" for at in (ahead, self._host.now()))
+        if self._config.close_on_end and ahead - self._host.now() <= self._config.window:
+            return (
+                f"the window until {until} was closed when its recordings ended; what is played before is not counted"
+            )
+        why = f"something of the future is published, up to {until}: if now is not {now}, set this host's clock right"
+        return f"{why}; if it is, run moretta repair {self._site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
 
     async def _configs(self) -> list[StoredConfig]:
         """Return the configurations of the stream, in order."""

@@ -115,7 +115,11 @@ def _login(path: str, camera: CameraSettings) -> Iterator[Problem]:
         if camera.password is not None:
             yield f"{path}.user", "is missing; say whose password it is"
     elif camera.url != STAND_IN and not camera.url.lower().startswith(_WITH_LOGIN):
-        yield f"{path}.user", f"is given, and only a camera of {', '.join(_WITH_LOGIN)} has a login; remove it"
+        of = f"only a camera of {', '.join(_WITH_LOGIN)} has a login"
+        if "://" in camera.url:
+            yield f"{path}.user", f"is given, and {of}; remove it"
+        else:
+            yield f"{path}.url", f"does not begin with rtsp:// or another of these, though user is given: {of}"
     elif names_user(camera.url):
         yield f"{path}.user", "is given, and url names a user, too; take that out of url"
     elif (length := _login_length(camera)) > _LONGEST_LOGIN:

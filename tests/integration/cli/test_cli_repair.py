@@ -58,6 +58,7 @@ async def test_a_site_goes_on_after_windows_of_the_future_were_removed(site):
         assert "moretta repair quay" in service.said("nothing is published")[0]["why"]
         assert "something of the future is published" in (await asyncio.to_thread(service.get, "/readyz"))[1]
         assert "WINDOWS: 1, from 20" in await run("--plan")
+        assert "if it is not, set the clocks right and remove nothing" in await run("--plan")
         assert "if the site has close_on_end, its windows may rightly lie there" in await run("--plan")
         assert len(await bus.history(WINDOWS, site="quay")) == 2
         assert "removed: 1 messages" in await run("--yes")

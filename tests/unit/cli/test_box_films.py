@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from operate.box.films import FILE, begun_before
 from services.sites.settings import CameraSettings, SiteSettings
@@ -48,6 +49,20 @@ def test_of_what_counts_nobody_twice_nothing_is_said(film: Path, data: Path):
     assert begun_before(film.parent, [site(str(film))], AT) == []
     film.write_bytes(b"another film")
     assert begun_before(data, [site(str(film))], AT) == []
+
+
+def test_a_window_that_films_may_have_closed_is_told(film: Path, data: Path):
+    """Whatever film is played in it then: until it is over nobody counts, and a window later everybody does."""
+    closing, minute = structs.replace(site(str(film)), close_on_end=True), 60 * 10**9
+    (other := film.with_name("noon.mp4")).write_bytes(b"noon")
+    noon = structs.replace(site(str(other)), close_on_end=True)
+    assert begun_before(data, [closing], AT + 2 * minute) == []
+    [line] = begun_before(data, [noon], AT + 10 * minute)
+    assert line.startswith("market: films were begun in the window that lasts until 13:20:00 (+0100); if they came to")
+    [_, again] = begun_before(data, [noon], AT + 19 * minute)
+    assert again == line
+    assert len(begun_before(data, [closing, noon], AT + 20 * minute)) == 2
+    assert len(begun_before(data, [site(str(other))], AT + 21 * minute)) == 1, "windows that wait for the clock"
 
 
 def test_live_cameras_leave_no_file(data: Path):

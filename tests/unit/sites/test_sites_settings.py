@@ -244,7 +244,6 @@ def test_an_area_that_hides_nothing_is_told(area):
     ("fields", "why"),
     [
         ({"password": "p"}, "is missing; say whose password it is"),
-        ({"user": "u", "url": "film.mp4"}, "is given, and only a camera of rtsp://"),
         ({"user": "u", "url": "whip://", "token": 16 * "t"}, "is given, and only a camera of rtsp://"),
         ({"user": "u", "url": "rtsp://u:p@h/1"}, "is given, and url names a user, too"),
         ({"user": "u", "url": "http://u:p#@h/1"}, "is given, and url names a user, too"),
@@ -256,6 +255,14 @@ def test_logins_that_are_none_are_told(fields, why):
     ((path, told),) = with_camera(**fields)
     assert path == "sites[0].cameras[0].user"
     assert told.startswith(why)
+
+
+@pytest.mark.parametrize("url", ["10.20.1.11/Streaming/Channels/102", "rtsp:/10.20.1.11/1", "film.mp4"])
+def test_a_login_beside_a_url_without_a_scheme_is_told_of_the_url(url):
+    """The login is right, and would be needed."""
+    ((path, told),) = with_camera(user="u", password="p", url=url)
+    assert path == "sites[0].cameras[0].url"
+    assert told.startswith("does not begin with rtsp:// or another of these, though user is given")
 
 
 def test_a_login_may_be_of_a_camera_whose_address_only_ingest_reads():
