@@ -4,8 +4,8 @@ from collections import OrderedDict, deque
 
 SECOND_NS = 1_000_000_000
 MOST = 10
-MOST_OFFERS = 30
-"""Limit of offers from one address to one camera: a page that has lost its connection tries every few seconds."""
+MOST_OFFERS = 60
+"""Limit of offers to one camera, from any address: a page that has lost its connection tries every few seconds."""
 WITHIN_NS = 60 * SECOND_NS
 _REMEMBERED = 1024
 

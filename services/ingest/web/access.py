@@ -84,11 +84,14 @@ class Access:
         return _wait("too many wrong tokens", wait_ns)
 
     def haste(self, request: web.Request) -> web.Response | None:
-        """Return 429 if a client sends too many offers to a camera, even with the right token: each is real work."""
-        who, now_ns = f"{request.remote} {request.path}", self._clock()
-        if (wait_ns := self._offers.wait_ns(who, now_ns)) > 0:
+        """Return 429 if a camera gets too many offers, even with the right token: each is real work.
+
+        From any address: who has a network of them, as with IPv6, has one limit.
+        """
+        now_ns = self._clock()
+        if (wait_ns := self._offers.wait_ns(request.path, now_ns)) > 0:
             return _wait("too many offers", wait_ns)
-        self._offers.note(who, now_ns)
+        self._offers.note(request.path, now_ns)
         return None
 
     def refusal(self, request: web.Request) -> web.Response | None:

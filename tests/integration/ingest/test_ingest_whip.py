@@ -458,7 +458,7 @@ async def test_a_guesser_is_slowed_down(served):
 
 
 async def test_who_offers_all_the_time_is_slowed_down(served, monkeypatch):
-    """Each offer is work and takes the seat for a while: thirty a minute to a camera; one that does not come is 408."""
+    """Each offer is work and takes the seat for a while: sixty a minute to a camera; one that does not come is 408."""
     monkeypatch.setattr(whip_server, "BODY_S", 1.0)
 
     async def drips():
@@ -466,7 +466,7 @@ async def test_who_offers_all_the_time_is_slowed_down(served, monkeypatch):
         await asyncio.sleep(LIMIT_S)
 
     assert (await served.ask("POST", data=drips(), **AUTH, **SDP))[0] == 408
-    assert {(await served.ask("POST", data="x", **AUTH, **SDP))[0] for _ in range(29)} == {400}
+    assert {(await served.ask("POST", data="x", **AUTH, **SDP))[0] for _ in range(59)} == {400}
     status, headers, text = await served.ask("POST", data="x", **AUTH, **SDP)
     assert (status, "offers" in text) == (429, True)
     assert 0 < int(headers["Retry-After"]) <= 60

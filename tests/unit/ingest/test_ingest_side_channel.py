@@ -112,7 +112,7 @@ def test_a_machine_that_is_too_slow_for_six_faces_tells(slower: float, least: fl
     docs/privacy.md says so; above, no time that was recorded is beyond a step.
     """
     told = [published(people, slower) for people in (0, 6)]
-    result = separation("fps analysed_fps shed_share pictures late".split(), *told)
+    result = separation(["fps", "analysed_fps", "shed_share", "pictures", "late"], *told)
     print(f"{slower} times as slow, none or six: {result}")
     assert least <= result.area <= most
 
