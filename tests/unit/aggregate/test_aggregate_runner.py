@@ -14,6 +14,7 @@ from proto.public import WindowV1
 from proto.sightings import PassageV1, SightingsV1
 from services.aggregate import published
 from services.aggregate.runner import SiteRunner, WentBack
+from services.aggregate.service import Sites
 from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset
 from services.sites.settings import RuleSettings
@@ -257,6 +258,17 @@ async def test_a_box_whose_clock_was_ahead_begins_anew_and_counts(make, by):
     again.now = bus.true[-1]
     await follow(SiteRunner(again, make.config(), AggregateSettings(), again.host(), quiet))
     assert [window.persons for window in again.windows if window.zone == "_site"] == [3, 3, 3]
+
+
+async def test_a_site_that_begins_anew_is_given_up_first():
+    """As one that another replica publishes: it is stopped, and whoever takes it then reads the stream from its start."""
+    sites = Sites(*[None] * 4)
+
+    async def followed():
+        raise WentBack("3600 s")
+
+    await sites._until_fenced("market", followed())
+    assert sites.fenced == {"market"}
 
 
 async def test_a_host_whose_clock_is_behind_publishes_later_and_the_same(make, monkeypatch):
