@@ -261,7 +261,7 @@ async def test_a_box_whose_clock_was_ahead_begins_anew_and_counts(make, by):
 
 
 async def test_a_site_that_begins_anew_is_given_up_first():
-    """As one that another replica publishes: it is stopped, and whoever takes it then reads the stream from its start."""
+    """As one that another replica publishes: whoever takes it then reads the stream from its start."""
     sites = Sites(*[None] * 4)
 
     async def followed():
