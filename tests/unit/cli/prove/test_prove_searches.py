@@ -52,23 +52,24 @@ def picture(kind: str) -> bytes:
     return data.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "WebP", "BMP", "JPEG", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WebP", "BMP", "JPEG", "TIFF", "AVIF"])
 def test_images_are_known_by_their_beginning(kind):
     """Also in the middle of other bytes."""
     found = next(images(b"text before" + picture(kind)))
     assert (found.kind, found.at) == (kind, 11)
 
 
-def test_a_stream_of_video_is_known(tmp_path):
-    """H.264 as it is sent or stored outside a container."""
-    path = tmp_path / "clip.h264"
+@pytest.mark.parametrize(("kind", "name", "encoder"), [("H.264", "h264", "libx264"), ("H.265", "hevc", "libx265")])
+def test_a_stream_of_video_is_known(tmp_path, kind, name, encoder):
+    """H.264 and H.265 as they are sent or stored outside a container; neither is taken for the other."""
+    path = tmp_path / f"clip.{name}"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=5)
+        stream = container.add_stream(encoder, rate=5)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         for _ in range(2):
             container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
         container.mux(stream.encode())
-    assert [one.kind for one in images(b"\0" * 9 + path.read_bytes())] == ["H.264"]
+    assert [one.kind for one in images(b"\0" * 9 + path.read_bytes())] == [kind]
 
 
 def test_noise_is_known_and_text_is_none():
