@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import date, datetime
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +15,8 @@ from rich.console import Console
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from operate.cli.stats import parse
-from operate.cli.stats_table import as_csv, bar, table
+from operate.cli.stats_table import GAPS, as_csv, bar, table
+from proto.public import GapReason
 from proto.stats import StatsReplyV1
 from services.kernel.settings import SettingsError
 from services.sites.columns import COLUMNS
@@ -124,6 +126,11 @@ def test_what_a_profile_withholds_is_said():
 def test_what_there_is_to_know(windows, told):
     """In words that need no manual."""
     assert row(text(reply(windows, "total")), "Tue").endswith(told)
+
+
+def test_every_reason_for_a_gap_has_words():
+    """One that the contract has and this table has not would end the command."""
+    assert set(GAPS) == set(get_args(GapReason)), "operate/cli/stats_table.py, GAPS"
 
 
 def test_a_film_that_is_over_is_a_camera_that_is_down():
