@@ -160,7 +160,7 @@ def _contents(place: SiteNotice) -> dict[str, str]:
         "ALERTS": gettext("published alerts"),
         "RULES": gettext("when a rule changed its state, and why"),
         "OPERATIONS": gettext("failures of cameras, figures and messages"),
-        "CAMERAS": gettext("each camera's state, and how long its pictures live"),
+        "CAMERAS": gettext("each camera's state, and for each period how many pictures at most were late"),
         "DELIVERIES": gettext("what was told to whom, with a salted hash in place of the address"),
         "KV_SILENCES": gettext("which alerts are not told for a while, and who decided so"),
         "CONTROL": gettext("who paused what, when and why"),

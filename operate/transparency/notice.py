@@ -89,7 +89,8 @@ def _doors(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence,
 def _pictures(place: SiteNotice) -> str:
     return place.words.gettext(
         "A computer here looks for faces in the cameras' pictures and sees whether they wear a mask. Each picture is"
-        " then overwritten: 99 of 100 within a tenth of a second. How many are later is measured and published."
+        " then overwritten: 99 of 100 within a tenth of a second. For each period we publish how many pictures at most"
+        " were later."
     )
 
 
@@ -103,7 +104,8 @@ def _purpose(place: SiteNotice) -> str:
 def _sealed(place: SiteNotice) -> str:
     return place.words.gettext(
         "Between the programs a picture travels encrypted, with a key that is destroyed after two seconds. How long"
-        " pictures live is measured for each of them and published with each camera's state."
+        " each picture lives is measured. These times are not published, because they would tell whether somebody is"
+        " there."
     )
 
 
@@ -114,7 +116,7 @@ def _lifetimes(place: SiteNotice) -> Table:
         (
             gettext("the picture"),
             gettext("memory, at the site"),
-            gettext("99 of 100: {ms} ms at most. How many lived longer is measured and published.", ms=PIXELS_MS),
+            gettext("99 of 100: {ms} ms at most", ms=PIXELS_MS),
         ),
         (
             gettext("the camera's video before it is decoded, and what decoding needs of earlier pictures"),

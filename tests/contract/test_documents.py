@@ -121,6 +121,22 @@ def test_who_promises_how_long_a_picture_lives_says_of_how_many(document: str):
     assert [one for one in told if "99 of 100" not in one] == []
 
 
+@pytest.mark.parametrize(
+    ("document", "bound"),
+    [
+        ("docs/data-protection.md", "for each period, how many lived longer at most"),
+        ("services/ingest/page/en.json", "How many at most were slower in a period"),
+        ("services/ingest/page/fr.json", "Pour chaque période, le nombre maximal d’images plus lentes"),
+    ],
+)
+def test_of_late_pictures_an_upper_bound_is_published(document: str, bound: str):
+    """And not their number: it would follow the crowd (ADR 40)."""
+    assert bound in text_of(document)
+    assert not re.search(
+        r"measured(?:, shown below)? and published|mesuré(?:, affiché plus bas)? et publié", text_of(document)
+    )
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_what_a_document_names_is_there(document: str):
     """Each file is in the repository, and each function behind a file's name is in that file."""
