@@ -59,7 +59,7 @@ def _settings(place: SiteNotice) -> Table:
         ),
         (gettext("figures for zones"), place.yes(terms.zones)),
         (gettext("alerts allowed"), place.yes(terms.rules)),
-        (gettext("people below which no figures are shown"), str(place.small or "–")),
+        (gettext("passages below which no number of people is shown"), str(place.small or "–")),
         (gettext("sightings that make a passage"), str(site.tracking.min_hits)),
         (gettext("hours without counting"), "; ".join(place.hours(site.rests)) or "–"),
     ]

@@ -20,7 +20,9 @@ def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Docume
         place=place.name,
         lead=gettext("Nobody is recognised. No picture is kept."),
         sections=(
-            Section(gettext("What happens"), lines(_pictures(place), place.published(), place.withheld())),
+            Section(
+                gettext("What happens"), lines(_pictures(place), place.published(), place.twice(), place.withheld())
+            ),
             Section(gettext("If you do not want to be counted"), (told(words, "objection", operator.objection),)),
             Section(gettext("Who is responsible"), _responsible(place, operator)),
             *_no_page(place, operator),
@@ -148,7 +150,7 @@ def _not_done(place: SiteNotice) -> list[str]:
         gettext("Nobody is recognised or followed from one camera to another: no features of a face are computed."),
         gettext("Age, sex, origin and mood are not looked at. There is no sound."),
         gettext("No picture is stored, shown or sent to anybody."),
-        gettext("A person who passes twice is counted twice, because nobody is recognised."),
+        place.twice(),
     ]
 
 

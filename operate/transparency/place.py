@@ -29,7 +29,7 @@ class SiteNotice:
 
     @property
     def small(self) -> int:
-        """Periods of fewer people show no figures."""
+        """Periods with fewer passages show no numbers of people."""
         return max(self.terms.small, self.site.suppress_below or 0)
 
     def duration(self, seconds: float) -> str:
@@ -55,11 +55,17 @@ class SiteNotice:
             length=length,
         )
 
+    def twice(self) -> str:
+        """Return that passages are counted, and not people."""
+        return self.words.gettext("A person who passes twice is counted twice, because nobody is recognised.")
+
     def withheld(self) -> str:
         """Return when figures are not shown; empty if they always are."""
         if not self.small:
             return ""
-        text = self.words.gettext("A period of fewer than {small} people shows no figures.", small=self.small)
+        text = self.words.gettext(
+            "A period with fewer than {small} passages shows no number of people and no percentage.", small=self.small
+        )
         return f"{text} {self._worked_out()}" if self.terms.small else text
 
     def _worked_out(self) -> str:

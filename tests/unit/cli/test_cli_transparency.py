@@ -62,7 +62,7 @@ def site(profile: str, **other: object) -> SiteSettings:
     ("profile", "says", "not_says"),
     [
         ("fr-2021-269", ["Nothing else.", "authorises nothing today", "Nobody is alerted."], ["each zone"]),
-        ("stats-only", ["each zone", "fewer than 10 people", "worked out", "Nobody is alerted."], ["decree"]),
+        ("stats-only", ["each zone", "fewer than 10 passages", "worked out", "Nobody is alerted."], ["decree"]),
         ("alerting", ["each zone", "at least 20", "no law is cited"], ["decree", "Nobody is alerted."]),
         ("lab", ["no limit is in force", "at least 5"], ["no law is cited"]),
     ],
@@ -85,6 +85,17 @@ def test_sign_and_page_say_of_how_many_pictures_the_promise_is():
         assert all(part in text(one) for one in (sign(place, WHOLE, ""), page(place, WHOLE, [], "")) for part in said)
         assert bound in notice
         assert bound in text(annex(place, WHOLE, [], ""))
+
+
+def test_the_sign_says_that_passages_are_counted():
+    """One stallholder may pass ten times. How much was observed is shown all the same."""
+    for words, counted, withheld in (
+        (EN, "A person who passes twice is counted twice", "fewer than 10 passages shows no number of people"),
+        (FR, "Une personne qui passe deux fois est comptée deux fois", "moins de 10 passages ne montre ni nombre"),
+    ):
+        found = text(sign(SiteNotice(site("stats-only"), words), WHOLE, ""))
+        assert counted in found
+        assert withheld in found
 
 
 def test_only_trials_have_a_banner():
