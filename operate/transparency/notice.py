@@ -59,7 +59,7 @@ def page(place: SiteNotice, operator: TransparencySettings, receivers: list[Rece
             ),
             Section(gettext("Where and when"), lines(*_where(place)), _cameras(place) if site.cameras else None),
             Section(gettext("Your rights"), (*lines(*_rights(place)), *_doors(place, operator))),
-            Section(gettext("How to check this"), lines(*_check(place))),
+            *_check(place, operator),
         ),
         made=made,
         banner=place.banner(),
@@ -213,12 +213,15 @@ def _rights(place: SiteNotice) -> list[str]:
     ]
 
 
-def _check(place: SiteNotice) -> list[str]:
+def _check(place: SiteNotice, operator: TransparencySettings) -> list[Section]:
+    """Return how anybody can check what is said, which takes the software: nothing if nobody says where it is."""
+    if operator.source_url is None:
+        return []
     gettext = place.words.gettext
-    return [
-        gettext("The software is open: anybody may read it and run it."),
-        gettext(
-            "“moretta prove” runs it and searches memory, disks, messages and network for pictures. “docs/privacy.md”"
-            " says what is promised, what is measured, and what is not promised."
-        ),
-    ]
+    where = gettext("The software is open. Anybody may read it and run it: ")
+    proof = gettext(
+        "“moretta prove” runs it and searches memory, disks, messages and network for pictures. “docs/privacy.md” says"
+        " what is promised, what is measured, and what is not promised."
+    )
+    found = told(place.words, "source_url", operator.source_url, where)
+    return [Section(gettext("How to check this"), (found, *lines(proof)))]

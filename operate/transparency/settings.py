@@ -17,10 +17,11 @@ from services.sites.texts import LanguageTag
 Sentence = Annotated[str, Meta(min_length=1, max_length=600)]
 InLanguages = Sentence | dict[LanguageTag, Sentence]
 """One text for all readers, or one for each language."""
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+\Z", max_length=300)]
 
 
 class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Facts that only the operator knows. The documents show a gap for each one that is left out."""
+    """Facts that only the operator knows. The documents show a gap for each one that is left out, where not said."""
 
     controller: InLanguages | None = None
     """Who decides on purposes and means (GDPR Article 4(7)), with the postal address."""
@@ -36,8 +37,10 @@ class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Where to complain (Article 13(2)(d)), for instance the CNIL."""
     transfers: InLanguages | None = None
     """Whether the numbers, mails and messages go to other countries, and on what ground (Article 13(1)(f))."""
-    page_url: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+\Z", max_length=300)] | None = None
+    page_url: Url | None = None
     """The URL at which the second layer is published, for the sign's QR code."""
+    source_url: Url | None = None
+    """Where anybody may get the software. Without it the notice does not say how to check; that is no gap."""
 
 
 class WebhookOutline(Struct, frozen=True, kw_only=True):

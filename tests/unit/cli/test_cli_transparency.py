@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from operate.transparency.annex import annex
 from operate.transparency.document import Document
@@ -176,6 +177,19 @@ def test_a_reader_is_told_which_text_is_the_legal_basis_and_which_the_way_past()
     said = [line.text for section in page(SiteNotice(SITE, EN), WHOLE, [], "").sections for line in section.lines]
     assert {"Legal basis: said", "How to pass without being counted: said"} <= {*said}
     assert "If you do not want to be counted" in [one.heading for one in sign(SiteNotice(SITE, EN), WHOLE, "").sections]
+
+
+def test_how_to_check_is_said_where_the_software_can_be_had():
+    """Without an address nobody could, so nothing is said; it is no gap. An address of the example is one."""
+    place = SiteNotice(SITE, FR)
+    assert "moretta prove" not in text(page(place, WHOLE, [], ""))
+    told = structs.replace(WHOLE, source_url="https://code.test/moretta")
+    found = page(place, told, [], "")
+    assert found.missing() == {}
+    assert "Chacun peut le lire et le faire fonctionner\u00a0: https://code.test/moretta" in text(found)
+    assert "moretta prove" in text(found)
+    left = page(place, structs.replace(WHOLE, source_url="https://www.example.org/moretta"), [], "")
+    assert set(left.missing()) == {"transparency.source_url"}
 
 
 def test_documents_hold_no_address_number_or_password_and_open_no_secret(tmp_path: Path):
