@@ -4,7 +4,7 @@ from operate.transparency.document import Document, Section, Sentence, Table, li
 from operate.transparency.notice import page
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
-from proto.subjects import DRIFT, STREAMS
+from proto.subjects import DRIFT, STREAMS, Stream
 from services.kernel.settings import STAND_IN
 from services.sites.settings import CameraSettings
 
@@ -141,12 +141,18 @@ def _kept(place: SiteNotice) -> Table:
             stream.name,
             contents[stream.name],
             where[stream.storage],
-            place.duration(stream.max_age_s) if stream.max_age_s else gettext("the last value"),
+            _how_long(place, stream),
         )
         for stream in STREAMS
         if stream.name != DRIFT.stream or place.terms.figures is None  # nothing finer than the site is kept then
     ]
     return table((gettext("Stream"), gettext("Contents"), gettext("Where"), gettext("For how long")), rows)
+
+
+def _how_long(place: SiteNotice, stream: Stream) -> str:
+    if stream.name == "PASSAGES":
+        return place.passages_kept(stream.max_age_s or 0)
+    return place.duration(stream.max_age_s) if stream.max_age_s else place.words.gettext("the last value")
 
 
 def _contents(place: SiteNotice) -> dict[str, str]:
@@ -215,7 +221,10 @@ def _risks_of_pictures(place: SiteNotice) -> list[tuple[str, str, str, str]]:
         ),
         (
             gettext("A person is recognised, or found again"),
-            gettext("no features of a face are computed; no number of a track is published"),
+            gettext(
+                "no features are computed by which somebody could be told from others; no number of a track is"
+                " published"
+            ),
             "–",
             "tests/contract/test_contract_privacy.py",
         ),

@@ -18,7 +18,7 @@ def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Docume
         language=words.language,
         title=gettext("Here we count how many people wear a mask"),
         place=place.name,
-        lead=gettext("Nobody is recognised. No picture is kept."),
+        lead=gettext("Nobody is recognised. This system keeps no picture."),
         sections=(
             Section(
                 gettext("What happens"), lines(_pictures(place), place.published(), place.twice(), place.withheld())
@@ -46,7 +46,7 @@ def page(place: SiteNotice, operator: TransparencySettings, receivers: list[Rece
         language=words.language,
         title=gettext("How many people wear a mask: what the cameras here do"),
         place=place.name,
-        lead=gettext("Nobody is recognised. No picture is kept."),
+        lead=gettext("Nobody is recognised. This system keeps no picture."),
         sections=(
             Section(gettext("Who is responsible"), _responsible(place, operator)),
             Section(gettext("What for, and on which legal basis"), _why(place, operator)),
@@ -137,7 +137,7 @@ def _lifetimes(place: SiteNotice) -> Table:
         (
             gettext("each passage: camera, zone, mask or not, time"),
             gettext("disk, at the site"),
-            place.duration(kept["PASSAGES"]),
+            place.passages_kept(kept["PASSAGES"]),
         ),
         (gettext("what is published"), gettext("disk"), place.duration(kept["WINDOWS"])),
     ]
@@ -147,9 +147,12 @@ def _lifetimes(place: SiteNotice) -> Table:
 def _not_done(place: SiteNotice) -> list[str]:
     gettext = place.words.gettext
     return [
-        gettext("Nobody is recognised or followed from one camera to another: no features of a face are computed."),
+        gettext(
+            "Nobody is recognised or followed from one camera to another: this system computes no features by which"
+            " somebody could be told from others."
+        ),
         gettext("Age, sex, origin and mood are not looked at. There is no sound."),
-        gettext("No picture is stored, shown or sent to anybody."),
+        gettext("This system stores no picture, shows none and sends none to anybody."),
         place.twice(),
     ]
 
@@ -206,8 +209,9 @@ def _rights(place: SiteNotice) -> list[str]:
     gettext = place.words.gettext
     return [
         gettext(
-            "You may object (GDPR Article 21). Do so before you pass the cameras: nobody is recognised and no picture"
-            " is kept, so what was counted of you cannot be found, shown, corrected or deleted afterwards (Article 11)."
+            "You may object (GDPR Article 21). Do so before you pass the cameras: this system recognises nobody and"
+            " keeps no picture, so what was counted of you cannot be found, shown, corrected or deleted afterwards"
+            " (Article 11)."
         ),
         gettext("Nothing about you is decided by a machine."),
     ]

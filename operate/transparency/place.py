@@ -39,6 +39,14 @@ class SiteNotice:
                 return format_unit(seconds // length, f"duration-{unit}", "long", locale=self.words.locale)
         return format_unit(seconds, "duration-second", "long", locale=self.words.locale)
 
+    def passages_kept(self, seconds: float) -> str:
+        """Return how long passages are kept (docs/privacy.md, "What is kept")."""
+        return self.words.gettext(
+            "{time}; then no program gets them any more, and the disk has their bytes until the last passage of the"
+            " same block is as old",
+            time=self.duration(seconds),
+        )
+
     def published(self) -> str:
         """Return which figures are published, how often and about what."""
         gettext, length = self.words.gettext, self.duration(self.site.window_s)

@@ -137,6 +137,12 @@ def test_of_late_pictures_an_upper_bound_is_published(document: str, bound: str)
     )
 
 
+def test_the_officer_is_asked_whether_the_cameras_record_elsewhere():
+    """The sign speaks of Moretta alone."""
+    asked = section("docs/data-protection.md", "What to check before you sign")
+    assert "If the cameras record elsewhere, say so beside the sign" in asked
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_what_a_document_names_is_there(document: str):
     """Each file is in the repository, and each function behind a file's name is in that file."""

@@ -99,6 +99,24 @@ def test_the_sign_says_that_passages_are_counted():
         assert withheld in found
 
 
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_each_denial_is_of_this_system_alone(language: str):
+    """The cameras and a recorder beside them are not Moretta's: "no picture is kept" would be said of them, too."""
+    place, system = SiteNotice(SITE, in_language(language)), {"en": "his system", "fr": "e système"}[language]
+    notice, first = page(place, WHOLE, [], ""), sign(place, WHOLE, "")
+    denials = [first.lead, notice.lead, *(line.text for one in notice.sections for line in one.lines)]
+    denied = [text for text in denials if re.search(r"no picture|no features|aucune image|aucune caract", text)]
+    assert len(denied) == 5
+    assert all(system in text for text in denied)
+
+
+def test_of_passages_is_said_what_the_disk_still_has():
+    """As docs/privacy.md has it: two hours are when NATS gives them to nobody any more."""
+    for make in (page, annex):
+        found = text(make(SiteNotice(SITE, EN), WHOLE, [], ""))
+        assert "2 hours; then no program gets them any more, and the disk has their bytes until" in found
+
+
 def test_only_trials_have_a_banner():
     """A sign made in the profile lab says that it is none."""
     assert [bool(sign(SiteNotice(site(p), EN), WHOLE, "").banner) for p in ("lab", "alerting", "fr-2021-269")] == [
