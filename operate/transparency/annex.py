@@ -30,6 +30,7 @@ def annex(place: SiteNotice, operator: TransparencySettings, receivers: list[Rec
             Section(gettext("Recipients"), _transfers(place, operator), _recipients(place, receivers)),
             notice[gettext("What happens to a picture")],
             Section(gettext("What is kept"), table=_kept(place)),
+            *(one for heading, one in notice.items() if heading == gettext("Further information")),
             Section(gettext("Risks and measures"), table=_risks(place)),
             Section(gettext("What is not promised"), lines(*_not_promised(place))),
         ),

@@ -5,6 +5,9 @@ import re
 EXAMPLES = frozenset({
     "Example Town, 1 Example Street",
     "who answers questions",
+    "what the numbers are for",
+    "How long backups are kept, what staff were told",
+    "Durée des sauvegardes, information du personnel",
     "the data-protection officer",
     "on what it rests (GDPR Article 6(1))",
     "sur quoi il repose (RGPD, article 6(1))",

@@ -59,6 +59,7 @@ def page(place: SiteNotice, operator: TransparencySettings, receivers: list[Rece
             ),
             Section(gettext("Where and when"), lines(*_where(place)), _cameras(place) if site.cameras else None),
             Section(gettext("Your rights"), (*lines(*_rights(place)), *_doors(place, operator))),
+            *_further(place, operator),
             *_check(place, operator),
         ),
         made=made,
@@ -77,7 +78,7 @@ def _responsible(place: SiteNotice, operator: TransparencySettings) -> tuple[Sen
 
 def _why(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
     basis = told(place.words, "legal_basis", operator.legal_basis, place.words.gettext("Legal basis: "))
-    return (*lines(_purpose(place)), basis)
+    return (_purpose(place, operator), *lines(place.alerts()), basis)
 
 
 def _doors(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
@@ -96,11 +97,11 @@ def _pictures(place: SiteNotice) -> str:
     )
 
 
-def _purpose(place: SiteNotice) -> str:
-    text = place.words.gettext(
+def _purpose(place: SiteNotice, operator: TransparencySettings) -> Sentence:
+    general = place.words.gettext(
         "To know how many people wear a mask, and to act on it, for instance by handing out masks."
     )
-    return f"{text} {place.alerts()}"
+    return told(place.words, "purpose", operator.purpose or general)
 
 
 def _sealed(place: SiteNotice) -> str:
@@ -215,6 +216,14 @@ def _rights(place: SiteNotice) -> list[str]:
         ),
         gettext("Nothing about you is decided by a machine."),
     ]
+
+
+def _further(place: SiteNotice, operator: TransparencySettings) -> list[Section]:
+    """Return what else the operator says, in the operator's own words."""
+    if operator.further is None:
+        return []
+    heading = place.words.gettext("Further information")
+    return [Section(heading, (told(place.words, "further", operator.further),))]
 
 
 def _check(place: SiteNotice, operator: TransparencySettings) -> list[Section]:

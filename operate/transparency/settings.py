@@ -17,6 +17,7 @@ from services.sites.texts import LanguageTag
 Sentence = Annotated[str, Meta(min_length=1, max_length=600)]
 InLanguages = Sentence | dict[LanguageTag, Sentence]
 """One text for all readers, or one for each language."""
+Paragraph = Annotated[str, Meta(min_length=1, max_length=2000)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+\Z", max_length=300)]
 
 
@@ -29,6 +30,8 @@ class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Where people ask."""
     officer: InLanguages | None = None
     """The data-protection officer's contact (Article 13(1)(b))."""
+    purpose: InLanguages | None = None
+    """What the numbers are for (Article 13(1)(c)). Without it a general purpose is told; that is no gap."""
     legal_basis: InLanguages | None = None
     """The legal basis of the processing (Article 6(1)), for instance the text of law."""
     objection: InLanguages | None = None
@@ -39,6 +42,8 @@ class TransparencySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Whether the numbers, mails and messages go to other countries, and on what ground (Article 13(1)(f))."""
     page_url: Url | None = None
     """The URL at which the second layer is published, for the sign's QR code."""
+    further: Paragraph | dict[LanguageTag, Paragraph] | None = None
+    """What else people are to know: staff, backups, what other systems record. Without it nothing; that is no gap."""
     source_url: Url | None = None
     """Where anybody may get the software. Without it the notice does not say how to check; that is no gap."""
 

@@ -145,10 +145,11 @@ def test_what_is_still_the_example_s_is_a_gap(tmp_path: Path):
     """Each text of docs/site.example.yaml but the authority's; no sign bears it, and no code leads to example.org."""
     example = (Path(__file__).parents[3] / "docs/site.example.yaml").read_text(encoding="utf-8")
     section = example[example.index("# transparency:") : example.index("# Where traces go")]
+    section = re.sub(r"\n#   # (?=(?:purpose|further|source_url): )", "\n#   ", section)  # what may be left out, too
     (file := tmp_path / "site.yaml").write_text(FILE + section.replace("\n# ", "\n").removeprefix("# "))
     written, missing = write(file, tmp_path / "out", [], NOW)
     whys = dict.fromkeys(missing.values())
-    assert len(missing) == 9  # eight settings, two of them in two languages, and no authority
+    assert len(missing) == 13  # ten settings, three of them in two languages, and no authority
     assert all(why.startswith("is still the example's, '") for why in whys)
     assert set(OPERATOR) - {path.split(".")[1] for path in missing} == {"authority"}
     for path in written:
@@ -195,6 +196,22 @@ def test_a_reader_is_told_which_text_is_the_legal_basis_and_which_the_way_past()
     said = [line.text for section in page(SiteNotice(SITE, EN), WHOLE, [], "").sections for line in section.lines]
     assert {"Legal basis: said", "How to pass without being counted: said"} <= {*said}
     assert "If you do not want to be counted" in [one.heading for one in sign(SiteNotice(SITE, EN), WHOLE, "").sections]
+
+
+def test_purpose_and_further_facts_are_the_operator_s_where_given():
+    """In notice and annex, in the reader's language. One that lacks this language is a gap; one left out is none."""
+    told = structs.replace(WHOLE, purpose={"fr": "Décider."}, further={"en": "Backups: 30 days.", "fr": "Sauvegardes."})
+    for make in (page, annex):
+        general, own = (make(SiteNotice(SITE, FR), one, [], "") for one in (WHOLE, told))
+        assert "en distribuant des masques" in text(general)
+        assert "Décider." in text(own)
+        assert "distribuant" not in text(own)
+        assert ("Autres informations", "Sauvegardes.") in [
+            (one.heading, one.lines[0].text) for one in own.sections if one.lines
+        ]
+        assert "Autres informations" not in [one.heading for one in general.sections]
+        assert general.missing() == own.missing() == {}
+        assert set(make(SiteNotice(SITE, EN), told, [], "").missing()) == {"transparency.purpose.en"}
 
 
 def test_how_to_check_is_said_where_the_software_can_be_had():
