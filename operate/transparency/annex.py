@@ -251,7 +251,9 @@ def _risks_of_numbers(place: SiteNotice) -> list[tuple[str, str, str, str]]:
         ),
         (
             gettext("Times and loads tell that somebody is there"),
-            gettext("states and metrics change in coarse steps; those who run the computers still see it"),
+            gettext(
+                "figures in cameras' states, and metrics, have coarse steps; those who run the computers still see it"
+            ),
             "profile",
             "tests/unit/ingest/test_ingest_side_channel.py",
         ),

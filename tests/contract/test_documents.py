@@ -137,6 +137,15 @@ def test_of_late_pictures_an_upper_bound_is_published(document: str, bound: str)
     )
 
 
+def test_the_officer_is_told_that_a_pause_is_public_at_once():
+    """As `CameraV1.since` is: in the summary, under Art. 21, and among the risks."""
+    assert "public at once" in section("docs/data-protection.md", "In one minute")
+    (objects,) = (row for row in rows_of("docs/data-protection.md", "| evidence |") if row[0] == "21")
+    assert "publishes" in objects[2]
+    risks = [row for row in rows_of("docs/data-protection.md", "what remains |") if "when somebody objected" in row[0]]
+    assert [row[1] for row in risks] == ["a pause at fixed hours, or one that lasts longer than the person's way"]
+
+
 def test_the_officer_is_asked_whether_the_cameras_record_elsewhere():
     """The sign speaks of Moretta alone."""
     asked = section("docs/data-protection.md", "What to check before you sign")
