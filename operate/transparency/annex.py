@@ -205,7 +205,7 @@ def _risks_of_pictures(place: SiteNotice) -> list[tuple[str, str, str, str]]:
         (
             gettext("A stolen credential reads more than it should"),
             gettext("one identity a program, with the rights of one table; a revoked one reads no picture after 2 s"),
-            "moretta nats rotate, retire",
+            "moretta nats replace",
             "tests/integration/sealing/test_sealing_attacks.py",
         ),
         (

@@ -146,6 +146,12 @@ def test_the_officer_is_told_that_a_pause_is_public_at_once():
     assert [row[1] for row in risks] == ["a pause at fixed hours, or one that lasts longer than the person's way"]
 
 
+def test_the_officer_is_told_the_command_against_a_thief():
+    """`rotate` leaves the stolen key in force until `retire`."""
+    risks = [row for row in rows_of("docs/data-protection.md", "what remains |") if "taken over" in row[0]]
+    assert [("replace" in row[2], "rotate" in row[2]) for row in risks] == [(True, False)]
+
+
 def test_the_officer_is_asked_whether_the_cameras_record_elsewhere():
     """The sign speaks of Moretta alone."""
     asked = section("docs/data-protection.md", "What to check before you sign")

@@ -186,6 +186,7 @@ def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
         ]  # fmt: skip
         assert len(risks.rows) == 11
         assert all(all(row) for row in risks.rows)
+        assert "moretta nats replace" in [row[2] for row in risks.rows]  # after `rotate` a stolen key is in force, too
         named = re.findall(r"tests/[\w/]+\.py", str(risks.rows))
         assert [path for path in named if not (root / path).is_file()] == []
         assert len(named) == 8
