@@ -10,6 +10,7 @@ from operate.identities.folder import HUB_STATE, OFFICIAL, SECRETS, STATE, VALUE
 from operate.identities.hub import link_of
 from operate.identities.kubernetes import identity as secret_of
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
+from operate.identities.made import PEERS
 from operate.nats.apply import ALL, Applied
 from proto.permissions import ACCOUNTS, JETSTREAM_API, NAMED, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
@@ -193,7 +194,14 @@ def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
     if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
         return [f"hand over {kept.folder / who}.nk"]
     apart = f"{LEAF_USER} and {STREAMS_USER} are replaced by themselves, each by its name"
-    return [restart, *([apart] if who == ALL and kept.server.leaf else [])]
+    pairs = [_pair(kept, name) for name in PEERS if who in {ALL, name}]
+    return [*pairs, restart, *([apart] if who == ALL and kept.server.leaf else [])]
+
+
+def _pair(kept: Kept, name: Identity) -> str:
+    """Return the step for a service's key of another kind, which is none of NATS's and so was not replaced."""
+    whose = f"{kept.folder / name}.key is as before: if it was stolen, too, make it and {name}.pub anew"
+    return f'{whose}, as docs/operations.md "An identity is replaced" shows, and give {PEERS[name]} the latter'
 
 
 def _on_kubernetes(kept: Kept | KeptHub, release: Release, done: str, who: str = "") -> list[str]:

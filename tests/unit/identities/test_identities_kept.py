@@ -5,20 +5,22 @@ import json
 import re
 import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from in_process import invoke
-from nats_folder import NatsFolder
+from nats_folder import NatsFolder, lines_of
 
 from operate.identities import Identities, Kept, Server, users
 from operate.orders import OperatorFile
 from proto.permissions import ACCOUNTS, SERVICES, user_of
 from services.bus.nkey import Seed
+from services.frames.sealing.settings import SealingSettings
 from services.ingest.settings import IngestFile
-from services.kernel.settings import SettingsError, load
+from services.kernel.settings import Secret, SettingsError, load
 
 USERS = [user_of(*user) for user in users()]
 
@@ -227,6 +229,44 @@ def test_a_stolen_key_is_replaced_however_often_it_breaks_off(tmp_path: Path, mo
         assert {user: [nats.public(user)] for user in everybody} == nats.state()["keys"]
     assert broken > 2 * len(USERS)
     assert not stolen & {*nats.admitted()}
+
+
+@pytest.mark.parametrize(("who", "told"), [("ingest", ["ingest"]), ("all", ["ingest", "inference"]), ("notify", [])])
+def test_whose_machine_was_stolen_is_told_of_the_key_that_stays(nats: NatsFolder, who: str, told: list[str]):
+    """The key that signs frame keys is none of NATS's: `replace` leaves it, and says where the commands are."""
+    nats.apply()
+    before = {name: nats.read(f"{name}.key") for name in ("ingest", "inference")}
+    steps = lines_of(nats.replace(who), "next: ")
+    assert {name: nats.read(f"{name}.key") for name in before} == before
+    found = [step for step in steps if "An identity is replaced" in step]
+    assert [step.split(" is as before")[0] for step in found] == [f"{nats.path / name}.key" for name in told]
+    assert steps.index("start the services of these identities anew, one by one, with their new .nk files") > len(found)
+
+
+def test_of_all_keys_those_of_a_hub_are_left_out_and_named(nats: NatsFolder):
+    """A leaf's key has to be put in at the hub; so `all` says that these two are replaced by their names."""
+    nats.apply({"leaf": {"hubs": ["tls://hub.example:7422"], "sites": ["cannes"]}})
+    before = nats.public("leaf"), nats.public("streams")
+    assert "leaf and streams are replaced by themselves, each by its name" in lines_of(nats.replace("all"), "next: ")
+    assert (nats.public("leaf"), nats.public("streams")) == before
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_the_documents_commands_make_a_pair(nats: NatsFolder):
+    """Those of "An identity is replaced", as they stand there."""
+    nats.apply()
+    old = nats.read("ingest.key")
+    text = (Path(__file__).parents[3] / "docs/operations.md").read_text("utf-8")
+    found = re.search(
+        r"^## An identity is replaced\n.*?```\ncd /etc/moretta/nats[^\n]*\n(.*?)```", text, re.DOTALL | re.MULTILINE
+    )
+    assert found
+    subprocess.run(["sh", "-ec", found[1]], cwd=nats.path, check=True)
+    new = SealingSettings(signing_key=Secret(nats.read("ingest.key")), verify_key=Secret(nats.read("ingest.pub")))
+    assert nats.read("ingest.key") != old
+    assert new.trusted() == (new.private().public_key(),)
+    assert not (nats.path / "new.der").exists()
+    assert stat.S_IMODE((nats.path / "ingest.key").stat().st_mode) == 0o600
 
 
 def test_seeds_may_be_kept_elsewhere(nats: NatsFolder):

@@ -1,5 +1,6 @@
 """A site's leaf and a hub, as configuration: what crosses, what is denied, who may what; and the command."""
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,21 @@ def test_a_mistake_is_told_and_nothing_written(nats: NatsFolder, wish: dict[str,
     assert first.startswith(why)
     assert [line for line in more if not line.startswith("leaf.tls.")] == []
     assert not [secret for secret in ("a:b@", "SUXYZ") if secret in first]
+
+
+def test_a_hubs_own_keys_are_new_in_another_folder_alone(tmp_path: Path):
+    """As docs/operations.md says of a stolen one. A key's file that was deleted is not made again."""
+    key = Seed.new().public
+    wish = {"server": {"store": "/data"}, "hub": {"leaves": [{"sites": ["cannes"], "keys": [key]}]}}
+    old, new = NatsFolder(tmp_path / "old"), NatsFolder(tmp_path / "new")
+    old.apply(wish)
+    keys = json.loads(old.read(HUB))["keys"]
+    (old.path / "streams.nk").unlink()
+    old.apply()
+    assert json.loads(old.read(HUB))["keys"] == keys
+    assert not (old.path / "streams.nk").exists()
+    new.apply(wish)
+    fresh = json.loads(new.read(HUB))
+    assert keys.keys() == fresh["keys"].keys() == {"streams", "subscriber", "streams-cannes"}
+    assert all(fresh["keys"][user] != keys[user] for user in keys)
+    assert (fresh["store"], fresh["leaves"]) == ("/data", {"cannes": [key]})
