@@ -152,6 +152,13 @@ def test_the_officer_is_told_the_command_against_a_thief():
     assert [("replace" in row[2], "rotate" in row[2]) for row in risks] == [(True, False)]
 
 
+def test_the_officer_is_told_how_to_see_what_is_black():
+    """No page of Moretta's shows a camera's picture: a still comes from the camera itself."""
+    asked = section("docs/data-protection.md", "What to check before you sign")
+    assert "`ffmpeg -i URL -frames:v 1 still.jpg`" in asked
+    assert "Look at its picture" not in text_of("docs/data-protection.md")
+
+
 def test_the_officer_is_asked_whether_the_cameras_record_elsewhere():
     """The sign speaks of Moretta alone."""
     asked = section("docs/data-protection.md", "What to check before you sign")
