@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from operate.proof.proof import SECONDS_OF_WORK
+from operate.proof.report import WORDS
 from services.ingest.core import ice
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +159,14 @@ def test_the_officer_is_told_how_to_see_what_is_black():
     asked = section("docs/data-protection.md", "What to check before you sign")
     assert "`ffmpeg -i URL -frames:v 1 still.jpg`" in asked
     assert "Look at its picture" not in text_of("docs/data-protection.md")
+
+
+def test_the_proof_says_what_to_do_when_pictures_lived_too_long():
+    """The words are the verdict's own, and the pictures are those of its usual time."""
+    told = section("docs/privacy.md", "Repeat the proof")
+    assert WORDS["too long"] in told
+    assert f"the usual {SECONDS_OF_WORK:g} seconds" in told
+    assert "Keep that report, too" in told
 
 
 def test_the_officer_is_asked_whether_the_cameras_record_elsewhere():
