@@ -115,6 +115,13 @@ def test_a_rate_is_never_rounded_onto_its_threshold(share: float, threshold: flo
     assert EN.beside(share, threshold) == expected
 
 
+def test_the_first_of_a_month_is_an_ordinal_in_french():
+    """CLDR has no pattern for it: it would be "1 décembre", which nobody writes."""
+    first, second = (datetime(2026, 12, day, tzinfo=UTC) for day in (1, 2))
+    assert (FR.day(first), FR.day(second)) == ("mardi 1er décembre 2026", "mercredi 2 décembre 2026")
+    assert EN.day(first) == "Tuesday, 1 December 2026"
+
+
 def test_a_list_is_joined_as_each_language_does():
     """With its own "and"."""
     assert EN.listed(["a", "b", "c"]) == "a, b and c"
@@ -127,22 +134,22 @@ def test_a_list_is_joined_as_each_language_does():
         (
             (7, 1, 8, 0), "Europe/Paris",
             "Wednesday, 1 July 2026, 10:00 to 10:20 (Europe/Paris, UTC+02:00)",
-            "mercredi 1 juillet 2026, de 10:00 à 10:20 (Europe/Paris, UTC+02:00)",
+            "mercredi 1er juillet 2026, de 10:00 à 10:20 (Europe/Paris, UTC+02:00)",
         ),
         (
             (7, 1, 8, 0), "UTC",
             "Wednesday, 1 July 2026, 08:00 to 08:20 (UTC)",
-            "mercredi 1 juillet 2026, de 08:00 à 08:20 (UTC)",
+            "mercredi 1er juillet 2026, de 08:00 à 08:20 (UTC)",
         ),
         (
             (7, 1, 21, 40), "Europe/Paris",
             "Wednesday, 1 July 2026, 23:40 to 00:00 (Europe/Paris, UTC+02:00)",
-            "mercredi 1 juillet 2026, de 23:40 à 00:00 (Europe/Paris, UTC+02:00)",
+            "mercredi 1er juillet 2026, de 23:40 à 00:00 (Europe/Paris, UTC+02:00)",
         ),
         (
             (7, 1, 21, 50), "Europe/Paris",
             "Wednesday, 1 July 2026, 23:50 to Thursday, 2 July 2026, 00:10 (Europe/Paris, UTC+02:00)",
-            "du mercredi 1 juillet 2026, 23:50, au jeudi 2 juillet 2026, 00:10 (Europe/Paris, UTC+02:00)",
+            "du mercredi 1er juillet 2026, 23:50, au jeudi 2 juillet 2026, 00:10 (Europe/Paris, UTC+02:00)",
         ),
         (
             (10, 25, 0, 50), "Europe/Paris",
@@ -152,7 +159,7 @@ def test_a_list_is_joined_as_each_language_does():
         (
             (7, 1, 8, 0), "Asia/Kolkata",
             "Wednesday, 1 July 2026, 13:30 to 13:50 (Asia/Kolkata, UTC+05:30)",
-            "mercredi 1 juillet 2026, de 13:30 à 13:50 (Asia/Kolkata, UTC+05:30)",
+            "mercredi 1er juillet 2026, de 13:30 à 13:50 (Asia/Kolkata, UTC+05:30)",
         ),
     ],
 )  # fmt: skip
@@ -167,5 +174,5 @@ def test_seconds_and_days_are_said_where_they_matter():
     """A lab's window of ten seconds is not "10:00 to 10:00", and yesterday's 09:40 is not today's."""
     moment = datetime(2026, 1, 1, 10, 0, 10, tzinfo=UTC)
     assert EN.time(moment) == "10:00:10"
-    assert FR.moment(moment, moment + timedelta(days=1)) == "jeudi 1 janvier 2026 à 10:00:10"
+    assert FR.moment(moment, moment + timedelta(days=1)) == "jeudi 1er janvier 2026 à 10:00:10"
     assert FR.moment(moment, moment) == "10:00:10"

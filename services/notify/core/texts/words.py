@@ -13,6 +13,8 @@ from babel.dates import format_date, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal, parse_pattern
 
+_FIRST = {"fr": "1er"}
+"""How languages write the first of a month, where it is an ordinal: CLDR has no pattern for one."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_S = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 
@@ -97,8 +99,11 @@ class Words:
         return format_list(list(items), locale=self.locale)
 
     def day(self, moment: datetime) -> str:
-        """Return `Tuesday, 24 November 2026`."""
-        return format_date(moment.date(), "full", locale=self.locale)
+        """Return `Tuesday, 24 November 2026`, in French `mardi 1er décembre 2026`."""
+        pattern, first = "full", _FIRST.get(self.locale.language)
+        if first and moment.day == 1:
+            pattern = self.locale.date_formats["full"].pattern.replace("d", f"'{first}'")
+        return format_date(moment.date(), pattern, locale=self.locale)
 
     def time(self, moment: datetime) -> str:
         """Return `10:20`, with seconds only where they are not zero. `moment` is local already."""
