@@ -31,7 +31,7 @@ def annex(place: SiteNotice, operator: TransparencySettings, receivers: list[Rec
             notice[gettext("What happens to a picture")],
             Section(gettext("What is kept"), table=_kept(place)),
             *(one for heading, one in notice.items() if heading == gettext("Further information")),
-            Section(gettext("Risks and measures"), table=_risks(place)),
+            Section(gettext("Risks and measures"), lines(*_about_risks(place)), _risks(place)),
             Section(gettext("What is not promised"), lines(*_not_promised(place))),
         ),
         made=made,
@@ -175,6 +175,14 @@ def _contents(place: SiteNotice) -> dict[str, str]:
         **dict.fromkeys(_LEASES, gettext("which program serves which camera and site")),
         "DEAD": gettext("messages that could not be handled, with the reason; of a picture only its size"),
     }
+
+
+def _about_risks(place: SiteNotice) -> list[str]:
+    gettext = place.words.gettext
+    return [
+        gettext("“docs/data-protection.md” of the software has further risks, and what remains of each."),
+        gettext("A test is run in a copy of the software: “make setup”, then “.venv/bin/python -m pytest -q PATH”."),
+    ]
 
 
 def _risks(place: SiteNotice) -> Table:

@@ -125,8 +125,8 @@ def _lifetimes(place: SiteNotice) -> Table:
             gettext("the camera's video before it is decoded, and what decoding needs of earlier pictures"),
             gettext("memory, at the site"),
             gettext(
-                "until the next pictures; some seconds once a camera pauses, ends or falls silent ({time} were the most"
-                " that was measured)",
+                "until the next pictures; some seconds once a camera pauses, ends or falls silent (the most that was"
+                " measured so far: {time})",
                 time=place.duration(DECODER_S),
             ),
         ),

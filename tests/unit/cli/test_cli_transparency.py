@@ -117,6 +117,12 @@ def test_of_passages_is_said_what_the_disk_still_has():
         assert "2 hours; then no program gets them any more, and the disk has their bytes until" in found
 
 
+def test_the_longest_of_a_decoder_is_told_as_measured_so_far():
+    """It is no bound: another packet may take longer."""
+    assert "the most that was measured so far: 14 seconds" in text(page(SiteNotice(SITE, EN), WHOLE, [], ""))
+    assert "le plus long mesuré à ce jour\u00a0: 14" in text(page(SiteNotice(SITE, FR), WHOLE, [], ""))
+
+
 def test_only_trials_have_a_banner():
     """A sign made in the profile lab says that it is none."""
     assert [bool(sign(SiteNotice(site(p), EN), WHOLE, "").banner) for p in ("lab", "alerting", "fr-2021-269")] == [
@@ -190,6 +196,14 @@ def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
         named = re.findall(r"tests/[\w/]+\.py", str(risks.rows))
         assert [path for path in named if not (root / path).is_file()] == []
         assert len(named) == 8
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_annex_says_where_the_other_risks_are_and_how_a_test_is_run(language: str):
+    """docs/data-protection.md has more of them than it."""
+    found = text(annex(SiteNotice(SITE, in_language(language)), WHOLE, [], ""))
+    assert "docs/data-protection.md" in found
+    assert ".venv/bin/python -m pytest -q " in found
 
 
 def test_a_reader_is_told_which_text_is_the_legal_basis_and_which_the_way_past():
