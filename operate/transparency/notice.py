@@ -23,12 +23,21 @@ def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Docume
             Section(
                 gettext("What happens"), lines(_pictures(place), place.published(), place.twice(), place.withheld())
             ),
-            Section(gettext("If you do not want to be counted"), (told(words, "objection", operator.objection),)),
+            Section(gettext("If you do not want to be counted"), _objecting(place, operator)),
             Section(gettext("Who is responsible"), _responsible(place, operator)),
             *_no_page(place, operator),
         ),
         made=made,
         banner=place.banner(),
+    )
+
+
+def _objecting(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
+    words = place.words
+    right = words.gettext("You have the right to object (GDPR Article 21). Legal basis: ")
+    return (
+        told(words, "objection", operator.objection),
+        told(words, "legal_basis", operator.legal_basis, right),
     )
 
 

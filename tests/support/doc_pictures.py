@@ -159,6 +159,7 @@ async def sign(chromium: Browser) -> None:
         "controller": "Town of Cannes, 1 place Bernard Cornut-Gentille, 06400 Cannes",
         "contact": "masks@cannes.example",
         "officer": "dpo@cannes.example",
+        "legal_basis": "a task in the public interest (GDPR Article 6(1)(e)).",
         "page_url": "https://cannes.example/masks",
         "objection": "Take the north entrance, which has no camera.",
     }
@@ -168,7 +169,7 @@ async def sign(chromium: Browser) -> None:
         (file := Path(folder) / "site.yaml").write_text(yaml.safe_dump({"sites": [site], "transparency": told}))
         made, _ = write(file, Path(folder), ["en"], datetime(2026, 11, 24, 9, tzinfo=PARIS))
         (one,) = (page for page in made if "sign" in page.name)
-        await taken(chromium, "sign", one.read_text("utf-8"), 820, "light", height=1160)
+        await taken(chromium, "sign", one.read_text("utf-8"), 820, "light")
 
 
 async def taken(chromium: Browser, name: str, html: str, width: int, scheme: str, height: int | None = None) -> None:

@@ -130,6 +130,15 @@ def test_only_trials_have_a_banner():
     ]  # fmt: skip
 
 
+def test_the_sign_names_the_right_to_object_and_the_legal_basis():
+    """What a passer-by needs to know before the page behind the sign."""
+    for words, right in (
+        (EN, "right to object (GDPR Article 21). Legal basis: said"),
+        (FR, "Base juridique\u00a0: said"),
+    ):
+        assert right in text(sign(SiteNotice(SITE, words), WHOLE, ""))
+
+
 def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():
     """And it is asked for in the language in which it is missing."""
     partly = TransparencySettings(
