@@ -173,7 +173,7 @@ EXAMPLES: tuple[Struct, ...] = (
         gaps=["camera-down", "started-late"],
         suppressed=None,
         late_total=2,
-        adjusted=True,
+        adjusted=False,
         model="moretta-1.0",
         model_sha256=SHA,
         model_errors=ERRORS,
@@ -357,7 +357,7 @@ EXAMPLES: tuple[Struct, ...] = (
                 windows_suppressed=1,
                 suppressed=None,
                 gaps=["camera-down"],
-                adjusted=True,
+                adjusted=False,
                 models=["moretta-1.0"],
             )
         ],
