@@ -54,16 +54,24 @@ class WindowV1(Timed, Struct, frozen=True, tag="WindowV1", kw_only=True):
     site: SiteId
     zone: ZoneId
     profile: Profile
+    """The legal profile under which it was published."""
     start: Instant
+    """Its first moment."""
     end: Instant
+    """The first moment after it, and the `start` of the next window."""
     persons: Count | None = None
     """Passages whose last sighting fell into the window, unknown ones included."""
     masked: Count | None = None
+    """Passages of people with a mask that is worn well."""
     unmasked: Count | None = None
+    """Passages of people without a mask."""
     incorrect: Count | None = None
+    """Passages of people with a badly worn mask."""
     unknown: Count | None = None
+    """Passages that were counted and could not be judged."""
     rate: Fraction | None = None
-    """masked / (masked + unmasked + incorrect); in whole percent under `fr-2021-269`."""
+    """masked / (masked + unmasked + incorrect); in whole percent under `fr-2021-269`. None, too, where
+    nobody was judged."""
     interval: Interval | None = None
     """95 % interval of the rate: how far chance and the model's errors in a new place may have moved it (ADR 41)."""
     sampling_interval: Interval | None = None
@@ -71,17 +79,26 @@ class WindowV1(Timed, Struct, frozen=True, tag="WindowV1", kw_only=True):
     coverage: Fraction | None = None
     """Observed camera time / expected camera time."""
     cameras_ok: Count | None = None
+    """Cameras that observed at least nine tenths of the window."""
     cameras_expected: Count | None = None
+    """Cameras that the settings have for the zone."""
     gaps: list[GapReason] = []
+    """Why `coverage` is below 1. Under `fr-2021-269` always empty, which says nothing."""
     suppressed: Suppression | None = None
+    """Why the figures of people are None. None: they are there, but for those that the profile never publishes."""
     late_total: Count | None = None
-    """Sightings that came too late for their window, since the site's service started to count."""
+    """Sightings that came too late for their window, since the site's service started to count. None
+    where small counts are withheld."""
     adjusted: bool = False
+    """Whether the counts were corrected for missed faces: always false so far (ADR 11)."""
     model: ModelId | None = None
+    """The model that judged the window; None where no picture of it was analysed, as far as is remembered."""
     model_sha256: Sha256 | None = None
+    """The SHA-256 of that model."""
     model_errors: ModelErrors | None = None
-    """The errors in `interval`; None where nobody estimated the model's: then `interval` is chance alone."""
+    """The errors in `interval`; None where no model's are known: then `interval` is chance alone."""
     config_sha256: Sha256 | None = None
+    """The SHA-256 of the settings that decide the site's figures: another one, other settings."""
 
 
 class AlertV1(Timed, Struct, frozen=True, tag="AlertV1", kw_only=True):
@@ -91,22 +108,32 @@ class AlertV1(Timed, Struct, frozen=True, tag="AlertV1", kw_only=True):
     zone: ZoneId
     rule: RuleId
     profile: Profile
+    """That of the window that decided."""
     alert: AlertId
+    """The alert's name, the same from firing to resolved."""
     state: AlertState
     severity: Severity
+    """As the rule's settings have it."""
     since: Instant
-    """Start of the first window that breached."""
+    """Start of the first window of the row that fired; the same when it is resolved."""
     start: Instant
+    """Start of the window that decided."""
     end: Instant
-    """The window that decided."""
+    """End of the window that decided."""
     rate: Fraction
+    """That of the window that decided, as `interval`, `sampling_interval` and `coverage` are."""
     interval: Interval
+    """95 % interval of the rate, as in the window."""
     sampling_interval: Interval | None = None
     """What of `interval` is chance alone, as in the window."""
     persons: Count
+    """The judged people on whom the rate rests: the window's masked, unmasked and incorrect, without its unknown."""
     coverage: Fraction
+    """Observed share of the cameras' time."""
     fire_below: Fraction
+    """The rule's threshold: it fires when rate and upper bound of `interval` are below."""
     clear_above: Fraction
+    """The rule's other threshold: it is resolved when the rate is above."""
 
 
 RuleStateName = Literal["normal", "pending", "firing", "recovering", "no-data"]
@@ -135,12 +162,15 @@ class RuleStateV1(Timed, Struct, frozen=True, tag="RuleStateV1", kw_only=True):
     profile: Profile
     state: RuleStateName
     before: RuleStateName
+    """The state that it left."""
     reason: RuleReason
+    """Why it changed."""
     row: Count
     """Windows in a row: breaching ones in `pending`, clearing ones in `recovering`; kept while there is no data."""
     start: Instant
+    """Start of the window that decided."""
     end: Instant
-    """The window that decided."""
+    """End of the window that decided."""
     since: Instant | None = None
     """Start of the first window of the alert, or of the row that may become one; None where there is neither."""
     config_sha256: Sha256 | None = None
@@ -197,11 +227,17 @@ class CameraV1(Timed, Struct, frozen=True, tag="CameraV1", kw_only=True):
     camera: CameraId
     state: CameraState
     reason: CameraReason | None = None
+    """Why; None where the state says it all."""
     since: Instant
+    """Since when it is in this state."""
     at: Instant
+    """When this was said."""
     decoder: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}\Z")] | None = None
+    """FFmpeg's name of the decoder that was opened last; None before the first."""
     width: Pixels | None = None
+    """Of the last picture; None before the first."""
     height: Pixels | None = None
+    """Of the last picture; None before the first."""
     fps: Rate | None = None
     """Pictures per second that the camera delivered at the window's end, rounded to two digits."""
     analysed_fps: Rate | None = None
@@ -210,6 +246,7 @@ class CameraV1(Timed, Struct, frozen=True, tag="CameraV1", kw_only=True):
     """At most this share of the sampled pictures was dropped unread because they could not make 100 ms: 0.01, 0.03,
     0.06, 0.144, 0.5 or 1. None, too, where none was sampled."""
     lifetime: Lifetime | None = None
+    """How long its pictures lived."""
 
 
 DeliveryOutcome = Literal["sent", "delivered", "retrying", "failed", "dead", "replayed"]
@@ -248,8 +285,13 @@ class DeliveryV1(Timed, Struct, frozen=True, tag="DeliveryV1", kw_only=True):
     """Which alert; of a report, the notification."""
     state: AlertState
     channel: Channel
+    """By which way."""
     recipient_sha256: Sha256
+    """The recipient's salted hash."""
     attempt: Annotated[int, Meta(ge=1)]
+    """Which attempt for this recipient and notification, from 1; to give up and to try again by order count as one."""
     outcome: DeliveryOutcome
     reason: DeliveryReason
+    """Why the outcome is what it is."""
     at: Instant
+    """When that was known."""

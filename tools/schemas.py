@@ -1,14 +1,18 @@
 """Writes the JSON Schema 2020-12 of the public messages, from their types."""
 
+import ast
 import json
+import re
 import sys
-from collections.abc import Callable
-from inspect import cleandoc
+from collections.abc import Callable, Iterator
+from inspect import cleandoc, getsource
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from textwrap import dedent
+from typing import Any, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proto.subjects import TABLE
 from proto.types import INSTANT_PATTERN, Utc
@@ -17,9 +21,40 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(message: type[Struct]) -> dict[str, Any]:
-    """Return the JSON Schema of a message, self-contained."""
+    """Return the JSON Schema of a message, self-contained; each field is described by its docstring."""
     schema: dict[str, Any] = _portable(msgspec.json.schema(message, schema_hook=_own))
+    for kind in _structs_in(message, set()):
+        for name, text in _field_docs(kind).items():
+            schema["$defs"][kind.__name__]["properties"][name]["description"] = text
     return {"$schema": DIALECT, **schema}
+
+
+def _structs_in(kind: Any, seen: set[Any]) -> Iterator[type[Struct]]:
+    """Yield the message types that a type is made of, each once."""
+    if kind in seen:
+        return
+    seen.add(kind)
+    parts = get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        yield kind
+        parts = tuple(field.type for field in structs.fields(kind))
+    for part in parts:
+        yield from _structs_in(part, seen)
+
+
+def _field_docs(kind: type[Struct]) -> dict[str, str]:
+    """Return what stands below a message's fields in its source, which Python does not keep; in JSON None is null."""
+    try:
+        (body,) = ast.parse(dedent(getsource(kind))).body
+    except (OSError, TypeError):  # made by a program, as in tests
+        return {}
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: re.sub(r"\bNone\b", "null", " ".join(text.value.value.split()))
+        for field, text in pairwise(body.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
 
 
 def _own(kind: type) -> dict[str, Any]:

@@ -55,6 +55,23 @@ def test_schemas_are_the_same_from_each_python():
     assert not any("\n " in text for text in texts)
 
 
+def test_each_field_says_what_it_is():
+    """By its docstring, in which JSON's null is not Python's None; else by its type, or by its words alone."""
+    window = fields_of("WindowV1")
+    assert window["adjusted"]["description"].startswith("Whether the counts were corrected for missed faces: always")
+    assert window["late_total"]["description"].endswith("null where small counts are withheld.")
+    assert window["site"]["description"] == "1-32 of a-z, 0-9 and inner hyphens"
+    told = [fields_of(kind.__name__) for kind in PUBLIC if kind.__module__ == "proto.public"]
+    silent = [name for fields in told for name, field in fields.items() if not {"description", "enum"} & {*field}]
+    assert silent == []
+
+
+def fields_of(name: str) -> dict[str, Any]:
+    """Return the fields of a message as its file has them."""
+    (path,) = [path for path in SCHEMAS if path.stem == name]
+    return dict(msgspec.json.decode(path.read_bytes())["$defs"][name]["properties"])
+
+
 def test_public_schemas_by_name():
     """All public messages, and only these."""
     assert public_schemas() == {kind.__name__: schema_of(kind) for kind in PUBLIC}
