@@ -1,4 +1,5 @@
-# Prints the state of each alert, then each change. Run: venv/bin/python alerts.py
+# Prints the state of each alert, since when and the end of the window that decided it; then each change.
+# Run: venv/bin/python alerts.py
 import json
 
 from connect import connect, run
@@ -11,7 +12,8 @@ async def main():
         if entry is None:  # all that there was
             continue
         alert = json.loads(entry.value)
-        print(alert["state"], alert["site"], alert["zone"], alert["rule"], alert["since"], alert["rate"], flush=True)
+        names = "state", "site", "zone", "rule", "since", "end", "rate"
+        print(*(alert[name] for name in names), flush=True)
 
 
 run(main)

@@ -80,6 +80,14 @@ func argument(what string) string {
 	return os.Args[1]
 }
 
+// moment returns a time, such as 2026-12-01T08:00:00Z; of a date alone the midnight by UTC.
+func moment(text string) time.Time {
+	if day, err := time.Parse("2006-01-02", text); err == nil {
+		return day
+	}
+	return try(time.Parse(time.RFC3339, text))
+}
+
 // try returns a value, or ends the program with exit code 2.
 func try[T any](value T, err error) T {
 	if err != nil {

@@ -60,7 +60,7 @@ def run(main):
         sys.stdout.flush()  # here a full disk is an error; after the last line Python would only print it
     except BrokenPipeError:  # the reader of the output has enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, nkeys.NkeysError, nats.errors.Error, JetStreamError) as error:
+    except (OSError, ValueError, nkeys.NkeysError, nats.errors.Error, JetStreamError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         with contextlib.suppress(OSError):
             sys.stdout.flush()

@@ -157,7 +157,7 @@ async def test_cloud_events(own_site, folder):
 
 @pytest.mark.parametrize("command", in_each_language("replay"), ids=name_of)
 async def test_replay(own_site, folder, command):
-    """What was published since a moment, in order, and nothing from before; nothing new is no error."""
+    """What was published since a moment or a day, in order, and nothing from before; nothing new is no error."""
     site = own_site
     await site.mirrored()
     await store(site, *some("replay"))
@@ -165,11 +165,14 @@ async def test_replay(own_site, folder, command):
     since = datetime.now(UTC).isoformat()
     later = [window(TODAY + MINUTE * n, site="replay", zone="bread") for n in range(5)]
     await store(site, *later)
-    for arguments, wanted in ((since, later), ("", [*some("replay"), *later]), ("2222-01-01T00:00:00Z", [])):
+    for arguments, wanted in ((since, later), ("", [*some("replay"), *later]), ("2222-01-01", [])):
         recipe = Recipe(f"{command} {arguments}", folder, environment(site))
         code, lines, words = await asyncio.to_thread(recipe.result)
         assert (code, words) == (0, [])
         assert [" ".join(line.split()[:3]) for line in lines] == [published(one) for one in wanted]
+    bad = Recipe(f"{command} 1.12.2026", folder, environment(site))
+    code, lines, words = await asyncio.to_thread(bad.result)
+    assert (code, lines, len(words)) == (2, [], 1), words
 
 
 @pytest.mark.parametrize("command", in_each_language("alerts"), ids=name_of)
@@ -183,8 +186,10 @@ async def test_alerts(own_site, folder, command):
         resolved = alert("market", zone="fish", state="resolved", rate=0.75, end=end + MINUTE)
         await store(site, resolved, row=ALERTS)
         await printed(recipe, 2)
-    since = utc(TODAY)
-    assert recipe.printed == [f"firing market fish low {since} 0.4", f"resolved market fish low {since} 0.75"]
+    since, decided, ended = utc(TODAY), utc(end), utc(end + MINUTE)
+    assert recipe.printed == [
+        f"firing market fish low {since} {decided} 0.4", f"resolved market fish low {since} {ended} 0.75"
+    ]  # fmt: skip
 
 
 async def test_history(own_site, folder):
