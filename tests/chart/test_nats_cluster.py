@@ -111,7 +111,7 @@ async def test_a_reader_misses_nothing_while_a_server_is_lost(cluster: RenderedC
 
 
 async def latest(js: JetStreamContext, persons: int) -> bool:
-    """Whether a bucket's last window is this one; after the loss of a server it is late once (docs/subscribing.md)."""
+    """Whether a bucket's last window is this one; after the loss of a server it is late once (docs/recipes)."""
     try:
         bucket = await js.key_value("moretta_latest")
         entry = await bucket.get(f"windows.{WINDOW.site}.{WINDOW.zone}")

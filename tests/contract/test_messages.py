@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from proto import public
 from proto.public import AlertV1, CameraV1, DeliveryV1, OperationalAlertV1, RuleStateV1, WindowV1
+from proto.stats import PeriodV1
 from proto.types import AlertState, Channel, Profile, Severity
 from services.aggregate.core.policy import withhold
 from services.sites.profiles import PROFILES
@@ -25,6 +26,7 @@ FIELDS: dict[str, tuple[type[Struct], ...]] = {
     "Reading a camera": (CameraV1,),
     "Reading a rule": (RuleStateV1, OperationalAlertV1),
     "Reading a delivery": (DeliveryV1,),
+    "Reading a period": (PeriodV1,),
 }
 WORDS: dict[str, tuple[Any, ...]] = {
     "Reading a window": (public.GapReason, public.Suppression),

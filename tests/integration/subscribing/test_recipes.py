@@ -222,12 +222,6 @@ async def test_history(own_site, folder):
             unknown = Recipe(f"{command} nowhere", folder, environment(site))
             code, lines, words = await asyncio.to_thread(unknown.result)
             assert (code, lines, len(words), "respon" in words[0]) == (2, [], 1, True), words
-        (program,) = [text for text in _programs() if "StatsRequestV1" in text]
-        (folder / "asked.py").write_text(program.replace("cannes", "history"))
-        shown = Recipe(f"{PYTHON} asked.py", folder, environment(site))
-        code, lines, words = await asyncio.to_thread(shown.result)
-        assert (code, words) == (0, []), words
-        assert sum(int(line.split()[3]) for line in lines) == 66
     finally:
         assert await asyncio.to_thread(aggregate.stop) == 0
 
@@ -351,20 +345,14 @@ def _certificates(folder: Path, authority: Authority) -> dict[str, str]:
     return {"NATS_CA": str(ca), "NATS_CERT": str(both), "NATS_KEY": str(both)}
 
 
-def _programs() -> list[str]:
-    """The whole programs in Python that docs/subscribing.md shows."""
-    text = FOLDER.with_name("subscribing.md").read_text("utf-8")
-    found = re.findall(r"^ *```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
-    return [dedent(one) for one in found if "asyncio.run" in one]
-
-
 async def test_the_first_program(own_site, folder):
     """What docs/subscribing.md shows first runs as it stands: the latest value at once, then each new one."""
     site = own_site
     await site.mirrored()
     await store(site, window(TODAY, site="first"))
-    (program,) = [one for one in _programs() if "key_value" in one]
-    (folder / "first.py").write_text(program)
+    text = FOLDER.with_name("subscribing.md").read_text("utf-8")
+    (program,) = re.findall(r"^ *```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    (folder / "first.py").write_text(dedent(program))
     with Recipe(f"{PYTHON} first.py", folder, environment(site)) as recipe:
         await printed(recipe, 1)
         await store(site, window(TODAY + HOUR, site="first"))

@@ -55,7 +55,7 @@ def of_cluster(cluster: RenderedCluster, folder: Path) -> dict[str, str]:
 async def printed(recipes: list[Recipe], wanted: list[str]) -> None:
     """Each program has printed these windows in this order.
 
-    The loss of a server may cost an acknowledgement, and so have one printed twice (docs/subscribing.md).
+    The loss of a server may cost an acknowledgement, and so have one printed twice (docs/recipes).
     """
 
     def told(recipe: Recipe) -> list[str]:
