@@ -46,8 +46,8 @@ def write(file: Path, out: Path, wanted: list[str], now: datetime) -> tuple[list
     """
     settings = load(file, TransparencyFile)
     _check(out, wanted)
-    if films := list(_films(settings)):
-        raise SettingsError(file, films)
+    if unfit := list(_unfit(settings)):
+        raise SettingsError(file, unfit)
     out.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     written, missing = [], dict[str, str]()
@@ -76,13 +76,15 @@ def _check(out: Path, wanted: list[str]) -> None:
         raise SettingsError(_COMMAND, [("--out", f"{str(out)!r} is a file; name a folder")])
 
 
-def _films(settings: TransparencyFile) -> Iterator[Problem]:
-    """Yield the cameras that are recordings: what the documents say of pictures would be untrue of them."""
+def _unfit(settings: TransparencyFile) -> Iterator[Problem]:
+    """Yield sites without a camera, and cameras that are recordings: what the documents say would be untrue of them."""
     why = (
         "is a recorded film, which is kept, and the documents say that no picture is; leave it out here, and tell"
         " people of the film in your own words"
     )
     for i, site in enumerate(settings.sites):
+        if not site.cameras:
+            yield f"sites[{i}].cameras", f"is empty, so there is nothing to tell of {site.id!r}; name its cameras"
         for j, camera in enumerate(site.cameras):
             if kind_of(camera) == "file":
                 yield f"sites[{i}].cameras[{j}].url", f"{shown(camera.url)} {why}"

@@ -308,6 +308,14 @@ def test_settings_that_a_profile_forbids_make_no_notice(tmp_path: Path):
         write(file, tmp_path / "out", [], NOW)
 
 
+def test_a_site_without_cameras_gets_no_notice(tmp_path: Path):
+    """As one from which the films were taken out: it would say that there are 0 cameras."""
+    (file := tmp_path / "site.yaml").write_text("sites: [{id: market, profile: lab}]")
+    with pytest.raises(SettingsError, match=r"sites\[0\].cameras: is empty, so there is nothing to tell of 'market'"):
+        write(file, tmp_path / "out", [], NOW)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_recorded_film_gets_no_notice(tmp_path: Path):
     """It is kept, so the documents would be untrue; the error names the camera, and nothing is written."""
     (file := tmp_path / "site.yaml").write_text(FILE.replace("url_file: /nowhere/url}", "url: monday.mp4}", 1))
