@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from msgspec import Struct
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, TickV1
+from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
@@ -155,9 +155,15 @@ class SiteRunner:
                 log.error("a message is stored ahead of time", site=self._site, by_s=self._ahead_s(stored.time))
             self._held_back = time.monotonic()
             if await self._host.agrees():
-                return replace(stored, time=core.now) if core.now else None
+                return replace(stored, time=core.now) if core.now and not self._is_ahead(stored.message) else None
             await asyncio.sleep(LOOK_S)
         return stored
+
+    def _is_ahead(self, message: Struct) -> bool:
+        """Return whether a camera's host had the wrong clock, too: people would count in a window that is to come."""
+        if self._config.close_on_end or not isinstance(message, SightingsV1 | CameraEventV1 | PassageV1):
+            return False
+        return message.at > self._host.now() + FAR_NS
 
     def _ahead_s(self, moment: int) -> int:
         return round((moment - self._host.now()) / 1e9)
@@ -198,7 +204,8 @@ class SiteRunner:
         configs = [*(one.config for one in stored), self._config]
         await self._announce()
         found = await self._published(configs)
-        passages = [cast("PassageV1", s.message) for s in await self._bus.history(PASSAGES, site=self._site)]
+        stored_passages = await self._bus.history(PASSAGES, site=self._site)
+        passages = [cast("PassageV1", s.message) for s in stored_passages if not self._is_ahead(s.message)]
         done = max((window.end for window in found.windows if window.zone == WHOLE_SITE), default=0)
         whole = self._retention is None or await self._retention.check_start(done)
         self._start = ReplayStart(done - SILENCE)

@@ -127,8 +127,8 @@ class HostClock:
 
     async def measure(self) -> None:
         """Ask for the offset; metric and readiness follow it."""
-        asked, found = self._steady(), await self._ask()
-        if self.look():  # an answer across a step tells nothing
+        steps, asked, found = self._steps, self._steady(), await self._ask()
+        if self.look() or self._steps != steps:  # an answer across a step tells nothing, whoever noticed the step
             found = None
         if found is None:
             if self._known is None:

@@ -203,17 +203,26 @@ def violations(world: World, windows: list[WindowV1]) -> list[str]:
     more = _unsure(world, starts)
     there = {(w.zone, w.start) for w in windows}
     wrong += [f"no window of a zone for passages at {_when(at)}" for zone, at, _ in truth if (zone, at) not in there]
-    moved = {after.start for before, after in pairwise(site) if before.config_sha256 != after.config_sha256}
+    moved = {
+        w.start for before, w in pairwise(site) if zones[before.config_sha256 or ""] != zones[w.config_sha256 or ""]
+    }
     for zone in (WHOLE_SITE, "in", "out"):
-        # Whoever is before a camera while it comes into another zone may count in either.
-        checked = [w for w in windows if w.zone == zone and (zone == WHOLE_SITE or w.start not in moved)]
-        wrong += _miscounted(checked, truth, more)
+        wrong += _miscounted(
+            [w for w in windows if w.zone == zone], truth, more, set() if zone == WHOLE_SITE else moved
+        )
     return wrong
 
 
-def _miscounted(windows: list[WindowV1], truth: Counter[_Key], more: Counter[tuple[int, str]]) -> Iterator[str]:
-    """Yield what is wrong with the numbers of a zone's windows."""
+def _miscounted(
+    windows: list[WindowV1], truth: Counter[_Key], more: Counter[tuple[int, str]], moved: set[int]
+) -> Iterator[str]:
+    """Yield what is wrong with the numbers of a zone's windows, but those at whose start a camera `moved`.
+
+    Whoever is before a camera while it comes into another zone may count in either.
+    """
     for place, window in enumerate(windows):
+        if window.start in moved:
+            continue
         true = [truth[window.zone, window.start, verdict] for verdict in ("masked", "unmasked")]
         told = [window.masked or 0, window.unmasked or 0]
         late = [w.late_total or 0 for w in windows[max(0, place - 1) : place + 4]]

@@ -14,7 +14,7 @@ _REASONS: dict[CameraState, GapReason] = {"live": "frames-lost", "paused": "paus
 
 
 QUIET = 10 * SECOND
-"""Who holds a lease with a higher number is gone if nothing came of it for this long: a lease lives for 3 s."""
+"""If nothing came of the lease with the higher number for this long, a lower one counts: a lease lives for 3 s."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,10 +56,11 @@ class CameraRecord:
     def _is_left(self, message: SightingsV1 | CameraEventV1, now: int) -> bool:
         """Return whether a lower number may follow: nothing comes of the higher one, which a clock gave that was ahead.
 
-        What is no later than all that came is of a holder before, whoever holds the lease now.
+        What is no later than all that came is of a holder before, whoever holds the lease now. A camera of which a
+        picture is analysed seldom is silent between two of them, too.
         """
-        lower = message.lease < self._fence.lease
-        return lower and now - self._heard > QUIET and message.at > self.reached
+        quiet = max(QUIET, 3 * message.period) if isinstance(message, SightingsV1) else QUIET
+        return message.lease < self._fence.lease and now - self._heard > quiet and message.at > self.reached
 
     def forget_fence(self) -> None:
         """Forget the fence: after a reset of the bus, leases begin anew."""

@@ -38,10 +38,11 @@ KEEP_NS = 2_000_000_000
 """No key gets older than this, neither in ingest nor in a worker."""
 RECENT_NS = 60_000_000_000
 """How far the clocks of ingest and of a worker may differ, and how long a new ingest takes a recorded announcement."""
-FOLLOW_NS, AHEAD_NS = 30_000_000_000, 20_000_000_000
-"""A worker's announcements follow its clock if that was set back by more than FOLLOW_NS; a smaller step would look like
-a replay. Ingest takes an earlier time if the last one is ahead of its own clock by more than AHEAD_NS. So a worker that
-follows is believed at once: a last announcement is half a second old."""
+FOLLOW_NS, AHEAD_NS = 58_000_000_000, 55_000_000_000
+"""A worker's announcements follow its clock if that was set back by more than FOLLOW_NS; after a smaller step they stay
+as far from ingest's clock as they were, and do not look like a replay. Ingest takes an earlier time if the last one is
+ahead of its own clock by more than AHEAD_NS, as when the clock of both was set back. The three are so near each other
+that both hold: a last announcement is half a second old."""
 LEAD_NS = 200_000_000
 """A new key is handed out this long before its first use, so that no frame arrives before its key. An older key is not
 handed out."""

@@ -183,7 +183,10 @@ class KeyGiver:
             )
             self._refuse(message, why, off_s=round((message.at - utc) / 1e9))
             return False
-        return message.at > latest or latest - utc > AHEAD_NS  # that one is from before the clocks were set back
+        if message.at > latest or latest - utc > AHEAD_NS:  # or that one is from before the clocks were set back
+            return True
+        self._refuse(message, "an announcement that is no later than the last: played back, or a clock was set back")
+        return False
 
     def _refuse(self, message: WorkerV1, why: str, **details: int) -> None:
         """Count a refusal, and log it if none of this kind was lately: anybody who may announce could fill the log."""

@@ -1,4 +1,4 @@
-"""Limits how often an address may give a wrong token, or do anything else that is costly. Pure."""
+"""Limits how often an address may give a wrong token, or a camera be offered a peer. Pure."""
 
 from collections import OrderedDict, deque
 
@@ -11,7 +11,7 @@ _REMEMBERED = 1024
 
 
 class Guesses:
-    """The attempts of each address in the last minute. It first forgets the addresses that were quiet for longest."""
+    """The attempts of each address, or at each camera, in the last minute. It first forgets those quiet for longest."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

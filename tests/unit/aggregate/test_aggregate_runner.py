@@ -247,17 +247,22 @@ class Box(LiveBus):
         return self.now + self.by * (self.now in self.spell and not self.is_over)
 
 
-@pytest.mark.parametrize("by", [5 * SECOND, 3_600 * SECOND, DAY])
-async def test_a_box_whose_clock_was_ahead_begins_anew_and_counts(make, by):
-    """NATS and this host have one clock, so nobody notices until it is set back; what was decided ahead is repaired."""
-    bus, quiet = Box(make, by, (70, 75), is_over=False), lambda *_, **__: None
+@pytest.mark.parametrize(("by", "lost"), [(5 * SECOND, 0), (100 * SECOND, 1), (3_600 * SECOND, 1), (DAY, 1)])
+async def test_a_box_whose_clock_was_ahead_begins_anew_and_counts(make, by, lost):
+    """NATS and this host have one clock, so nobody notices until it is set back; what was decided ahead is repaired.
+
+    Who passed meanwhile is in no window that was yet to come: the one in which it was says that pictures were lost.
+    """
+    bus, quiet = Box(make, by, (63, 75), is_over=False), lambda *_, **__: None
     with pytest.raises(WentBack):
         await SiteRunner(bus, make.config(), AggregateSettings(), bus.host(), quiet).follow()
     assert bus.now < make.hour + 80 * SECOND
-    again = Box(make, by, (70, 75), is_over=True)
-    again.now = bus.true[-1]
+    again = Box(make, by, (63, 75), is_over=True)
+    again.now = again.spell.stop
     await follow(SiteRunner(again, make.config(), AggregateSettings(), again.host(), quiet))
-    assert [window.persons for window in again.windows if window.zone == "_site"] == [3, 3, 3]
+    windows = [window for window in again.windows if window.zone == "_site"]
+    assert [window.persons for window in windows] == [3, 3 - lost, 3]
+    assert ["frames-lost" in window.gaps for window in windows] == [False, True, False]
 
 
 async def test_a_site_that_begins_anew_is_given_up_first():
