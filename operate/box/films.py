@@ -27,6 +27,8 @@ class Film(Struct, frozen=True, kw_only=True):
     """When a box with this folder first began to count it, ns UTC."""
     last: int = 0
     """When one last did."""
+    until: int = 0
+    """When the box that last did ended, if it wrote that down."""
 
 
 def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[str]:
@@ -39,7 +41,7 @@ def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[
     films = [(site, camera, film) for site, camera, film in _films(sites)]
     if not films:
         return []
-    before = {structs.replace(film, begun=0, last=0): film for film in _read(folder)}
+    before = {_key(film): film for film in _read(folder)}
     lines = [_line(site, camera, film, before[film].begun) for site, camera, film in films if film in before]
     lines += [line for site in sites for line in _over(site, before.values(), now)]
     here = {film: before.get(film, structs.replace(film, begun=now)) for _, _, film in films}
@@ -47,15 +49,27 @@ def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[
     return lines
 
 
+def write_end(folder: Path, sites: Sequence[SiteSettings], now: int) -> None:
+    """Write down that a box with this folder stopped counting its films `now`."""
+    here = {_key(film) for _, _, film in _films(sites)}
+    if here:
+        known = {_key(film): film for film in _read(folder)}
+        _write(folder, [structs.replace(film, until=now) if key in here else film for key, film in known.items()])
+
+
 def _over(site: SiteSettings, before: Iterable[Film], now: int) -> Iterator[str]:
     """Yield a line if a site's films were played in the window of now: it is published once all of them have ended."""
     start, end = Schedule(SiteConfig.of(site)).window_at(now)
-    if site.close_on_end and any(start <= film.last < end for film in before if film.site == site.id):
+    if site.close_on_end and any(start <= max(film.last, film.until) < end for film in before if film.site == site.id):
         until = f"{datetime.fromtimestamp(end / 1e9, local_zone(site)):%H:%M:%S (%z)}"
         yield (
-            f"{site.id}: films were begun in the window that lasts until {until}; if they came to their end, it is"
+            f"{site.id}: films were played in the window that lasts until {until}; if they came to their end, it is"
             f" published, and nobody is counted before {until}: wait until then, or name another --data folder"
         )
+
+
+def _key(film: Film) -> Film:
+    return structs.replace(film, begun=0, last=0, until=0)
 
 
 def _line(site: SiteSettings, camera: CameraSettings, film: Film, begun: int) -> str:

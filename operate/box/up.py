@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from operate.box.box import Box
-from operate.box.films import begun_before
+from operate.box.films import begun_before, write_end
 from operate.box.page import linked, usual_page
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
@@ -77,6 +77,7 @@ async def up(
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(claim)
+        stack.callback(lambda: write_end(folder, sites, time.time_ns()))
         await stack.enter_async_context(box)
         screen.notes.append(f"operators: -c {box.operator_file}")
         if door is not None:

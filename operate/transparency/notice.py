@@ -1,5 +1,7 @@
 """The public notice: the sign where the cameras are, and the page behind it (GDPR Articles 12, 13, 21). Pure."""
 
+from collections.abc import Iterator
+
 from operate.transparency.document import Document, Section, Sentence, Table, lines, table, told
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
@@ -34,10 +36,14 @@ def sign(place: SiteNotice, operator: TransparencySettings, made: str) -> Docume
 
 def _objecting(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
     words = place.words
-    right = words.gettext("You have the right to object (GDPR Article 21). Legal basis: ")
+    right = words.gettext(
+        "Where the legal basis is a public task or a legitimate interest you have the right to object (GDPR Article"
+        " 21)."
+    )
     return (
         told(words, "objection", operator.objection),
-        told(words, "legal_basis", operator.legal_basis, right),
+        told(words, "legal_basis", operator.legal_basis, words.gettext("Legal basis: ")),
+        *lines(right),
     )
 
 
@@ -60,7 +66,7 @@ def page(place: SiteNotice, operator: TransparencySettings, receivers: list[Rece
             Section(gettext("Who is responsible"), _responsible(place, operator)),
             Section(gettext("What for, and on which legal basis"), _why(place, operator)),
             Section(gettext("What is published"), lines(place.published(), place.withheld(), place.about_profile())),
-            Section(gettext("What happens to a picture"), lines(_pictures(place), _sealed(place)), _lifetimes(place)),
+            Section(gettext("What happens to a picture"), lines(_pictures(place), *_sealed(place)), _lifetimes(place)),
             Section(gettext("What is not done"), lines(*_not_done(place))),
             Section(
                 gettext("Who gets what"),
@@ -113,12 +119,13 @@ def _purpose(place: SiteNotice, operator: TransparencySettings) -> Sentence:
     return told(place.words, "purpose", operator.purpose or general)
 
 
-def _sealed(place: SiteNotice) -> str:
-    return place.words.gettext(
+def _sealed(place: SiteNotice) -> Iterator[str]:
+    yield place.words.gettext(
         "Between the programs a picture travels encrypted, with a key that is destroyed after two seconds. How long"
-        " each picture lives is measured. These times are not published, because they would tell whether somebody is"
-        " there."
+        " each picture lives is measured."
     )
+    if not place.terms.is_trial:
+        yield place.words.gettext("These times are not published, because they would tell whether somebody is there.")
 
 
 def _lifetimes(place: SiteNotice) -> Table:

@@ -53,7 +53,7 @@ class SiteNotice:
         if self.terms.figures is not None:
             return gettext(
                 "Every {length}: how many people were counted in the whole site, and the percentage of them who wore a"
-                " mask correctly. Nothing else.",
+                " mask correctly. Of people nothing else.",
                 length=length,
             )
         return gettext(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from operate.box.films import FILE, begun_before
+from operate.box.films import FILE, begun_before, write_end
 from services.sites.settings import CameraSettings, SiteSettings
 
 AT = 1_795_953_600_000_000_000
@@ -58,11 +58,14 @@ def test_a_window_that_films_may_have_closed_is_told(film: Path, data: Path):
     noon = structs.replace(site(str(other)), close_on_end=True)
     assert begun_before(data, [closing], AT + 2 * minute) == []
     [line] = begun_before(data, [noon], AT + 10 * minute)
-    assert line.startswith("market: films were begun in the window that lasts until 13:20:00 (+0100); if they came to")
+    assert line.startswith("market: films were played in the window that lasts until 13:20:00 (+0100); if they came to")
     [_, again] = begun_before(data, [noon], AT + 19 * minute)
     assert again == line
     assert len(begun_before(data, [closing, noon], AT + 20 * minute)) == 2
-    assert len(begun_before(data, [site(str(other))], AT + 21 * minute)) == 1, "windows that wait for the clock"
+    write_end(data, [closing], AT + 41 * minute)
+    assert len(begun_before(data, [noon], AT + 59 * minute)) == 2, "a film of three quarters of an hour"
+    assert len(begun_before(data, [noon], AT + 60 * minute)) == 1
+    assert len(begun_before(data, [site(str(other))], AT + 61 * minute)) == 1, "windows that wait for the clock"
 
 
 def test_live_cameras_leave_no_file(data: Path):

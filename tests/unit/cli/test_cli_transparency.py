@@ -62,7 +62,7 @@ def site(profile: str, **other: object) -> SiteSettings:
 @pytest.mark.parametrize(
     ("profile", "says", "not_says"),
     [
-        ("fr-2021-269", ["Nothing else.", "authorises nothing today", "Nobody is alerted."], ["each zone"]),
+        ("fr-2021-269", ["Of people nothing else.", "authorises nothing today", "Nobody is alerted."], ["each zone"]),
         ("stats-only", ["each zone", "fewer than 10 passages", "worked out", "Nobody is alerted."], ["decree"]),
         ("alerting", ["each zone", "at least 20", "no law is cited"], ["decree", "Nobody is alerted."]),
         ("lab", ["no limit is in force", "at least 5"], ["no law is cited"]),
@@ -131,12 +131,21 @@ def test_only_trials_have_a_banner():
 
 
 def test_the_sign_names_the_right_to_object_and_the_legal_basis():
-    """What a passer-by needs to know before the page behind the sign."""
-    for words, right in (
-        (EN, "right to object (GDPR Article 21). Legal basis: said"),
-        (FR, "Base juridique\u00a0: said"),
+    """What a passer-by needs to know before the page behind the sign; the right also where nobody said the basis."""
+    for words, basis, right in (
+        (EN, "Legal basis: said", "you have the right to object (GDPR Article 21)."),
+        (FR, "Base juridique\u00a0: said", "vous avez le droit de vous opposer (RGPD, article 21)."),
     ):
-        assert right in text(sign(SiteNotice(SITE, words), WHOLE, ""))
+        assert basis in text(sign(SiteNotice(SITE, words), WHOLE, ""))
+        for said in (WHOLE, TransparencySettings()):
+            assert right in text(sign(SiteNotice(SITE, words), said, ""))
+
+
+def test_times_that_are_not_published_are_so_where_they_are_not():
+    """Metrics of a trial tell of each picture."""
+    said = "These times are not published"
+    told = {p: said in text(page(SiteNotice(site(p), EN), WHOLE, [], "")) for p in ("lab", "alerting", "fr-2021-269")}
+    assert told == {"lab": False, "alerting": True, "fr-2021-269": True}
 
 
 def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():

@@ -262,11 +262,11 @@ def test_the_documents_commands_make_a_pair(nats: NatsFolder):
     )
     assert found
     subprocess.run(["sh", "-ec", found[1]], cwd=nats.path, check=True)
-    new = SealingSettings(signing_key=Secret(nats.read("ingest.key")), verify_key=Secret(nats.read("ingest.pub")))
-    assert nats.read("ingest.key") != old
+    new = SealingSettings(signing_key=Secret(nats.read("new.key")), verify_key=Secret(nats.read("new.pub")))
+    assert nats.read("ingest.key") == old != nats.read("new.key")
     assert new.trusted() == (new.private().public_key(),)
     assert not (nats.path / "new.der").exists()
-    assert stat.S_IMODE((nats.path / "ingest.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((nats.path / "new.key").stat().st_mode) == 0o600
 
 
 def test_seeds_may_be_kept_elsewhere(nats: NatsFolder):
