@@ -76,7 +76,7 @@ fuzz: setup ## 10 000 nearly right inputs to each door, decoder and film (about 
 
 check: setup ## formatting, lint, types, layers, dead code
 	@red=0; for one in "ruff format --check ." "ruff check ." mypy lint-imports vulture; do \
-	  echo "$$one"; $(BIN)/$$one || red=1; done; exit $$red
+	  echo "$$one"; $(BIN)/$$one || { red=1; echo "red: $$one"; }; done; [ $$red = 1 ] || echo "check: all of it passed"; exit $$red
 
 own-tests: setup ## each module of the pure cores has 95 % of its lines run by its own tests alone (about a minute)
 	@$(BIN)/python .ci/own-tests

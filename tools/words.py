@@ -32,5 +32,5 @@ for path in sorted(path for speaker in SPEAKERS for path in speaker.glob("locale
     body = BytesIO()
     write_po(body, catalogue, width=0, sort_output=True, include_lineno=False, omit_header=True)
     path.write_text(f"{header}\n\n{body.getvalue().decode().strip()}\n")
-    empty = sum(not all(m.string if isinstance(m.string, tuple) else [m.string]) for m in messages)
-    print(f"{path}: {len(messages)} messages, {empty} to be translated")
+    empty = [m for m in messages if not all(m.string if isinstance(m.string, tuple) else [m.string])]
+    print(f"{path}: {len(messages)} messages, {len(empty)} to be translated", *(f"  {m.id}" for m in empty), sep="\n")
