@@ -255,7 +255,7 @@ async def test_a_signal_right_after_the_change(scene, clip):
     async def live():
         before = len(ingest.said("new settings in force"))
         await asyncio.sleep(0.5)  # signals merge, so how many reloads there will be is not known
-        settled = len(ingest.said("new settings in force")) == before > 2
+        settled = len(ingest.said("new settings in force")) == before > 0
         return settled and ingest.metric("moretta_camera_state", state="live") == 2
 
     await scene.until(live)

@@ -40,13 +40,14 @@ def _read(tmp_path: Path):
 
 
 @pytest.fixture(name="refused")
-def _refused(read):
+def _refused(read, tmp_path: Path):
     """`refused(...)`: the problems, as {path: sentence}; none of them holds a number, an address or a secret."""
 
     def refused(**notify: Any) -> dict[str, str]:
         with pytest.raises(SettingsError) as caught:
             read(**notify)
-        assert not any(part in str(caught.value) for part in ("555", "612345", "s3cret", "hooks."))
+        said = str(caught.value).replace(str(tmp_path), "")  # whose number may be 1555
+        assert not any(part in said for part in ("555", "612345", "s3cret", "hooks."))
         return dict(caught.value.problems)
 
     return refused
