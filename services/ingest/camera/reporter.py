@@ -72,6 +72,8 @@ class Reporter:
         self._pace, self._windows = pace, Spans(pace.window_ns, pace.phase_ns)
         self._periods = Spans(round(PERIOD_S * SECOND_NS))
         self._changes: asyncio.Queue[CameraStatus] = asyncio.Queue()
+        self._ahead_of: CameraStatus | None = None
+        """A state that is published, or about to be, before the loop heard of it: up to it, nothing heard is news."""
         self._camera: Camera | None = None
         self._sender: Sender | None = None
         self._metrics: CameraMetrics | None = None
@@ -101,7 +103,10 @@ class Reporter:
         _log(status)
         self._metrics.changed(status.state, status.reason)
         self._meter(status)
-        self._changes.put_nowait(status)
+        if self._ahead_of is None:
+            self._changes.put_nowait(status)
+        elif status is self._ahead_of:
+            self._ahead_of = None
 
     async def measure(self) -> None:
         """Update the metrics for ever, also while NATS is away."""
@@ -164,13 +169,25 @@ class Reporter:
 
         Our first message fences off the other replica's pictures (ADR 12). Until then its pictures count.
         """
-        last: CameraStatus | None = None
+        if not self._quiet_s:
+            return
+        heard: CameraStatus | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._quiet_s):
-                while self._quiet_s and not self.takes_effect:
-                    last = await self._next(_STEP_S) or last
-        if last is not None:
-            await self._change(last)
+                while not self.takes_effect:
+                    heard = await self._next(_STEP_S) or heard
+        while not self._changes.empty():
+            heard = self._changes.get_nowait()
+        self._begin_with(self._camera.status if self._camera else None, heard)
+
+    def _begin_with(self, status: CameraStatus | None, heard: CameraStatus | None) -> None:
+        """Make the camera's present state the first that is published; the one that was heard last may be older.
+
+        The camera's thread sets a state before the loop hears of it.
+        """
+        if status is not None:
+            self._ahead_of = None if heard is status else status
+            self._changes.put_nowait(status)
 
     async def _next(self, limit_s: float) -> CameraStatus | None:
         try:

@@ -125,6 +125,24 @@ async def test_a_successor_speaks_when_a_picture_was_analysed():
         assert scene.reporter.takes_effect
 
 
+async def test_a_successor_says_nothing_that_is_over():
+    """Its thread knows that it is live before the loop has heard of it: `connecting` would be its first word."""
+    scene = Scene(quiet_s=60.0)
+    async with reporting(scene):
+        scene.change("connecting", at=1)
+        await asyncio.sleep(0.1)
+        pending = [
+            CameraStatus("cannes", scene.name, 7, state, None, at, "") for state, at in (("stalled", 2), ("live", 3))
+        ]
+        scene.camera.status, scene.sender.answered = pending[-1], 1
+        await until(lambda: scene.line.states(CAMERAS))
+        for status in pending:
+            scene.reporter.changed(status)
+        scene.change("stalled", at=4)
+        await until(lambda: len(scene.line.states(CAMERAS)) > 1)
+        assert scene.line.states(CAMERAS) == ["live", "stalled"]
+
+
 @pytest.mark.parametrize("state", ["paused", "ended"])
 async def test_a_successor_without_pictures_to_come_speaks_at_once(state):
     """A camera that is paused, or has ended, needs no predecessor."""
