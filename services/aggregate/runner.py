@@ -4,15 +4,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol, cast
 
 from msgspec import Struct
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
-from proto.sightings import CameraEventV1, PassageV1, SightingsV1, SiteConfigV1, TickV1
+from proto.sightings import PassageV1, SightingsV1, SiteConfigV1, TickV1
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
@@ -28,6 +26,7 @@ from proto.subjects import (
 )
 from proto.types import WHOLE_SITE
 from services.aggregate import published
+from services.aggregate.ahead import AheadOfTime
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
 from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
@@ -55,14 +54,8 @@ _ONCE: dict[type[Struct], tuple[Subject, str, str]] = {
 published; and the state that a new configuration may add after the same window's own decisions."""
 
 
-_QUIET_S = 60.0
-"""Messages that are ahead of time are logged once, until there was none for this long."""
 _REPAIR_S = 10.0
 """How often a site that waits for `moretta repair` looks whether it was done."""
-
-
-class WentBack(Exception):
-    """The clocks were ahead and were set back: what a site knows is about a time that has yet to come."""
 
 
 class Ready(Protocol):
@@ -75,8 +68,7 @@ class SiteRunner:
     """Runs one site; calls `ready` when it has read all that was stored before the start. `drift` looks on.
 
     It stores only while `held`: another replica may decide this site by now (ADR 12). It processes no message before
-    this host's clock has come to the message's time: if the server's clock is ahead for a while, no window of that time
-    is published (ADR 38).
+    this host's clock has come to the message's time (`AheadOfTime`).
     """
 
     def __init__(
@@ -95,6 +87,7 @@ class SiteRunner:
         self._site = config.site
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._metrics = SiteMetrics(self._site)
+        self._ahead = AheadOfTime(config, host, partial(self._metrics.dropped, "ahead"))
         self._shown = WindowMetrics(config, wanted=settings.publish_metrics)
         self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
         """Event times and traceparents of traced pictures."""
@@ -102,8 +95,6 @@ class SiteRunner:
         """The traceparent of each zone's last published window."""
         self._replay_to = 0
         self._is_new = False
-        self._held_back = -_QUIET_S
-        """When a message was last ahead of this host's clock, in s of the monotonic clock."""
         self._start = ReplayStart(0)
         self._core: SiteCore | None = None
         """The core, once it has read all that was stored before the start."""
@@ -129,7 +120,7 @@ class SiteRunner:
             if isinstance(found, StreamReset):
                 await self._reset(core)
                 continue
-            stored = await self._timely(core, found)
+            stored = await self._ahead.placed(core.now, found)
             if stored is None or (stored.sequence <= self._replay_to and self._start.skips(found.time)):
                 continue
             if stored.trace and isinstance(stored.message, SightingsV1):
@@ -140,33 +131,6 @@ class SiteRunner:
                 self._drift.step(stored, outputs)
             self._observe(stored)
             self._core = core if stored.sequence >= self._replay_to else None
-
-    async def _timely(self, core: SiteCore, stored: Stored) -> Stored | None:
-        """Return a message once this host's clock has come to its time; None if it can't be placed in time.
-
-        If both clocks agree and it is still ahead, then the server's clock was wrong when it stored the message. For
-        such messages time stands still: they get the time of the message before them. If both were ahead, and were set
-        back, this site's time is ahead of both, and would be for as long as they had been.
-        """
-        if core.now > stored.time + FAR_NS and self._ahead_s(core.now) > FAR_NS / 1e9 and await self._host.agrees():
-            raise WentBack(f"{self._ahead_s(core.now)} s")
-        while stored.time > self._host.now() + FAR_NS:
-            if time.monotonic() - self._held_back > _QUIET_S:
-                log.error("a message is stored ahead of time", site=self._site, by_s=self._ahead_s(stored.time))
-            self._held_back = time.monotonic()
-            if await self._host.agrees():
-                return replace(stored, time=core.now) if core.now and not self._is_ahead(stored.message) else None
-            await asyncio.sleep(LOOK_S)
-        return stored
-
-    def _is_ahead(self, message: Struct) -> bool:
-        """Return whether a camera's host had the wrong clock, too: people would count in a window that is to come."""
-        if self._config.close_on_end or not isinstance(message, SightingsV1 | CameraEventV1 | PassageV1):
-            return False
-        return message.at > self._host.now() + FAR_NS
-
-    def _ahead_s(self, moment: int) -> int:
-        return round((moment - self._host.now()) / 1e9)
 
     async def tick(self) -> None:
         """Store ticks, so that time passes in the stream, and repeat the configuration, for ever."""
@@ -186,7 +150,8 @@ class SiteRunner:
         """Put a configuration into force with the next tick."""
         self._metrics.configure(config)
         self._shown.configure(config)
-        self._config, self._is_new = config, True
+        self._config = self._ahead.config = config
+        self._is_new = True
 
     async def _announce(self) -> None:
         """Store our configuration, unless it is already the last one in the stream."""
@@ -205,7 +170,7 @@ class SiteRunner:
         await self._announce()
         found = await self._published(configs)
         stored_passages = await self._bus.history(PASSAGES, site=self._site)
-        passages = [cast("PassageV1", s.message) for s in stored_passages if not self._is_ahead(s.message)]
+        passages = [cast("PassageV1", s.message) for s in stored_passages if not self._ahead.tells_of_ahead(s.message)]
         done = max((window.end for window in found.windows if window.zone == WHOLE_SITE), default=0)
         whole = self._retention is None or await self._retention.check_start(done)
         self._start = ReplayStart(done - SILENCE)
@@ -233,19 +198,10 @@ class SiteRunner:
             ahead = last_ahead(found.messages, configs, self._host.now() + FAR_NS)
             if not ahead:
                 return found
-            why = self._why_ahead(ahead)
+            why = self._ahead.why(ahead)
             log.error("nothing is published", site=self._site, why=why)
             self._ready(False, self._host.wrong or why)
             await asyncio.sleep(_REPAIR_S)
-
-    def _why_ahead(self, ahead: int) -> str:
-        until, now = (f"{datetime.fromtimestamp(at / 1e9, UTC):%FT%TZ}" for at in (ahead, self._host.now()))
-        if self._config.close_on_end and ahead - self._host.now() <= self._config.window:
-            return (
-                f"the window until {until} was closed when its recordings ended; what is played before is not counted"
-            )
-        why = f"something of the future is published, up to {until}: if now is not {now}, set this host's clock right"
-        return f"{why}; if it is, run moretta repair {self._site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
 
     async def _configs(self) -> list[StoredConfig]:
         """Return the configurations of the stream, in order."""

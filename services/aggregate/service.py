@@ -7,10 +7,11 @@ from typing import Any
 
 from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SIGHTINGS, SITE_LEASES, STREAMS
 from services.aggregate import readers, retention
+from services.aggregate.ahead import WentBack
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.drift import SiteDrift
 from services.aggregate.retention import Retention
-from services.aggregate.runner import SiteRunner, WentBack
+from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer

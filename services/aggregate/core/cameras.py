@@ -56,8 +56,8 @@ class CameraRecord:
     def _is_left(self, message: SightingsV1 | CameraEventV1, now: int) -> bool:
         """Return whether a lower number may follow: nothing comes of the higher one, which a clock gave that was ahead.
 
-        What is no later than all that came is of a holder before, whoever holds the lease now. A camera of which a
-        picture is analysed seldom is silent between two of them, too.
+        A message that is no later than all that came was sent by an ingest that held the lease before. A camera of
+        which a picture is analysed seldom is silent between two of them, too.
         """
         quiet = max(QUIET, 3 * message.period) if isinstance(message, SightingsV1) else QUIET
         return message.lease < self._fence.lease and now - self._heard > quiet and message.at > self.reached

@@ -13,7 +13,8 @@ from msgspec import structs
 from proto.public import WindowV1
 from proto.sightings import PassageV1, SightingsV1
 from services.aggregate import published
-from services.aggregate.runner import SiteRunner, WentBack
+from services.aggregate.ahead import WentBack
+from services.aggregate.runner import SiteRunner
 from services.aggregate.service import Sites
 from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset
@@ -278,7 +279,7 @@ async def test_a_site_that_begins_anew_is_given_up_first():
 
 async def test_a_host_whose_clock_is_behind_publishes_later_and_the_same(make, monkeypatch):
     """The two clocks disagree, and nobody can say which is wrong: it waits until its own gets there."""
-    monkeypatch.setattr("services.aggregate.runner.LOOK_S", 0.0)
+    monkeypatch.setattr("services.aggregate.ahead.LOOK_S", 0.0)
     messages, true = stepped(make, 0)
     bus = LiveBus(messages[:900], true[:900], off=-3 * SECOND)
     clock = bus.host(lambda: bus.off / SECOND)

@@ -1,0 +1,82 @@
+"""What a site does with messages that are ahead of this host's clock: its own or the NATS server's may be wrong."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from proto.sightings import CameraEventV1, PassageV1, SightingsV1
+from services.aggregate.core.config import SiteConfig
+from services.bus import Stored
+from services.bus.clock import FAR_NS, LOOK_S, HostClock
+from services.kernel.log import get_logger
+
+log = get_logger()
+
+_QUIET_S = 60.0
+"""Messages that are ahead of time are logged once, until there was none for this long."""
+
+
+class WentBack(Exception):
+    """The clocks were ahead and were set back: what a site knows is about a time that has yet to come."""
+
+
+class AheadOfTime:
+    """Holds a site's messages back until this host's clock has come to their time (ADR 38).
+
+    So if the NATS server's clock is ahead for a while, no window of that time is published. `dropped` is called for
+    each message that can't be placed in time.
+    """
+
+    def __init__(self, config: SiteConfig, host: HostClock, dropped: Callable[[], None]) -> None:
+        self.config = config
+        """The configuration in force; whoever changes it sets it here."""
+        self._host, self._dropped = host, dropped
+        self._held_back = -_QUIET_S
+        """When a message was last ahead of this host's clock, in s of the monotonic clock."""
+
+    async def placed(self, now: int, stored: Stored) -> Stored | None:
+        """Return a message once this host's clock has come to its time; None if it can't be placed in time.
+
+        `now` is the time that the site has come to (ns), 0 at its start. If both clocks agree and the message is still
+        ahead, then the server's clock was wrong when it stored the message. For such messages time stands still: they
+        get the time of the message before them. If both were ahead, and were set back, the site's time is ahead of
+        both, and would be for as long as they had been: WentBack.
+        """
+        if now > stored.time + FAR_NS and self._by_s(now) > FAR_NS / 1e9 and await self._host.agrees():
+            raise WentBack(f"{self._by_s(now)} s")
+        while stored.time > self._host.now() + FAR_NS:
+            if time.monotonic() - self._held_back > _QUIET_S:
+                log.error("a message is stored ahead of time", site=self.config.site, by_s=self._by_s(stored.time))
+            self._held_back = time.monotonic()
+            if await self._host.agrees():
+                return self._standing_still(now, stored)
+            await asyncio.sleep(LOOK_S)
+        return stored
+
+    def _standing_still(self, now: int, stored: Stored) -> Stored | None:
+        if now and not self.tells_of_ahead(stored.message):
+            return replace(stored, time=now)
+        self._dropped()
+        return None
+
+    def tells_of_ahead(self, message: Struct) -> bool:
+        """Return whether a camera's host had the wrong clock, too: people would count in a window that is to come."""
+        if self.config.close_on_end or not isinstance(message, SightingsV1 | CameraEventV1 | PassageV1):
+            return False
+        return message.at > self._host.now() + FAR_NS
+
+    def why(self, until: int) -> str:
+        """Return why a site publishes nothing while what is published reaches up to `until` (ns), and what to do."""
+        end, now = (f"{datetime.fromtimestamp(at / 1e9, UTC):%FT%TZ}" for at in (until, self._host.now()))
+        if self.config.close_on_end and until - self._host.now() <= self.config.window:
+            return f"the window until {end} was closed when its recordings ended; what is played before is not counted"
+        why = f"something of the future is published, up to {end}: if now is not {now}, set this host's clock right"
+        repair = f"moretta repair {self.config.site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
+        return f"{why}; if it is, run {repair}"
+
+    def _by_s(self, moment: int) -> int:
+        return round((moment - self._host.now()) / 1e9)

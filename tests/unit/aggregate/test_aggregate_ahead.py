@@ -1,0 +1,58 @@
+"""A message that the server stored with a wrong clock: its place in time, and whether it is counted as left out."""
+
+from dataclasses import replace
+
+import pytest
+from fair_clock import fair_host
+
+from services.aggregate.ahead import AheadOfTime, WentBack
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+
+@pytest.fixture(name="place")
+def _place(make):
+    """A site whose clock and the server's agree now, at the hour; and how often a message was left out."""
+    dropped = []
+    return AheadOfTime(make.config(), fair_host(utc=lambda: make.hour), lambda: dropped.append(None)), dropped
+
+
+async def test_what_is_in_time_stays(make, place):
+    """Up to two seconds ahead it is the clocks' difference, and nothing is left out."""
+    ahead, dropped = place
+    for stored in make.stream().ticks(-60, 2).messages:
+        assert await ahead.placed(make.hour - 60 * SECOND, stored) is stored
+    assert dropped == []
+
+
+async def test_a_tick_of_tomorrow_is_of_now(make, place):
+    """Time stands still; at a site's start there is no time yet, and the tick is left out and counted."""
+    ahead, dropped = place
+    [tick] = make.stream().ticks(0, 1).messages[:1]
+    tick = replace(tick, time=make.hour + DAY)
+    assert await ahead.placed(make.hour - SECOND, tick) == replace(tick, time=make.hour - SECOND)
+    assert dropped == []
+    assert await ahead.placed(0, tick) is None
+    assert len(dropped) == 1
+
+
+async def test_a_picture_of_tomorrow_is_left_out_and_counted(make, place):
+    """Its people would count in a window that is to come. Of a recording event times are not the clock's."""
+    ahead, dropped = place
+    seen = make.stream().watch(86_400, 86_401).messages
+    for stored in seen:
+        assert await ahead.placed(make.hour, stored) is None
+    assert len(dropped) == len(seen) > 0
+    ahead.config = make.config(close_on_end=True)
+    assert await ahead.placed(make.hour, seen[0]) == replace(seen[0], time=make.hour)
+    assert len(dropped) == len(seen)
+
+
+async def test_a_site_that_is_ahead_of_both_clocks_begins_anew(make, place):
+    """By more than two seconds: both were ahead, and were set back."""
+    ahead, _ = place
+    [stored, *_] = make.stream().ticks(0, 1).messages
+    assert await ahead.placed(make.hour + 2 * SECOND, stored) is stored
+    with pytest.raises(WentBack, match=r"^3 s$"):
+        await ahead.placed(make.hour + 3 * SECOND, stored)
