@@ -1,7 +1,7 @@
 """Films that a data folder has begun to count before: `moretta up` says so, since it counts their people again."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -23,9 +23,15 @@ class Film(Struct, frozen=True, kw_only=True):
     size: int
     changed: int
     """When the file was last written, ns UTC."""
-    begun: int = 0
-    """When a box with this folder first began to count it, ns UTC."""
-    last: int = 0
+
+
+class Counting(Struct, frozen=True, kw_only=True):
+    """When boxes with this data folder counted a film, ns UTC."""
+
+    film: Film
+    begun: int
+    """When one first began to."""
+    last: int
     """When one last did."""
     until: int = 0
     """When the box that last did ended, if it wrote that down."""
@@ -38,29 +44,30 @@ def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[
     nothing is said of it. What was begun is not known where the folder's list can't be read or written, and nobody is
     stopped by that.
     """
-    films = [(site, camera, film) for site, camera, film in _films(sites)]
+    films, known = list(_films(sites)), _read(folder)
     if not films:
         return []
-    before = {_key(film): film for film in _read(folder)}
-    lines = [_line(site, camera, film, before[film].begun) for site, camera, film in films if film in before]
-    lines += [line for site in sites for line in _over(site, before.values(), now)]
-    here = {film: before.get(film, structs.replace(film, begun=now)) for _, _, film in films}
-    _write(folder, list((before | {key: structs.replace(film, last=now) for key, film in here.items()}).values()))
+    lines = [_line(site, camera, known[film]) for site, camera, film in films if film in known]
+    lines += [line for site in sites for line in _over(site, known.values(), now)]
+    for _, _, film in films:
+        known[film] = structs.replace(known.get(film) or Counting(film=film, begun=now, last=now), last=now)
+    _write(folder, known)
     return lines
 
 
 def write_end(folder: Path, sites: Sequence[SiteSettings], now: int) -> None:
     """Write down that a box with this folder stopped counting its films `now`."""
-    here = {_key(film) for _, _, film in _films(sites)}
-    if here:
-        known = {_key(film): film for film in _read(folder)}
-        _write(folder, [structs.replace(film, until=now) if key in here else film for key, film in known.items()])
+    known = _read(folder)
+    ended = {film: structs.replace(known[film], until=now) for _, _, film in _films(sites) if film in known}
+    if ended:
+        _write(folder, known | ended)
 
 
-def _over(site: SiteSettings, before: Iterable[Film], now: int) -> Iterator[str]:
+def _over(site: SiteSettings, known: Iterable[Counting], now: int) -> Iterator[str]:
     """Yield a line if a site's films were played in the window of now: it is published once all of them have ended."""
     start, end = Schedule(SiteConfig.of(site)).window_at(now)
-    if site.close_on_end and any(start <= max(film.last, film.until) < end for film in before if film.site == site.id):
+    played = (max(one.last, one.until) for one in known if one.film.site == site.id)
+    if site.close_on_end and any(start <= at < end for at in played):
         until = f"{datetime.fromtimestamp(end / 1e9, local_zone(site)):%H:%M:%S (%z)}"
         yield (
             f"{site.id}: films were played in the window that lasts until {until}; if they came to their end, it is"
@@ -68,28 +75,26 @@ def _over(site: SiteSettings, before: Iterable[Film], now: int) -> Iterator[str]
         )
 
 
-def _key(film: Film) -> Film:
-    return structs.replace(film, begun=0, last=0, until=0)
-
-
-def _line(site: SiteSettings, camera: CameraSettings, film: Film, begun: int) -> str:
-    at = datetime.fromtimestamp(begun / 1e9, local_zone(site))
+def _line(site: SiteSettings, camera: CameraSettings, known: Counting) -> str:
+    path, at = known.film.path, datetime.fromtimestamp(known.begun / 1e9, local_zone(site))
     return (
-        f"{site.id}, camera {camera.id}: {film.path} was begun on {at:%Y-%m-%d at %H:%M (%z)} with the same --data, and"
+        f"{site.id}, camera {camera.id}: {path} was begun on {at:%Y-%m-%d at %H:%M (%z)} with the same --data, and"
         " its people are counted again; with another --data folder, or by `moretta count`, they are counted once"
     )
 
 
-def _read(folder: Path) -> list[Film]:
+def _read(folder: Path) -> dict[Film, Counting]:
+    """Return what is known of each film; nothing if that can't be read."""
     try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=list[Film])
+        found = msgspec.json.decode((folder / FILE).read_bytes(), type=list[Counting])
     except (OSError, msgspec.MsgspecError):
-        return []
+        return {}
+    return {one.film: one for one in found}
 
 
-def _write(folder: Path, films: Sequence[Film]) -> None:
+def _write(folder: Path, known: Mapping[Film, Counting]) -> None:
     with contextlib.suppress(OSError):
-        (made := folder / f"{FILE}.new").write_bytes(msgspec.json.format(msgspec.json.encode(films)))
+        (made := folder / f"{FILE}.new").write_bytes(msgspec.json.format(msgspec.json.encode([*known.values()])))
         made.replace(folder / FILE)
 
 

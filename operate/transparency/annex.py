@@ -1,7 +1,7 @@
 """The annex to a data-protection impact assessment (GDPR Article 35(7)): the settings in force, as tables. Pure."""
 
 from operate.transparency.document import Document, Section, Sentence, Table, lines, table, told
-from operate.transparency.notice import page
+from operate.transparency.notice import further, page
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
 from proto.subjects import DRIFT, STREAMS, Stream
@@ -30,7 +30,7 @@ def annex(place: SiteNotice, operator: TransparencySettings, receivers: list[Rec
             Section(gettext("Recipients"), _transfers(place, operator), _recipients(place, receivers)),
             notice[gettext("What happens to a picture")],
             Section(gettext("What is kept"), table=_kept(place)),
-            *(one for heading, one in notice.items() if heading == gettext("Further information")),
+            *further(place, operator),
             Section(gettext("Risks and measures"), lines(*_about_risks(place)), _risks(place)),
             Section(gettext("What is not promised"), lines(*_not_promised(place))),
         ),

@@ -74,7 +74,7 @@ def page(place: SiteNotice, operator: TransparencySettings, receivers: list[Rece
             ),
             Section(gettext("Where and when"), lines(*_where(place)), _cameras(place) if site.cameras else None),
             Section(gettext("Your rights"), (*lines(*_rights(place)), *_doors(place, operator))),
-            *_further(place, operator),
+            *further(place, operator),
             *_check(place, operator),
         ),
         made=made,
@@ -234,7 +234,7 @@ def _rights(place: SiteNotice) -> list[str]:
     ]
 
 
-def _further(place: SiteNotice, operator: TransparencySettings) -> list[Section]:
+def further(place: SiteNotice, operator: TransparencySettings) -> list[Section]:
     """Return what else the operator says, in the operator's own words."""
     if operator.further is None:
         return []
