@@ -59,6 +59,17 @@ def test_images_are_known_by_their_beginning(kind):
     assert (found.kind, found.at) == (kind, 11)
 
 
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("brand", [None, b"mif1", b"msf1"])
+def test_an_avif_is_known_whatever_brand_comes_first(several, brand):
+    """A picture or a sequence; encoders may write the container's general brand first and AVIF's after it."""
+    frames = [Image.frombytes("RGB", (48, 32), os.urandom(48 * 32 * 3)) for _ in range(2)]
+    frames[0].save(written := io.BytesIO(), "AVIF", save_all=several, append_images=frames[1:] if several else [])
+    data = written.getvalue()
+    assert data[8:12] == (b"avis" if several else b"avif")
+    assert [one.kind for one in images(data[:8] + (brand or data[8:12]) + data[12:])][:1] == ["AVIF"]
+
+
 @pytest.mark.parametrize(("kind", "name", "encoder"), [("H.264", "h264", "libx264"), ("H.265", "hevc", "libx265")])
 def test_a_stream_of_video_is_known(tmp_path, kind, name, encoder):
     """H.264 and H.265 as they are sent or stored outside a container; neither is taken for the other."""
