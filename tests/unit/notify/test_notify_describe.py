@@ -166,7 +166,11 @@ def test_a_mail_says_whom_to_ask_where_the_settings_do(make_alert, notify, site)
         ),
         ("new-alerts", (1,), ("_site",), "New alert: south", "Nouvelle alerte : south"),
         ("some-resolved", (), ("_site",), "Over: whole site", "Fin d’alerte : tout le site"),
-        ("repeat", (), (), "Not over yet: North entrance and south", "Toujours en cours : North entrance et south"),
+        (
+            "repeat", (), (),
+            "Not over yet: mask rate too low, North entrance and south",
+            "Toujours en cours : port du masque insuffisant, North entrance et south",
+        ),
         ("digest", (), ("_site", "a"), "4 alerts in one mail", "4 alertes dans un seul courriel"),
     ],
 )  # fmt: skip
@@ -202,12 +206,18 @@ def test_a_table_says_of_each_where_since_when_and_how_sure(make_alert, notify, 
     assert view.table is not None
     assert view.table.columns == ("Where", "Mask rate", "People")
     assert [(row.state, row.tone, *row.cells) for row in view.table.rows] == [
-        ("New", "critical", ("North entrance", "since 09:40, warns below 70%"), ("62%", "54% to 69%"), ("143", "")),
         (
-            "Goes on", "warning", ("Whole site", "since Monday, 23 November 2026, 09:40, warns below 70%"),
+            "New", "critical", ("North entrance", "since 09:40, “mask-rate” warns below 70%"),
             ("62%", "54% to 69%"), ("143", ""),
         ),
-        ("Over", "resolved", ("south", "from 09:40 to 10:20, warns below 70%"), ("80%", "76% to 90%"), ("1,234", "")),
+        (
+            "Goes on", "warning", ("Whole site", "since Monday, 23 November 2026, 09:40, “mask-rate” warns below 70%"),
+            ("62%", "54% to 69%"), ("143", ""),
+        ),
+        (
+            "Over", "resolved", ("south", "from 09:40 to 10:20, “mask-rate” warns below 70%"),
+            ("80%", "76% to 90%"), ("1,234", ""),
+        ),
     ]  # fmt: skip
     assert list(said(view)) == ["Newest figures", "How sure"]
 

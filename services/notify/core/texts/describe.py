@@ -8,7 +8,7 @@ from proto.types import WHOLE_SITE, Severity
 from services.notify.core.notification import Notice, Notification
 from services.notify.core.texts import facts, headlines
 from services.notify.core.texts.figures import Figure, field_alert, figure_of, newest
-from services.notify.core.texts.names import place, sent_to, site_name, subject_of
+from services.notify.core.texts.names import place, rule_name, sent_to, site_name, subject_of
 from services.notify.core.texts.view import Cell, Image, MailView, Row, Table, tone_of
 from services.notify.core.texts.words import Words, instant
 from services.sites.settings import SiteSettings, local_zone
@@ -125,7 +125,8 @@ def _rate_row(
     notice: Notice, figure: Figure, latest: int, notification: Notification, site: SiteSettings, words: Words
 ) -> Row:
     alert = field_alert(notice)
-    bound = words.gettext("warns below {bound}", bound=words.exact(alert.fire_below))
+    rule = rule_name(site, alert.zone, alert.rule, words)
+    bound = words.gettext("“{rule}” warns below {bound}", rule=rule, bound=words.exact(alert.fire_below))
     where = Cell(_about(notice, site, words), f"{facts.since(notice, site, words)}, {bound}")
     low, high = words.percent(figure.low), words.percent(figure.high)
     at = words.time(instant(figure.end, local_zone(site)))

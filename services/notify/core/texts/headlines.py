@@ -137,7 +137,7 @@ def _of_firing(notification: Notification, site: SiteSettings, words: Words) -> 
         return words.ngettext("New alert: {places}", "New alerts: {places}", len(new), places=places)
     places = listed(notification.firing, site, words)
     if notification.reason == "repeat":
-        return words.gettext("Not over yet: {places}", places=places)
+        return words.gettext("Not over yet: mask rate too low, {places}", places=places)
     return words.gettext("Mask rate too low: {places}", places=places)
 
 
