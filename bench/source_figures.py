@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bench.average_precision import Found, average_precision
+from modelling.evaluation.average_precision import Found, average_precision
 from modelling.evaluation.labelled import Photo
 from modelling.evaluation.measuring import JUDGED_PX, PredictionLine, figures
 from modelling.evaluation.scoring import Prediction, Terms, Truth, box_px, match

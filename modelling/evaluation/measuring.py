@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from modelling.evaluation.average_precision import Found, average_precision, is_installed
 from modelling.evaluation.breakdown import by_size, calibration, row, unknown_effect
 from modelling.evaluation.labelled import InputError, Photo, read_annotations, read_i420
 from modelling.evaluation.outcomes import Guess, Outcome, outcomes
@@ -101,6 +102,17 @@ def figures(photos: Sequence[Photo], lines: Iterable[PredictionLine], threshold:
     return {**result, "min_px": JUDGED_PX, "all_sizes": score(pairs, Terms(threshold=threshold))}
 
 
+def ap50(photos: Sequence[Photo], lines: Iterable[PredictionLine]) -> dict[str, float | None]:
+    """Return `ap50`, 0 to 1, for faces of at least 12 px; empty where the library that computes it is not installed."""
+    if not is_installed():
+        return {}
+    pictures = (
+        Found(Truth(photo.boxes, photo.label), Prediction(line.boxes, line.scores))
+        for photo, line in zip(photos, lines, strict=True)
+    )
+    return {"ap50": average_precision(list(pictures), min_px=JUDGED_PX)}
+
+
 def what_became(photos: Sequence[Photo], lines: Iterable[PredictionLine], threshold: float) -> list[Outcome]:
     """Return the outcome of each face of at least 12 px, and the false alarms, at one operating point."""
     pictures = (
@@ -164,10 +176,10 @@ def evaluate_folder(
     """Run the model over `folder` and score it.
 
     The figures have the keys of `scoring.score` for faces of at least 12 px, `all_sizes` with the same for all
-    faces, the keys of `details`, and `threshold`, `unknown_below`, `long_side` and `model`. `predictions` is a
-    JSON-lines file to write. `only` is a list of pictures to restrict the run to. `long_side` is the size of the
-    analysed picture in pixels (default: the model's). `progress` is called with pictures done and in total. Raises
-    InputError for anything unusable.
+    faces, the keys of `details`, `ap50` where the extra `eval` is installed, and `threshold`, `unknown_below`,
+    `long_side` and `model`. `predictions` is a JSON-lines file to write. `only` is a list of pictures to restrict the
+    run to. `long_side` is the size of the analysed picture in pixels (default: the model's). `progress` is called with
+    pictures done and in total. Raises InputError for anything unusable.
     """
     side = _long_side(long_side, model)
     photos = selected_photos(folder, only)
@@ -177,5 +189,5 @@ def evaluate_folder(
     manifest = model.manifest
     faces = what_became(photos, lines, manifest.score_threshold)
     terms = {"threshold": manifest.score_threshold, "unknown_below": manifest.unknown_below, "long_side": side}
-    scored = figures(photos, lines, manifest.score_threshold)
+    scored = {**figures(photos, lines, manifest.score_threshold), **ap50(photos, lines)}
     return Measurement(folder, photos, faces, {**scored, **details(faces), **terms, "model": model.id})

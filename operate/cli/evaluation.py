@@ -14,6 +14,7 @@ from rich.text import Text
 from modelling.evaluation.labelled import InputError
 from modelling.evaluation.measuring import Measurement
 from operate.show import percent
+from services.inference.model import FaceModel, load_model
 
 _WORN = {"mask": "masked", "no_mask": "bare", "incorrect": "incorrect"}
 
@@ -23,9 +24,15 @@ def _points(value: float | None) -> str:
     return "–" if value is None else f"{round(value, 1) + 0.0:+.1f}"
 
 
+def _models(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the figures of each model: of one, or of two that are compared."""
+    return [values, values["compared"]] if "compared" in values else [values]
+
+
 def _title(values: dict[str, Any]) -> str:
     pictures = f"{values['images']} pictures analysed at {values['long_side']} px"
-    return f"{values['model']} on {pictures}; faces of at least {values['min_px']:.0f} px"
+    names = " and ".join(one["model"] for one in _models(values))
+    return f"{names} on {pictures}; faces of at least {values['min_px']:.0f} px"
 
 
 def _found(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -33,6 +40,8 @@ def _found(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "found, of the annotated faces (recall)", percent(values["recall"])
     yield "really faces, of what was found (precision)", percent(values["precision"])
     yield "both in one number (F1)", percent(values["f1"])
+    if values.get("ap50") is not None:
+        yield "the same at every score (AP50)", percent(values["ap50"])
     yield "false alarms per picture", f"{values['false_per_image']:.2f}"
 
 
@@ -58,13 +67,14 @@ def _rates(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _summary(values: dict[str, Any]) -> Table:
-    table = Table()
+    table, models = Table(), _models(values)
     table.add_column("all faces")
-    table.add_column("", justify="right")
-    parts = (_found, _judged, _rates) if "mask_rate" in values else (_found,)
+    for one in models:
+        table.add_column(one["model"] if len(models) > 1 else "", justify="right")
+    parts = (_found, _judged, _rates) if all("mask_rate" in one for one in models) else (_found,)
     for part in parts:
-        for words, value in part(values):
-            table.add_row(words, value)
+        for rows in zip(*(part(one) for one in models), strict=True):
+            table.add_row(rows[0][0], *(value for _, value in rows))
         table.add_section()
     return table
 
@@ -85,6 +95,22 @@ def _by_size_and_class(values: dict[str, Any]) -> Table:
     for size, row in _named(values):
         for name, counts in row["classes"].items():
             shares = (percent(counts[key]) for key in ("recall", "unknown_share", "right"))
+            table.add_row(size if name == "mask" else "", _WORN[name], str(counts["faces"]), *shares)
+        table.add_section()
+    return table
+
+
+def _side_by_side(values: dict[str, Any]) -> Table:
+    """Return what both models find, and how often both are right, by size and what is worn."""
+    table = Table()
+    table.add_column("size", no_wrap=True)
+    table.add_column("annotated", no_wrap=True)
+    for head in ("faces", "found", "by the other", "right", "by the other"):
+        table.add_column(head, justify="right")
+    for (size, row), (_, other) in zip(*map(_named, _models(values)), strict=True):
+        for name, counts in row["classes"].items():
+            both = (counts, other["classes"][name])
+            shares = (percent(one[key]) for key in ("recall", "right") for one in both)
             table.add_row(size if name == "mask" else "", _WORN[name], str(counts["faces"]), *shares)
         table.add_section()
     return table
@@ -118,13 +144,22 @@ def _bias(values: dict[str, Any]) -> Table:
 
 
 def scores(values: dict[str, Any]) -> Group:
-    """Return the tables of `moretta eval`: all faces, by size and class, and the bias of the rate by size."""
-    tables = {
-        _title(values): _summary(values),
-        "By size of the face and what is worn": _by_size_and_class(values),
-        "What that does to the mask rate (points)": _bias(values),
-    }
+    """Return the tables of `moretta eval`: all faces, by size and class, and the bias of the rate by size.
+
+    Of two models the first two tables have both, and the last one does not come.
+    """
+    tables = {_title(values): _summary(values)}
+    if "compared" in values:
+        tables["By size of the face and what is worn"] = _side_by_side(values)
+    else:
+        tables["By size of the face and what is worn"] = _by_size_and_class(values)
+        tables["What that does to the mask rate (points)"] = _bias(values)
     return Group(*(part for title, table in tables.items() for part in (Text(title, "italic"), table, "")))
+
+
+def model_of(folder: Path | None) -> FaceModel:
+    """Return the model in a folder; without one, and for `shipped`, that which is shipped. Raises ModelError."""
+    return load_model(None if folder in {None, Path("shipped")} else folder)
 
 
 def _unused(_measured: Measurement) -> None:

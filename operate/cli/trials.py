@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,9 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="only the pictures listed there, one a line")
     ] = None,
     model: Annotated[Path | None, typer.Option(metavar="DIR", help="another model than the one shipped")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="measure this model, too, and show both; or `shipped`")
+    ] = None,
     long_side: Annotated[
         int | None, typer.Option(metavar="PX", help="analyse at this size: 160 to 1920, a multiple of 32")
     ] = None,
@@ -35,24 +39,22 @@ def evaluate(
     from modelling.evaluation.labelled import InputError
     from modelling.evaluation.measuring import evaluate_folder
     from operate import show
-    from operate.cli.evaluation import reporter, scores
-    from services.inference.model import ModelError, load_model
+    from operate.cli.evaluation import model_of, reporter, scores
+    from services.inference.model import ModelError
 
     try:
-        write_report = reporter(report)
+        write_report, measure = reporter(report), partial(evaluate_folder, folder, only=only, long_side=long_side)
+        chosen, other = model_of(model), model_of(compare) if compare else None
         with show.progress("evaluating", None) as progress:
-            measured = evaluate_folder(
-                folder,
-                model=load_model(model),
-                predictions=predictions,
-                only=only,
-                long_side=long_side,
-                progress=progress,
-            )
+            measured = measure(model=chosen, predictions=predictions, progress=progress)
+        values = measured.figures
+        if other is not None:
+            with show.progress("evaluating the other model", None) as progress:
+                values = values | {"compared": measure(model=other, progress=progress).figures}
         write_report(measured)
     except (InputError, ModelError) as error:
         raise SettingsError("moretta eval", [("", str(error))]) from None
-    show.result(measured.figures, scores, as_json=as_json)
+    show.result(values, scores, as_json=as_json)
 
 
 @trials.command()

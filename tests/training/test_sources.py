@@ -1,10 +1,6 @@
 """The table of sources that a model did not learn from."""
 
-from __future__ import annotations
-
 import pytest
-
-pytest.importorskip("faster_coco_eval")
 
 from bench.source_figures import rows, source_figures
 from modelling.evaluation.labelled import Photo

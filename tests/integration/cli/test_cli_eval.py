@@ -54,7 +54,7 @@ def test_json(home, folder):
     assert (run.returncode, run.stderr) == (0, "")
     assert set(values) >= REFERENCE_KEYS
     assert set(values) - REFERENCE_KEYS == {
-        *("all_sizes", "by_size", "total", "unknown_effect", "calibration"),
+        *("all_sizes", "by_size", "total", "unknown_effect", "calibration", "ap50"),
         *("min_px", "threshold", "unknown_below", "long_side", "model"),
     }
     assert set(values["all_sizes"]) == REFERENCE_KEYS
@@ -67,6 +67,11 @@ def test_a_model_of_ones_own_is_measured(home, folder, tmp_path):
     (own / MANIFEST_NAME).write_text(json.dumps(manifest | {"id": "mine-1"}))
     run = evaluate(home, folder, "--model", own, "--json")
     assert (run.returncode, json.loads(run.stdout)["model"]) == (0, "mine-1")
+    both = json.loads(evaluate(home, folder, "--model", own, "--compare", "shipped", "--json").stdout)
+    assert both.pop("compared") == both | {"model": json.loads((MODELS / MANIFEST_NAME).read_text())["id"]}
+    assert_mistake(
+        evaluate(home, folder, "--compare", tmp_path), f"{tmp_path}/model.json: cannot be read: No such file"
+    )
     (own / "detector.onnx").unlink()
     assert_mistake(evaluate(home, folder, "--model", own), f"{own}/detector.onnx: cannot be read: No such file")
 

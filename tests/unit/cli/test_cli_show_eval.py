@@ -55,6 +55,20 @@ FIGURES = {
         [face("mask"), face("no_mask", "unknown", confidence=0.5), missed("no_mask"), false_alarm("mask", px=50)]
     ),
 }
+
+
+def test_two_models_stand_beside_each_other():
+    """All faces and each size with both; AP50 where it was computed; what the errors do to the rate is left out."""
+    other = FIGURES | {"model": "mine-1", "recall": 0.5, "ap50": 0.25} | details([missed("mask"), face("no_mask")])
+    shown = text(FIGURES | {"ap50": 0.75, "compared": other})
+    assert "moretta-test and mine-1 on 4 pictures" in shown
+    assert line(shown, "found, of the annotated faces (recall)") == ["87.5%", "50.0%"]
+    assert line(shown, "the same at every score (AP50)") == ["75.0%", "25.0%"]
+    assert line(shown, "all") == ["masked", "1", "100.0%", "0.0%", "100.0%", "–"]
+    assert "What that does to the mask rate" not in shown
+    assert "AP50" not in text(FIGURES)
+
+
 CROWD = [*[face("mask")] * 4, missed("no_mask")]
 
 

@@ -1,12 +1,8 @@
 """AP50 as faster-coco-eval computes it, of our boxes."""
 
-from __future__ import annotations
-
 import pytest
 
-pytest.importorskip("faster_coco_eval")
-
-from bench.average_precision import Found, average_precision
+from modelling.evaluation.average_precision import Found, average_precision
 from modelling.evaluation.scoring import Prediction, Truth
 
 FACE, OTHER, TINY, NOTHING = (0.0, 0, 30, 30), (50.0, 0, 90, 40), (100.0, 0, 106, 6), (200.0, 0, 230, 30)

@@ -1,6 +1,7 @@
 """AP50, the figure that papers on face detection give: computed by faster-coco-eval (Apache-2.0, kept)."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from modelling.evaluation.scoring import Corners, Prediction, Truth, box_px
@@ -8,6 +9,11 @@ from modelling.evaluation.scoring import Corners, Prediction, Truth, box_px
 _IOU = 0.5
 _MOST = 1_000
 """Detections of a picture that count; a picture of a crowd has some hundred."""
+
+
+def is_installed() -> bool:
+    """Return whether the library that computes it is there."""
+    return find_spec("faster_coco_eval") is not None
 
 
 class Found(NamedTuple):
@@ -22,7 +28,7 @@ def average_precision(pictures: Sequence[Found], *, min_px: float) -> float | No
 
     Faces that nobody judged, and those below `min_px`, count neither way (COCO's `iscrowd`).
     """
-    from faster_coco_eval import COCO, COCOeval_faster  # only machines that train models have it
+    from faster_coco_eval import COCO, COCOeval_faster  # of the extra `eval`
 
     faces = [face for number, one in enumerate(pictures, start=1) for face in _faces(number, one.truth, min_px)]
     if all(face["iscrowd"] for face in faces):
