@@ -12,9 +12,11 @@ equivalent is too much or no longer survives.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -93,14 +95,16 @@ class Runners:
         self._mine.process = process = subprocess.Popen(
             [PYTHON, "-P", Path(__file__).with_name("runner.py"), self._said()],
             cwd=self._folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,
         )  # fmt: skip
         self._started.append(process)
         return process
 
     def close(self) -> None:
+        """End the runners and what they have forked, whatever those do."""
         for process in self._started:
-            assert process.stdin
-            process.stdin.close()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
@@ -119,20 +123,26 @@ def main() -> int:
     mutants = [one for one in mutants if name in one.file and line in {"", str(one.line)}]
     before = killed_before(chosen.again, mutants) if chosen.again else []
     mutants = [one for one in mutants if one not in {outcome.mutant for outcome in before}]
-    runners = Runners(folder, scratch, chosen.jobs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as Ctrl-C does: the runners end, too
+    with contextlib.closing(Runners(folder, scratch, chosen.jobs)) as runners:
+        outcomes, failed = found(runners, folder, mutants)
+    listed = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text()).get("mutant", [])
+    outcomes += before
+    mark_equivalent(outcomes, listed)
+    rows = [asdict(outcome) for outcome in outcomes]
+    result = {"possible": counts, "failed_before": sorted(failed), "mutants": rows}
+    chosen.result.write_text(json.dumps(result, indent=1))
+    return judged(outcomes, counts, failed, Console())
+
+
+def found(runners: Runners, folder: Path, mutants: list[Mutant]) -> tuple[list[Outcome], set[str]]:
+    """Return what became of each mutant, and which tests fail without any change."""
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         tests = traced(runners, folder, progress)
         outcomes = tried(runners, folder, tests, mutants, progress)
         tests.failed |= controlled(runners, outcomes, progress)
-    runners.close()
-    listed = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text()).get("mutant", [])
-    outcomes += before
-    mark_equivalent(outcomes, listed)
-    rows = [asdict(outcome) for outcome in outcomes]
-    result = {"possible": counts, "failed_before": sorted(tests.failed), "mutants": rows}
-    chosen.result.write_text(json.dumps(result, indent=1))
-    return judged(outcomes, counts, tests.failed, Console())
+    return outcomes, tests.failed
 
 
 def killed_before(result: Path, mutants: list[Mutant]) -> list[Outcome]:
