@@ -128,7 +128,7 @@ class HostClock:
     async def measure(self) -> None:
         """Ask for the offset; metric and readiness follow it."""
         steps, asked, found = self._steps, self._steady(), await self._ask()
-        if self.look() or self._steps != steps:  # an answer across a step tells nothing, whoever noticed the step
+        if self.look() or self._steps != steps:  # an answer across a step tells nothing; another task may have looked
             found = None
         if found is None:
             if self._known is None:

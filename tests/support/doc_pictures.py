@@ -12,13 +12,17 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import av
 import browser
 import msgspec
 import yaml
+from market import market_film
 from messages import HOUR, MINUTE, TEN, alert, window
 from msgspec import structs
+from patience import wait_until
 from playwright.async_api import Browser, expect
 from published_sites import MARKET, Published, published
+from site_process import Site
 from windows import hidden, market_day
 
 from operate.transparency.write import write
@@ -172,6 +176,50 @@ async def sign(chromium: Browser) -> None:
         await taken(chromium, "sign", one.read_text("utf-8"), 820, "light")
 
 
+def phone_film(folder: Path) -> Path:
+    """Return ten seconds of the simulated market, as Chromium takes them for a camera's."""
+    with (
+        av.open(str(market_film(folder / "market.mp4", (12, 0.7)))) as film,
+        av.open(str(folder / "market.mjpeg"), "w") as phone,
+    ):
+        stream = phone.add_stream("mjpeg", rate=15, width=1280, height=720, pix_fmt="yuvj420p")
+        for number, frame in enumerate(film.decode(video=0)):
+            if number >= 50 and number < 200:  # people are there by now
+                shown = frame.reformat(1280, 720, "yuvj420p")
+                shown.pts = None
+                phone.mux(stream.encode(shown))
+        phone.mux(stream.encode())
+    return folder / "market.mjpeg"
+
+
+async def camera_page() -> None:
+    """The camera page while a browser is a camera: its film is the simulated market."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (token := folder / "token").write_text("a-token-for-a-picture-in-the-documents")
+        camera = {"id": "gate", "url": "whip://", "token_file": str(token)}
+        web = {"port": 0, "host": "127.0.0.1", "ice_addresses": ["127.0.0.1"]}
+        site = Site(folder)
+        site.write({"sites": [{"id": "market", "window_s": 60, "cameras": [camera]}], "ingest": {"web": web}})
+        site.server.start()
+        ingest, inference = site.start("ingest"), site.start("inference")
+        try:
+            wait_until(lambda: ingest.running and inference.running, ingest.last_words, limit_s=60)
+            film = f"--use-file-for-fake-video-capture={phone_film(folder)}"
+            async with browser.chromium(folder / "profile", film, locale="en-GB") as context:
+                page = context.pages[0]
+                await page.set_viewport_size({"width": 1120, "height": 800})
+                await page.goto(f"{ingest.said('camera page')[-1]['url']}#market/gate/{token.read_text()}")
+                await page.get_by_role("button", name="Start").click()
+                await expect(page.locator("#publish-say")).to_contain_text("Live:")
+                await expect(page.locator("#figure-lifetime")).to_contain_text(" ms", timeout=150_000)
+                await page.screenshot(path=FOLDER / "camera-page.png", full_page=True)
+        finally:
+            ingest.stop()
+            inference.stop()
+            site.close()
+
+
 async def taken(chromium: Browser, name: str, html: str, width: int, scheme: str, height: int | None = None) -> None:
     """Take a picture of a document, of all of it unless a height is given."""
     async with browser.own(chromium, color_scheme=scheme) as page:
@@ -187,6 +235,7 @@ async def main() -> None:
         await mails(chromium)
         await report(chromium)
         await sign(chromium)
+    await camera_page()
 
 
 if __name__ == "__main__":

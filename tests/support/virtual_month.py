@@ -218,7 +218,7 @@ def _miscounted(
 ) -> Iterator[str]:
     """Yield what is wrong with the numbers of a zone's windows, but those at whose start a camera `moved`.
 
-    Whoever is before a camera while it comes into another zone may count in either.
+    A camera that comes into another zone may count the people before it in either.
     """
     for place, window in enumerate(windows):
         if window.start in moved:

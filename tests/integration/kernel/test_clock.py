@@ -126,8 +126,12 @@ async def test_after_a_step_nothing_is_known_until_the_next_answer():
     assert "ahead of" in clocks.host.wrong
 
 
-async def test_no_number_comes_from_a_clock_that_was_just_set():
-    """Not even before the next look; and an answer that was on its way across the step tells nothing."""
+@pytest.mark.parametrize("somebody_else", [False, True])
+async def test_no_number_comes_from_a_clock_that_was_just_set(somebody_else: bool):
+    """Not even before the next look; and an answer that was on its way across the step tells nothing.
+
+    Nor if another task looks while the answer is on its way, and so notices the step first.
+    """
     clocks = Clocks()
     await clocks.passes(SECOND)
     clocks.utc += 86_400 * SECOND
@@ -137,6 +141,8 @@ async def test_no_number_comes_from_a_clock_that_was_just_set():
 
     async def across() -> Offset | None:
         clocks.utc -= 86_400 * SECOND
+        if somebody_else:
+            clocks.host.look()
         return Offset(43_200 * SECOND, 43_200 * SECOND)  # as wide as the step
 
     clocks.host._ask = across

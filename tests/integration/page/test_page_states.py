@@ -150,7 +150,7 @@ async def test_a_film_that_is_over_is_no_missing_number(place):
     await sites.ingest.store(CAMERAS, film)
     weak = {"coverage": 0.3, "gaps": ["camera-down", "started-late"]}
     ahead = sites.now + 2 * LENGTH
-    for start, zone in ((ahead, "_site"), (sites.now - THREE_DAYS, "fish")):
+    for start, zone in ((ahead, "_site"), (sites.now - THREE_DAYS + HOUR, "fish")):  # not at the border of a day
         await sites.bus.store(WINDOWS, structs.replace(window(start, site=MARKET, zone=zone), **weak))
     await page.goto(url)
     whole, fish = card(page, "Whole site"), card(page, "Halle aux poissons")
