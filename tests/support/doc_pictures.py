@@ -5,8 +5,10 @@ PYTHONPATH=tests/support:. .venv/bin/python tests/support/doc_pictures.py
 
 import asyncio
 import base64
+import itertools
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -14,11 +16,14 @@ from zoneinfo import ZoneInfo
 
 import av
 import browser
+import clips
 import msgspec
+import numpy as np
 import yaml
 from market import market_film
 from messages import HOUR, MINUTE, TEN, alert, window
 from msgspec import structs
+from numpy.typing import NDArray
 from patience import wait_until
 from playwright.async_api import Browser, expect
 from published_sites import MARKET, Published, published
@@ -178,18 +183,17 @@ async def sign(chromium: Browser) -> None:
 
 def phone_film(folder: Path) -> Path:
     """Return ten seconds of the simulated market, as Chromium takes them for a camera's."""
-    with (
-        av.open(str(market_film(folder / "market.mp4", (12, 0.7)))) as film,
-        av.open(str(folder / "market.mjpeg"), "w") as phone,
-    ):
-        stream = phone.add_stream("mjpeg", rate=15, width=1280, height=720, pix_fmt="yuvj420p")
-        for number, frame in enumerate(film.decode(video=0)):
-            if number >= 50 and number < 200:  # people are there by now
-                shown = frame.reformat(1280, 720, "yuvj420p")
-                shown.pts = None
-                phone.mux(stream.encode(shown))
-        phone.mux(stream.encode())
-    return folder / "market.mjpeg"
+    with av.open(str(market_film(folder / "market.mp4", (14, 0.7)))) as film:
+        shown = list(itertools.islice(film.decode(video=0), 50, 200))  # people are there by now
+    return clips.make_clip(
+        folder / "market.mjpeg", width=1280, height=720, fps=15, pictures=len(shown), codec="mjpeg",
+        pixel_format="yuvj420p", picture=lambda *size_and_place: rgb(shown, *size_and_place),
+    )  # fmt: skip
+
+
+def rgb(shown: Sequence[av.VideoFrame], width: int, height: int, number: int) -> NDArray[np.uint8]:
+    """Return one of the pictures, of this size."""
+    return shown[number].reformat(width, height).to_ndarray(format="rgb24")
 
 
 async def camera_page() -> None:
