@@ -26,7 +26,7 @@ setup: $(VENV)/.installed ## install everything, locked with hashes, into .venv
 $(VENV)/.locked: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Moretta needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv $(VENV) || { .ci/system-packages venv && $(PYTHON) -m venv --clear $(VENV); }
-	@echo "installing into $(VENV), locked with hashes; about a minute"
+	@echo "installing into $(VENV), locked with hashes; one to three minutes"
 	@.ci/thrice $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compiled.log 2>&1 || true # on all cores; some packages carry files that are no Python
 	@touch $@

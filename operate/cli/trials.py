@@ -106,7 +106,7 @@ def prove(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Prove that no picture is kept: run it all, kill it, and search every place for a known film. About a minute.
+    """Prove that no picture is kept: run it all, kill it, and search every place for a known film. Two minutes.
 
     Run it as root, with strace. Exit code 1 if anything was found, or any place could not be searched.
     """

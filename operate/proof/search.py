@@ -38,9 +38,9 @@ WITHOUT_CANARY = {
     "memory-inference": "memory of inference at one moment while cameras run: how many pictures",
 }
 DOCUMENTED = {"memory-ingest": 24, "memory-inference": 4}
-"""The documented number while cameras run (docs/privacy.md). Ingest has for each of two cameras two pictures of the
-decoder, a scaled one, and nine packets on their way to the decoder. Inference has for each of two lanes a picture in
-hand and onnxruntime's copy of it."""
+"""The documented number while cameras run (docs/privacy.md). Ingest has for each of two cameras as a rule two pictures
+of the decoder, a scaled one, and nine packets on their way to the decoder: only their sum is compared. Inference has
+for each of two lanes a picture in hand and onnxruntime's copy of it."""
 _UNITS = {"bus": "messages", "logs": "lines", "mails": "mails", "sms": "requests", "metrics": "pages"}
 _UNITS |= {
     "files": "files",

@@ -1,4 +1,4 @@
-"""The annex to a data-protection impact assessment (GDPR Article 35(7)): the settings in force, as tables. Pure."""
+"""The annex to a data-protection impact assessment (GDPR Article 35(7)): the settings, as tables. Pure."""
 
 from operate.transparency.document import Document, Section, Sentence, Table, lines, table, told
 from operate.transparency.notice import further, page
@@ -19,14 +19,14 @@ def annex(place: SiteNotice, operator: TransparencySettings, receivers: list[Rec
         language=place.words.language,
         title=gettext("Annex to the data-protection impact assessment"),
         place=place.name,
-        lead=gettext("Made from the settings in force. It states facts; judging necessity and proportion is yours."),
+        lead=gettext("Made from the settings. It states facts; judging necessity and proportion is yours."),
         sections=(
             notice[gettext("Who is responsible")],
             notice[gettext("What for, and on which legal basis")],
             Section(gettext("Settings"), table=_settings(place)),
             Section(gettext("Cameras"), table=_cameras(place)),
             notice[gettext("What is published")],
-            Section(gettext("Alerts"), lines(place.alerts()), _rules(place) if _has_rules(place) else None),
+            Section(gettext("Alerts"), lines(place.alerts()), _rules(place) if place.alerts_anybody else None),
             Section(gettext("Recipients"), _transfers(place, operator), _recipients(place, receivers)),
             notice[gettext("What happens to a picture")],
             Section(gettext("What is kept"), table=_kept(place)),
@@ -41,10 +41,6 @@ def annex(place: SiteNotice, operator: TransparencySettings, receivers: list[Rec
 
 def _transfers(place: SiteNotice, operator: TransparencySettings) -> tuple[Sentence, ...]:
     return (told(place.words, "transfers", operator.transfers),)
-
-
-def _has_rules(place: SiteNotice) -> bool:
-    return place.terms.rules and bool(place.site.rules)
 
 
 def _settings(place: SiteNotice) -> Table:
@@ -259,7 +255,9 @@ def _risks_of_numbers(place: SiteNotice) -> list[tuple[str, str, str, str]]:
         ),
         (
             gettext("Times and loads tell that somebody is there"),
-            gettext(
+            gettext("none: in trials everything is told at once")
+            if place.terms.is_trial
+            else gettext(
                 "figures in cameras' states, and metrics, have coarse steps; those who run the computers still see it"
             ),
             "profile",

@@ -65,7 +65,10 @@ def page(place: SiteNotice, operator: TransparencySettings, receivers: list[Rece
         sections=(
             Section(gettext("Who is responsible"), _responsible(place, operator)),
             Section(gettext("What for, and on which legal basis"), _why(place, operator)),
-            Section(gettext("What is published"), lines(place.published(), place.withheld(), place.about_profile())),
+            Section(
+                gettext("What is published"),
+                lines(place.published(), place.withheld(), _states(place), place.about_profile()),
+            ),
             Section(gettext("What happens to a picture"), lines(_pictures(place), *_sealed(place)), _lifetimes(place)),
             Section(gettext("What is not done"), lines(*_not_done(place))),
             Section(
@@ -117,6 +120,10 @@ def _purpose(place: SiteNotice, operator: TransparencySettings) -> Sentence:
         "To know how many people wear a mask, and to act on it, for instance by handing out masks."
     )
     return told(place.words, "purpose", operator.purpose or general)
+
+
+def _states(place: SiteNotice) -> str:
+    return place.words.gettext("Besides, at once: whether each camera works, is paused or has failed, and since when.")
 
 
 def _sealed(place: SiteNotice) -> Iterator[str]:
@@ -178,15 +185,19 @@ def _who(place: SiteNotice, receivers: list[ReceiverOutline]) -> list[str]:
     gettext, ngettext = place.words.gettext, place.words.ngettext
     field = sum(count for one in receivers if one.audience == "field" for _, count in one.channels())
     operators = sum(count for one in receivers if one.audience == "operators" for _, count in one.channels())
-    return [
-        gettext("What is published may be seen by everybody to whom the operator gives access."),
-        ngettext(
+    if place.alerts_anybody:
+        staff = ngettext(
             "{count} address of staff may get alerts and reports.",
             "{count} addresses of staff may get alerts and reports.",
             field,
         )
-        if field
-        else "",
+    else:
+        staff = ngettext(
+            "{count} address of staff may get reports.", "{count} addresses of staff may get reports.", field
+        )
+    return [
+        gettext("What is published may be seen by everybody to whom the operator gives access."),
+        staff if field else "",
         ngettext(
             "{count} address of those who run the system is told when a camera or the system fails.",
             "{count} addresses of those who run the system are told when a camera or the system fails.",

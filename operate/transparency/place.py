@@ -42,8 +42,8 @@ class SiteNotice:
     def passages_kept(self, seconds: float) -> str:
         """Return how long passages are kept (docs/privacy.md, "What is kept")."""
         return self.words.gettext(
-            "{time}; then no program gets them any more, and the disk has their bytes until the last passage of the"
-            " same block is as old",
+            "{time}, and for as long as the system is switched off; then no program gets them any more, and the disk"
+            " has their bytes until the last passage of the same block is as old",
             time=self.duration(seconds),
         )
 
@@ -79,9 +79,14 @@ class SiteNotice:
     def _worked_out(self) -> str:
         return self.words.gettext("Neither does a zone whose figures could be worked out from the others.")
 
+    @property
+    def alerts_anybody(self) -> bool:
+        """Whether the profile allows rules, and there are some."""
+        return self.terms.rules and bool(self.site.rules)
+
     def alerts(self) -> str:
         """Return whether anybody is alerted, and from how many people on."""
-        if not self.terms.rules or not self.site.rules:
+        if not self.alerts_anybody:
             return self.words.gettext("Nobody is alerted.")
         least = max(self.terms.min_persons, min(rule.min_persons for rule in self.site.rules))
         return self.words.gettext(

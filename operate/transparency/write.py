@@ -105,7 +105,7 @@ def _documents(
 def _made(words: Words, site: SiteSettings, now: datetime, digest: str) -> str:
     local = now.astimezone(local_zone(site))
     return words.gettext(
-        "Made by Moretta on {day} from the settings in force (SHA-256 {digest}).",
+        "Made by Moretta on {day} from the settings with the SHA-256 {digest}.",
         day=words.day(local),
         digest=digest[:16],
     )

@@ -17,11 +17,13 @@ from proto.public import WindowV1
 from proto.types import Utc
 
 FOLDER = Path(__file__).parents[2] / "docs" / "recipes"
+PLAIN = Path(__file__).parent / "plain_clients"
+"""Programs that read as any user of NATS does, with nothing of ours."""
 INSTALLED = Path(__file__).parents[2] / "build" / "recipes"
 GO = Path("/usr/share/gocode/src/github.com/nats-io/nats.go")
 _GO = {"GOCACHE": str(INSTALLED / "go-cache"), "GOFLAGS": "-gcflags=all=-l"}
 """Where compiled packages are kept; without inlining Go compiles its standard library in two thirds of the time."""
-COMPILED = ("./alerts", "./csv_log", "./follow", "./history", "./latest", "./nothing_missed", "./replay")
+COMPILED = ("./alerts", "./csv_log", "./follow", "./history", "./latest", "./nothing_missed", "./plain", "./replay")
 """The programs in Go: a command that has one runs what was compiled once for all tests."""
 COMPILE_S = 300
 """Go's first program compiles its standard library."""
@@ -41,7 +43,7 @@ def compiled(name: str) -> Path:
     """Return a program in Go; the first test that asks compiles it. The others wait, for other programs too, which
     then find most of their packages compiled.
     """
-    sources = [FOLDER / f"{name}.go", FOLDER / "connect.go"]
+    sources = [PLAIN / "plain.go"] if name == "plain" else [FOLDER / f"{name}.go", FOLDER / "connect.go"]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     program = INSTALLED / "compiled" / f"{name}-{digest}"
     program.parent.mkdir(exist_ok=True)
@@ -60,6 +62,7 @@ def copied(folder: Path) -> Path:
     """Return a copy of the recipes, as installed, below `folder`."""
     copy = folder / "recipes"
     shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("node_modules", "venv", "browser.js"))
+    shutil.copytree(PLAIN, copy, dirs_exist_ok=True)
     for name in ("node_modules", "venv"):
         (copy / name).symlink_to(INSTALLED / name)
     return copy

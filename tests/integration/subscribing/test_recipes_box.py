@@ -55,6 +55,17 @@ async def test_from_nothing_to_a_value(folder, simulated):
         assert not any("[WRN]" in one for one in box.words), "a warning that means nothing to a newcomer"
 
 
+async def test_plain_clients(folder, simulated):
+    """NATS's own clients read in each way that they know: a durable pull, an ordered consumer, a direct get, core."""
+    for command in (f"{PYTHON} plain.py", "node plain.mjs", "./plain"):
+        with Recipe(command, folder, simulated.environment) as plain:
+            code, lines, words = await asyncio.to_thread(plain.result)
+        assert (code, words) == (0, [])
+        ways = ["pull", "ordered", "direct", "listening", "core"]
+        assert [line.split()[0] for line in lines] == ways
+        assert {line.split()[2] for line in lines if line != "listening"} == {"demo"}
+
+
 async def test_a_browser_from_a_page_of_its_own(folder, tmp_path, simulated):
     """The page that --origin names comes in where --websocket says; no seed is asked, the box has its page on."""
     box, door = simulated.box, simulated.door

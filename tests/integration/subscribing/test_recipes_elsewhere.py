@@ -24,10 +24,12 @@ PROGRAMS = (
     *(f"{PYTHON} latest.py", "node latest.mjs", "./latest"),
     *(f"{PYTHON} nothing_missed.py", "node nothing_missed.mjs", "./nothing_missed"),
 )
+PLAIN = (f"{PYTHON} plain.py", "node plain.mjs", "./plain")
+"""What any user of NATS types: a durable pull, an ordered consumer, a direct get and `moretta.>`."""
 LATE_S = 90
 """How long the servers may take until all copies are there."""
 SECOND = 1_000_000_000
-WINDOWS_3 = [structs.replace(WINDOW, end=WINDOW.end + n * 60 * SECOND) for n in range(3)]
+WINDOWS_4 = [structs.replace(WINDOW, end=WINDOW.end + n * 60 * SECOND) for n in range(4)]
 pytestmark = [pytest.mark.usefixtures("needs_recipes"), pytest.mark.timeout(3 * COMPILE_S)]
 
 
@@ -67,17 +69,36 @@ async def printed(recipes: list[Recipe], wanted: list[str]) -> None:
 
 
 async def told(folder: Path, env: dict[str, str], owner: Bus, lose: Callable[[], None] = lambda: None) -> None:
-    """All programs at once: a window from before them, one while they run, and one after `lose` has done its work."""
-    wanted = [published(one) for one in WINDOWS_3]
-    await owner.store(WINDOWS, WINDOWS_3[0])
+    """All programs at once: a window from before them, two while they run, and one after `lose` has done its work.
+
+    Between the second and the third NATS's own clients begin.
+    """
+    wanted = [published(one) for one in WINDOWS_4]
+    await owner.store(WINDOWS, WINDOWS_4[0])
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(Recipe(command, folder, env)) for command in PROGRAMS]
         await printed(running, wanted[:1])
-        await owner.store(WINDOWS, WINDOWS_3[1])
+        await owner.store(WINDOWS, WINDOWS_4[1])
         await printed(running, wanted[:2])
+        await plain(folder, env, owner)
+        await printed(running, wanted[:3])
         lose()
-        await owner.store(WINDOWS, WINDOWS_3[2])
+        await owner.store(WINDOWS, WINDOWS_4[3])
         await printed(running, wanted)
+
+
+async def plain(folder: Path, env: dict[str, str], owner: Bus) -> None:
+    """NATS's own clients read what there is in each way that they know, and then the third window as it comes."""
+    first, last, new = (published(one) for one in WINDOWS_4[:3])
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(Recipe(command, folder, env)) for command in PLAIN]
+        for one in running:
+            await asyncio.to_thread(one.until, lambda one=one: "listening" in one.printed, "listening", COMPILE_S)
+        await owner.store(WINDOWS, WINDOWS_4[2])
+        for one in running:
+            code, lines, words = await asyncio.to_thread(one.result)
+            assert (code, words) == (0, [])
+            assert lines == [f"pull {first}", f"ordered {first}", f"direct {last}", "listening", f"core {new}"]
 
 
 @pytest.mark.long

@@ -114,7 +114,7 @@ def test_of_passages_is_said_what_the_disk_still_has():
     """As docs/privacy.md has it: two hours are when NATS gives them to nobody any more."""
     for make in (page, annex):
         found = text(make(SiteNotice(SITE, EN), WHOLE, [], ""))
-        assert "2 hours; then no program gets them any more, and the disk has their bytes until" in found
+        assert "2 hours, and for as long as the system is switched off; then no program gets them any more" in found
 
 
 def test_the_longest_of_a_decoder_is_told_as_measured_so_far():
