@@ -43,7 +43,7 @@ def has(document: str, figure: str) -> bool:
 
 def cited(text: str) -> str:
     """Return the document that a text links to first."""
-    return re.findall(r"\]\(([\w./]+\.md)", text)[0]
+    return re.findall(r"\]\(([\w./-]+\.md)", text)[0]
 
 
 def rows_of(document: str, under: str) -> list[list[str]]:
