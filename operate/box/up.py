@@ -25,7 +25,7 @@ from operate.show import has_reader
 from operate.view import View
 from proto.codec import as_json
 from proto.public import AlertV1
-from proto.subjects import ALERTS, CAMERAS, DELIVERIES, OPERATIONS, RULES, WINDOWS
+from proto.subjects import ALERTS, CAMERAS, DELIVERIES, NOTIFICATIONS, OPERATIONS, RULES, WINDOWS
 from services.aggregate.settings import AggregateFile, PageSettings
 from services.bus import Bus, Request
 from services.bus.mirrors import LATEST
@@ -34,7 +34,7 @@ from services.kernel.app import end_tasks
 from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
 
-_PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, DELIVERIES)
+_PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, NOTIFICATIONS, DELIVERIES)
 _REFRESH_S, _SOON_S, _LATE_S = 1.0, 0.1, 30.0
 
 

@@ -41,10 +41,20 @@ class ReportFile(Struct, frozen=True, kw_only=True):
         return site_problems(self.sites)
 
 
-async def write(file: Path, site: str, day: str | None, out: Path, language: str, *, so_far: bool = False) -> str:
+async def write(
+    file: Path,
+    site: str,
+    day: str | None,
+    out: Path,
+    language: str,
+    *,
+    so_far: bool = False,
+    sites: Path | None = None,
+) -> str:
     """Write the report about a day, by default the site's yesterday, or `so_far` today's; return what it is about.
 
-    SettingsError if the user can mend the problem, else NoReportError.
+    `sites` is a settings file with the site's clock and names, unless `file` has them. SettingsError if the user can
+    mend the problem, else NoReportError.
     """
     checked(_COMMAND, StatsRequestV1(site=site))
     if so_far and day is not None:
@@ -53,7 +63,10 @@ async def write(file: Path, site: str, day: str | None, out: Path, language: str
     if language not in languages():
         raise SettingsError(_COMMAND, [("--language", f"no {language!r}; there are {', '.join(languages())}")])
     wanted = None if day is None else _parse(day)
-    known = {one.id: one for one in load(file, ReportFile).sites}
+    known = {one.id: one for one in load(sites or file, ReportFile).sites}
+    if sites is not None and site not in known:
+        there = ", ".join(sorted(known)) or "none"
+        raise SettingsError(_COMMAND, [("--sites", f"{sites} has no site {site!r}; there are: {there}")])
     bus = await operator_bus(file)
     try:
         place = known.get(site) or await _asked(bus, site)

@@ -129,12 +129,16 @@ def report(
     so_far: Annotated[
         bool, typer.Option("--so-far", help="today, until the last window that is, or should be, published")
     ] = False,
+    sites: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="settings that say what people call the site, its zones and rules"),
+    ] = None,
 ) -> None:
-    """Write the daily report of a site, as its readers get it by e-mail, into one HTML file."""
+    """Write the daily report of a site into one HTML file: as its readers get it, given the settings of its site."""
     from operate.cli.daily_report import NoReportError, write
 
     try:
-        written = asyncio.run(write(config, site, day, out, language, so_far=so_far))
+        written = asyncio.run(write(config, site, day, out, language, so_far=so_far, sites=sites))
     except NoReportError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -1,6 +1,7 @@
 """The commands about notifications and silences."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,7 +129,7 @@ def add(
     match = Match(site or [], zone or [], rule or [], receiver or [])
     who = operator or operator_name()
     made, doubts, zones = asyncio.run(run_add(config, match, (length, until), operator=who, why=why))
-    _tell(in_words(made, zones), doubts)
+    _tell(in_words(made, zones, time.time_ns()), doubts)
 
 
 @silence.command("list")
@@ -160,7 +161,7 @@ def expire(
     from operate.orders import operator_name
 
     ended, doubts, zones = asyncio.run(run_expire(config, name, operator=operator or operator_name(), why=why))
-    _tell(in_words(ended, zones), doubts)
+    _tell(in_words(ended, zones, time.time_ns()), doubts)
 
 
 def _tell(what: str, doubts: list[str]) -> None:

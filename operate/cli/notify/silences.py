@@ -260,10 +260,11 @@ def clock(silence: SilenceV1, zones: Zones) -> tzinfo | None:
     return None if one is None or one not in available_timezones() else ZoneInfo(one)
 
 
-def in_words(silence: SilenceV1, zones: Zones) -> str:
-    """Return a silence as a sentence."""
-    until = local(silence.ends, clock(silence, zones))
-    return f"{silence.silence}: {about(silence)} until {until}, by {silence.operator}"
+def in_words(silence: SilenceV1, zones: Zones, now: int) -> str:
+    """Return a silence as a sentence, said `now` (ns)."""
+    end = local(silence.ends, clock(silence, zones))
+    until = f"over since {end}" if silence.ends <= now else f"until {end}"
+    return f"{silence.silence}: {about(silence)} {until}, by {silence.operator}"
 
 
 def encoded(silences: list[SilenceV1]) -> str:

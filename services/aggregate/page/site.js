@@ -86,10 +86,10 @@ export class SiteSection {
   }
 
   showCameras(list, when) {
-    const up = list.filter((one) => one.up).length;
-    put(this.up, text("cameras.up", { up: number(up), all: number(list.length) }));
-    this.up.hidden = list.length === 0;
-    this.up.classList.toggle("bad", up < list.length);
+    const [up, all] = [list.filter((one) => one.up).length, list.filter((one) => one.state !== "ended").length];
+    put(this.up, text("cameras.up", { up: number(up), all: number(all) }));
+    this.up.hidden = all === 0; // a film that is over is no camera that is down
+    this.up.classList.toggle("bad", up < all);
     this.promise.show(list, when);
     this.cameras.show(list, when);
   }

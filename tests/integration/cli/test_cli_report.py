@@ -107,7 +107,7 @@ async def test_a_day_in_one_file(ground):
         "Friday, 24 October 2025", "Marché &lt;Forville&gt;", "79%", "2,314 people", "Thursday, 23 October 2025: 79%",
         "17 October 2025: no rate was published", "Fish hall, “fish-rate”: 1 alert, firing for 2 h.",
         "Nothing was published for 5 of 72 periods of 20 min.", "27 of 67 periods of 20 min: too few people to show",
-        "Cameras were running 88% of the day.", "06:00 to 07:00", "53% of 800 people",
+        "88% of the day was observed.", "06:00 to 07:00", "53% of 800 people",
     ):  # fmt: skip
         assert told in page, told
     assert not re.search(r"(?:src|href)=\"(?!data:)", page)
@@ -125,7 +125,7 @@ async def test_two_figures_where_the_profile_allows_no_more(ground):
     assert "2,314 people" in page
     assert "06:00 to 06:20" in page
     assert len(list(pictures(page))) == 1
-    for absent in ("Fish", "Interval<", "Cameras were running", "Alerts", "between", "out of order"):
+    for absent in ("Fish", "Interval<", "was observed", "Alerts", "between", "out of order"):
         assert absent not in page, absent
 
 

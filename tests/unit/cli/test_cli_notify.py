@@ -115,7 +115,8 @@ def test_a_terminal_of_80_letters_shows_every_word():
 def test_a_silence_says_what_it_is_about_and_who_set_it():
     """In a sentence, and in the table, where one that is over says so."""
     assert about(SILENCE) == "site market, rule low or high"
-    assert in_words(SILENCE, {}).startswith("0a1b2c3d: site market, rule low or high until 20")
+    assert in_words(SILENCE, {}, SILENCE.ends - 1).startswith("0a1b2c3d: site market, rule low or high until 20")
+    assert in_words(SILENCE, {}, SILENCE.ends).startswith("0a1b2c3d: site market, rule low or high over since 20")
     assert about(structs.replace(SILENCE, sites=[], rules=[])) == "everything"
     assert "fair" in shown(table([SILENCE], {}))
     assert "(over)" in shown(table([structs.replace(SILENCE, ends=1)], {}))
@@ -136,7 +137,7 @@ def test_a_silences_times_are_those_of_its_site(monkeypatch):
             (whole, apart, "2026-11-29 13:00 +0000"),
             (noon, {}, "2026-11-29 13:00 +0000"),
         ):
-            assert f"until {ends}, by ana" in in_words(silence, zones)
+            assert f"until {ends}, by ana" in in_words(silence, zones, NOON)
         seen = shown(table([noon], apart))
         assert all(one in seen for one in ("2026-11-29 13:00 +0100", "2026-11-29 14:00 +0100"))
     finally:

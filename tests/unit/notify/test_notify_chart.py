@@ -45,6 +45,20 @@ def test_a_missing_window_is_a_gap_and_a_withheld_one_has_a_mark(chart, make_win
     assert [(point.rate, point.low, point.high) for point in line.runs[0]] == [(0.8, 0.7, 0.9)] * 2
 
 
+def test_it_ends_with_the_figure_that_the_mail_shows(make_alert, make_window, notify, site):
+    """Of an alert that is new or over the figure that decided it, however late the mail is; else the newest."""
+    windows = [make_window(n, rate=0.9 if n < 1 else 0.4) for n in range(-4, 3)]
+    later = {"at": windows[-1].end + MINUTE}
+    over, on = make_alert(state="resolved", rate=0.9), make_alert()
+    for mail, last in (
+        (notify("all-resolved", over, **later), 0.9), (notify("first", on, **later), 0.9),
+        (notify("repeat", on, new=[], **later), 0.4),
+    ):  # fmt: skip
+        drawn = chart_of(mail, site, EN, windows)
+        assert drawn is not None
+        assert drawn.lines[0].runs[-1][-1].rate == last
+
+
 def test_only_published_windows_of_its_zones_and_hours_are_drawn(chart, make_window):
     """What ended after the decision, lies longer ago, or is of another site or zone, is not: a retry draws the same."""
     windows = [make_window(n) for n in range(-40, 3)]
@@ -74,7 +88,7 @@ def test_the_axes_are_in_the_readers_language_and_the_sites_time(chart, make_win
     assert [tick.at for tick in drawn.times][:2] == [20 * 60, 80 * 60]
     assert [tick.label for tick in drawn.rates] == [f"{n}\N{NO-BREAK SPACE}%" for n in (0, 25, 50, 75, 100)]
     assert drawn.alternative.replace("\N{NO-BREAK SPACE}", " ") == (
-        "Port du masque de 04:40 à 10:20. Market Forville : 80 % à la fin, entre 80 % et 80 % en tout."
+        "Port du masque de 04:40 à 10:20. Market Forville : 80 % à la fin, au moins 80 %, au plus 80 %."
     )
 
 

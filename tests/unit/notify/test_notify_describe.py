@@ -50,7 +50,7 @@ def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
         "Alert": "This alert has been on since 09:40.",
         "Counted": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
         "How sure": f"Margin of error: 54% to 69% (95%). {CHANCE}",
-        "Observed": "Cameras were running 97% of the time.",
+        "Observed": "97% of the time was observed.",
         "Rule": "“mask-rate” warns when the rate is clearly below 70% (margin of error included) and ends above 75%.",
     }
     assert (view.banner, view.table) == ("", None)

@@ -79,7 +79,7 @@ def test_an_ordinary_day():
             "It is the same.",
         ),
         "Observed": (
-            "Cameras were running 88% of the day.",
+            "88% of the day was observed.",
             "Reason for gaps: cameras were out of order (7 periods of 20 min).",
         ),
         "Not published": ("Nothing was published for 5 of 72 periods of 20 min.",),
@@ -112,7 +112,7 @@ def test_a_day_that_is_not_over_is_told_until_its_last_window():
     assert view.headline == "Tuesday, 24 November 2026, so far, until 14:40"
     assert view.subject == "Marché <Forville>: 82% wore masks, Tuesday, 24 November 2026, so far, until 14:40"
     assert [label for label in rows(view) if "before" in label] == []
-    assert rows(view)["Observed"][0] == "Cameras were running 89% of the time."
+    assert rows(view)["Observed"][0] == "89% of the time was observed."
     assert rows(view)["Alerts"] == ("Whole site, “mask-rate”: 1 alert, firing for 5 h 40 min; one is not over yet.",)
     assert rows(view)["Not published"] == ("Nothing was published for 5 of 44 periods of 20 min.",)
     assert view.lines[-1].when == "14:00 to 14:40"

@@ -120,9 +120,9 @@ class Phrases:
             return
         share = self.words.percent(coverage)
         if self.report.so_far:
-            yield self.words.gettext("Cameras were running {share} of the time.", share=share)
+            yield self.words.gettext("{share} of the time was observed.", share=share)
         else:
-            yield self.words.gettext("Cameras were running {share} of the day.", share=share)
+            yield self.words.gettext("{share} of the day was observed.", share=share)
         lacking = [gap for gap in place.gaps if gap[0] not in HINTS]
         if lacking:
             reasons = (f"{self.gap(why)} ({self.periods(count)})" for why, count in lacking)

@@ -10,7 +10,7 @@ from datetime import timedelta, tzinfo
 from proto.public import WindowV1
 from proto.types import WHOLE_SITE
 from services.notify.core.notification import Notice, Notification
-from services.notify.core.texts.figures import field_alert, published
+from services.notify.core.texts.figures import field_alert, figure_of, published
 from services.notify.core.texts.names import site_name, zone_name
 from services.notify.core.texts.words import Words, instant
 from services.sites.settings import SiteSettings, local_zone
@@ -78,9 +78,10 @@ def chart_of(notification: Notification, site: SiteSettings, words: Words, windo
     if notification.group.audience != "field" or not notification.notices:
         return None
     notices = tuple({notice.zone: notice for notice in reversed(notification.notices)}.values())[::-1][:MOST_LINES]
-    since = notification.at - HOURS * _HOUR_S * _SECOND
+    known, since = published(windows, notification), notification.at - HOURS * _HOUR_S * _SECOND
     zones = {notice.zone for notice in notices}
-    shown = [w for w in published(windows, notification) if w.zone in zones and w.start >= since]
+    until = max(figure_of(notice, notification, known).end for notice in notices)  # else it would say another last rate
+    shown = [window for window in known if window.zone in zones and window.start >= since and window.end <= until]
     if sum(window.rate is not None for window in shown) < 2:
         return None
     start, end = min(window.start for window in shown), max(window.end for window in shown)
@@ -153,6 +154,6 @@ def _alternative(lines: Sequence[ZoneLine], start: int, end: int, site: SiteSett
 def _said(line: ZoneLine, words: Words) -> str:
     rates = [point.rate for run in line.runs for point in run]
     return words.gettext(
-        "{zone}: {last} at the end, between {least} and {most} in all.",
+        "{zone}: {last} at the end, at least {least}, at most {most}.",
         zone=line.name, last=words.percent(rates[-1]), least=words.percent(min(rates)), most=words.percent(max(rates)),
     )  # fmt: skip

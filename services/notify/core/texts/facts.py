@@ -54,7 +54,7 @@ def of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) ->
         (words.gettext("How sure"), margin_of_error(figure.low, figure.high, words, errors=figure.covers_errors)),
         (
             words.gettext("Observed"),
-            words.gettext("Cameras were running {share} of the time.", share=_share(observed, words)),
+            words.gettext("{share} of the time was observed.", share=_share(observed, words)),
         ),
         (words.gettext("Rule"), _rule(notice, site, words)),
     )
