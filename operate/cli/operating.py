@@ -81,11 +81,15 @@ def stats(
     zone: Annotated[str, typer.Option(metavar="ZONE", help="without it the whole site")] = "_site",
     step: Annotated[Literal["window", "hour", "day", "total"], typer.Option(help="what a line is about")] = "hour",
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="what is printed")] = "table",
+    sep: Annotated[
+        Literal[",", ";"], typer.Option(help="between the cells of CSV; with ';' numbers have a decimal comma")
+    ] = ",",
     chart: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw the rate over time there")] = None,
 ) -> None:
     """Show what was published about a site over time: rates with intervals, people, coverage, gaps as gaps."""
-    from operate.cli.stats import NoStatsError, ask, charter, shown
+    from operate.cli.stats import NoStatsError, ask, charter, check_separator, shown
 
+    check_separator(form, sep)
     draw = charter(chart)
     try:
         reply = asyncio.run(ask(config, site, zone, step, since, until))
@@ -93,7 +97,7 @@ def stats(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     draw(reply)
-    shown(reply, form)
+    shown(reply, form, sep)
 
 
 @operating.command()

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 from rich.console import Console
 
-from operate.cli.stats_table import as_csv, table
+from operate.cli.stats_table import Separator, as_csv, table
 from operate.orders import ANSWER_S, checked, operator_bus, told_sites
 from proto.codec import as_json
 from proto.stats import StatsReplyV1, StatsRequestV1, Step
@@ -22,6 +22,9 @@ from services.sites.history import MOST, day_start, instant
 _COMMAND = "moretta stats"
 _FIRST, _LAST = date(1970, 1, 2), date(9998, 12, 31)
 _OPTIONS = {"zone": "--zone", "since": "--from", "until": "--to", "step": "--step"}
+
+Form = Literal["table", "csv", "json"]
+"""What is printed."""
 
 
 class NoStatsError(Exception):
@@ -158,11 +161,17 @@ def charter(path: Path | None) -> Callable[[StatsReplyV1], None]:
     return lambda reply: chart(reply, path)
 
 
-def shown(reply: StatsReplyV1, form: Literal["table", "csv", "json"]) -> None:
-    """Print an answer."""
+def check_separator(form: Form, sep: Separator) -> None:
+    """Raise SettingsError if a separator is given for what has none."""
+    if sep != "," and form != "csv":
+        raise SettingsError(_COMMAND, [("--sep", f"{sep!r} is for CSV alone; give --format csv, too, not {form}")])
+
+
+def shown(reply: StatsReplyV1, form: Form, sep: Separator = ",") -> None:
+    """Print an answer; the separator is of CSV alone."""
     if form == "json":
         print(as_json(reply).decode())
     elif form == "csv":
-        sys.stdout.write(as_csv(reply))
+        sys.stdout.write(as_csv(reply, sep))
     else:
         Console().print(table(reply))

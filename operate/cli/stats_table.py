@@ -32,6 +32,8 @@ GAPS: dict[GapReason, str] = {
     "wrong-clock": "wrong clock",
     "static-learning": "faces on walls not learnt yet",
 }
+Separator = Literal[",", ";"]
+"""What stands between the cells of CSV."""
 _BAR = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _DAY = timedelta(days=1)
@@ -39,10 +41,13 @@ _WHEN = 22
 """The most characters of a time that is not wrapped: `02:00 to 03:00 (+0200)`."""
 
 
-def as_csv(reply: StatsReplyV1) -> str:
-    """Return the periods as CSV (RFC 4180): ISO 8601 times with the site's offset, shares 0 to 1, lists with spaces."""
+def as_csv(reply: StatsReplyV1, sep: Separator = ",") -> str:
+    """Return the periods as CSV (RFC 4180): ISO 8601 times with the site's offset, shares 0 to 1, lists with spaces.
+
+    With `;` between cells, numbers have a decimal comma: so spreadsheets read them where the comma is the decimal sign.
+    """
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(out, delimiter=sep)
     writer.writerow(COLUMNS)
     zone = ZoneInfo(reply.timezone)
     for period in reply.periods:
@@ -52,8 +57,12 @@ def as_csv(reply: StatsReplyV1) -> str:
         for name in ("interval", "sampling_interval"):
             cells[f"{name}_low"], cells[f"{name}_high"] = getattr(period, name) or (None, None)
         cells["adjusted"] = str(period.adjusted).lower()
-        writer.writerow(cells.values())
+        writer.writerow(_decimal_comma(cell) if sep == ";" else cell for cell in cells.values())
     return out.getvalue()
+
+
+def _decimal_comma(cell: object) -> object:
+    return str(cell).replace(".", ",") if isinstance(cell, float) else cell
 
 
 def table(reply: StatsReplyV1) -> RenderableType:

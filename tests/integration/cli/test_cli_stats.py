@@ -77,6 +77,8 @@ async def test_a_published_day(ground):
     assert "GAP: no window published" in shown
     rows = list(csv.DictReader(io.StringIO(await ground.say(*day, "--format", "csv"))))
     assert [row["start"] for row in rows][:2] == ["2025-10-24T00:00:00+01:00", "2025-10-24T01:00:00+01:00"]
+    french = csv.DictReader(io.StringIO(await ground.say(*day, "--format", "csv", "--sep", ";")), delimiter=";")
+    assert [row["rate"] for row in french] == [row["rate"].replace(".", ",") for row in rows]
     picture = ground.path.with_name("day.png")
     told = json.loads(await ground.say(*day, "--format", "json", "--step", "total", "--chart", str(picture)))
     (whole,) = told["periods"]
@@ -149,6 +151,7 @@ MISTAKES = [
         2,
         "moretta stats: --step: more than 10000 periods by hour; ask for less time",
     ),
+    (("cannes", "--sep", ";"), 2, "moretta stats: --sep: ';' is for CSV alone; give --format csv, too, not table"),
     (("cannes", "--chart", "day.jpg"), 2, "moretta stats: --chart: 'day.jpg' must be a .png file in a folder"),
     (
         ("nice", "--from", "2025-10-24", "--to", "2025-10-24"),

@@ -188,6 +188,19 @@ def test_csv_is_stable():
     assert [second[name] for name in ("persons", "rate", "interval_low", "suppressed")] == ["", "", "", "small-count"]
 
 
+def test_csv_with_semicolons_has_decimal_commas():
+    """With `;` a spreadsheet of a country with a decimal comma reads the same figures; no other cell is changed."""
+    answer = reply([window(DAY, gaps=["paused", "frames-lost"]), hidden(DAY + HOUR)])
+    expected = list(csv.DictReader(io.StringIO(as_csv(answer))))
+    found = list(csv.DictReader(io.StringIO(as_csv(answer, ";")), delimiter=";"))
+    decimals = {"rate", "interval_low", "interval_high", "coverage", "sampling_interval_low", "sampling_interval_high"}
+    assert (found[0]["rate"], found[1]["rate"], found[0]["models"]) == ("0,8", "", expected[0]["models"])
+    commas = [
+        {name: cell.replace(".", ",") if name in decimals else cell for name, cell in row.items()} for row in expected
+    ]
+    assert found == commas
+
+
 def test_every_figure_of_the_answer_is_in_the_csv():
     """A field that is added to the answer is added to the CSV."""
     fields = set(BY_TYPE[StatsReplyV1].periods[0].__struct_fields__)
