@@ -108,9 +108,9 @@ class Screen:
 
 
 def first_numbers(sites: Iterable[SiteSettings], now: int) -> str:
-    """Return when the first window closes, ns UTC, by the clock of its site, and in how long.
+    """Return when the first window closes at the earliest, by the clock of its site, and in how long; `now` is ns UTC.
 
-    Windows of recordings close by the recordings' clocks.
+    It is a window later if the services start only once it has closed. Windows of recordings close by their clocks.
     """
     closing = []
     for site in sites:
@@ -122,7 +122,7 @@ def first_numbers(sites: Iterable[SiteSettings], now: int) -> str:
     at, site = min(closing, key=lambda one: one[0])
     minutes, seconds = divmod(-(-(at - now) // 1_000_000_000), 60)
     left = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    return f"first numbers at {datetime.fromtimestamp(at / 1e9, local_zone(site)):%H:%M:%S}, in {left}"
+    return f"first numbers at {datetime.fromtimestamp(at / 1e9, local_zone(site)):%H:%M:%S} at the earliest, in {left}"
 
 
 def readable(line: str) -> str:

@@ -533,3 +533,23 @@ async def test_what_was_removed_goes_from_the_mirrors_too(server: Readers):
             return False
 
         await until(two, "the two that are left", 60)
+
+
+async def test_who_was_taken_out_and_comes_back_reads_once_the_server_was_started_anew(server: Readers):
+    """Reloads alone are not enough (nats-server 2.15.1, docs/runbooks.md): it is let in, and nothing answers it."""
+    await publish(server, "one")
+    async with coming(server, ACME) as one:
+        await until(lambda: has(one.client.jetstream(), "WINDOWS", 1), "its copy")
+    for users in ((CITY,), (ACME, CITY)):
+        server.rewrite(users)
+        await server.reload(2)
+        await make_mirrors(server)
+    async with coming(server, ACME) as one:
+        with pytest.raises(nats.errors.Error):
+            await one.client.jetstream().get_msg("WINDOWS", seq=1, direct=True)
+    server.stop()
+    server.start()
+    await make_mirrors(server)
+    async with coming(server, ACME) as one:
+        got = await one.client.jetstream().get_msg("WINDOWS", seq=1, direct=True)
+        assert json.loads(got.data or b"")["zone"] == "one"

@@ -64,7 +64,7 @@ def test_the_page_comes_first_and_the_first_numbers_are_counted_down_to():
     paris, kathmandu = {"timezone": "Europe/Paris"}, {"id": "ktm", "timezone": "Asia/Kathmandu", "window_s": 3600.0}
     lines = waiting(paris, at=at)
     assert lines[0].strip() == "numbers in a browser: http://127.0.0.1:8088/"
-    assert any("first numbers at 11:20:05, in 12 min 51 s" in line for line in lines)
+    assert any("first numbers at 11:20:05 at the earliest, in 12 min 51 s" in line for line in lines)
     assert any("first numbers at 16:00:05" in line for line in waiting(paris, kathmandu, at=at))
     films = waiting({"close_on_end": True}, at=at)
     assert any("first numbers when the recordings' first window closes" in line for line in films)
