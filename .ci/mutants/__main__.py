@@ -101,7 +101,7 @@ class Runners:
         return process
 
     def close(self) -> None:
-        """End the runners and what they have forked, whatever those do."""
+        """End the runners, whatever they do; what they have forked ends with them (runner.py)."""
         for process in self._started:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -6,6 +6,7 @@ tests run which lines of the files in it, with few examples of each property.
 """
 
 import contextlib
+import ctypes
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -31,6 +32,8 @@ _HEAVY = (
     "opentelemetry", "PIL.Image", "prometheus_client", "psutil", "rich.progress", "rich.table", "scipy.optimize",
     "scipy.stats", "structlog", "trustme", "typer", "yaml",
 )  # fmt: skip
+_PDEATHSIG = 1
+"""prctl(2): the signal that a process gets when its parent ends."""
 _MEMORY = 6 << 30
 """Bytes of address space: a loop that only collects ends before the machine suffers."""
 _ARGUMENTS = (
@@ -161,6 +164,7 @@ def forked(job: Job, said: Path) -> Job:
 
 def _child(job: Job, said: Path, write: int) -> None:
     os.setsid()
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)  # else it would outlive a runner that is ended
     with said.open("w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import av
 import msgspec
 from msgspec import Struct, structs
 
@@ -35,6 +36,8 @@ class Counting(Struct, frozen=True, kw_only=True):
     """When one last did."""
     until: int = 0
     """When the box that last did ended, if it wrote that down."""
+    reached: int = 0
+    """To which moment its people may be counted, if it was read faster than it plays (`paced: false`)."""
 
 
 def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[str]:
@@ -49,8 +52,10 @@ def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[
         return []
     lines = [_line(site, camera, known[film]) for site, camera, film in films if film in known]
     lines += [line for site in sites for line in _over(site, known.values(), now)]
-    for _, _, film in films:
-        known[film] = structs.replace(known.get(film) or Counting(film=film, begun=now, last=now), last=now)
+    for _, camera, film in films:
+        reached = 0 if camera.paced else now + _length(film)
+        before = known.get(film) or Counting(film=film, begun=now, last=now)
+        known[film] = structs.replace(before, last=now, reached=reached)
     _write(folder, known)
     return lines
 
@@ -64,10 +69,10 @@ def write_end(folder: Path, sites: Sequence[SiteSettings], now: int) -> None:
 
 
 def _over(site: SiteSettings, known: Iterable[Counting], now: int) -> Iterator[str]:
-    """Yield a line if a site's films were played in the window of now: it is published once all of them have ended."""
-    start, end = Schedule(SiteConfig.of(site)).window_at(now)
-    played = (max(one.last, one.until) for one in known if one.film.site == site.id)
-    if site.close_on_end and any(start <= at < end for at in played):
+    """Yield a line if a site's films were played in a window that is not over: it is published once they have ended."""
+    played = max((max(one.last, one.until, one.reached) for one in known if one.film.site == site.id), default=0)
+    _, end = Schedule(SiteConfig.of(site)).window_at(played)
+    if site.close_on_end and played and end > now:
         until = f"{datetime.fromtimestamp(end / 1e9, local_zone(site)):%H:%M:%S (%z)}"
         yield (
             f"{site.id}: films were played in the window that lasts until {until}; if they came to their end, it is"
@@ -81,6 +86,13 @@ def _line(site: SiteSettings, camera: CameraSettings, known: Counting) -> str:
         f"{site.id}, camera {camera.id}: {path} was begun on {at:%Y-%m-%d at %H:%M (%z)} with the same --data, and"
         " its people are counted again; with another --data folder, or by `moretta count`, they are counted once"
     )
+
+
+def _length(film: Film) -> int:
+    """Return how long a film lasts, ns; 0 if it does not say so, or can't be read."""
+    with contextlib.suppress(OSError, av.FFmpegError), av.open(film.path) as opened:
+        return (opened.duration or 0) * 1_000
+    return 0
 
 
 def _read(folder: Path) -> dict[Film, Counting]:

@@ -34,7 +34,8 @@ from services.kernel.app import end_tasks
 from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
 
-_PUBLIC = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, NOTIFICATIONS, DELIVERIES)
+PRINTED = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, NOTIFICATIONS, DELIVERIES)
+"""What it prints as lines of JSON where it is not on a terminal."""
 _REFRESH_S, _SOON_S, _LATE_S = 1.0, 0.1, 30.0
 
 
@@ -113,7 +114,7 @@ async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) 
         if each is not None:
             each(request.subject, message)
 
-    for row in _PUBLIC:
+    for row in PRINTED:
         await bus.serve(row, take, pending=1_000)
     return bus
 

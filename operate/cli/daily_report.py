@@ -41,6 +41,18 @@ class ReportFile(Struct, frozen=True, kw_only=True):
         return site_problems(self.sites)
 
 
+class SitesFile(Struct, frozen=True, kw_only=True):
+    """The part of a settings file that `--sites` reads: no address, and no file that another machine may have."""
+
+    UNREAD: ClassVar[frozenset[str]] = ReportFile.UNREAD
+
+    sites: list[SiteSettings] = field(default_factory=list)
+
+    def problems(self) -> list[Problem]:
+        """Return all problems that no single field of the sites shows, each with its path."""
+        return site_problems(self.sites)
+
+
 async def write(
     file: Path,
     site: str,
@@ -53,8 +65,8 @@ async def write(
 ) -> str:
     """Write the report about a day, by default the site's yesterday, or `so_far` today's; return what it is about.
 
-    `sites` is a settings file with the site's clock and names, unless `file` has them. SettingsError if the user can
-    mend the problem, else NoReportError.
+    `sites` is a settings file with the site's clock and names; without it they are those of `file`, if it has any.
+    SettingsError if the user can mend the problem, else NoReportError.
     """
     checked(_COMMAND, StatsRequestV1(site=site))
     if so_far and day is not None:
@@ -63,7 +75,8 @@ async def write(
     if language not in languages():
         raise SettingsError(_COMMAND, [("--language", f"no {language!r}; there are {', '.join(languages())}")])
     wanted = None if day is None else _parse(day)
-    known = {one.id: one for one in load(sites or file, ReportFile).sites}
+    described = load(sites, SitesFile) if sites is not None else load(file, ReportFile)
+    known = {one.id: one for one in described.sites}
     if sites is not None and site not in known:
         there = ", ".join(sorted(known)) or "none"
         raise SettingsError(_COMMAND, [("--sites", f"{sites} has no site {site!r}; there are: {there}")])

@@ -30,9 +30,8 @@ def _models(values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _title(values: dict[str, Any]) -> str:
-    pictures = f"{values['images']} pictures analysed at {values['long_side']} px"
-    names = " and ".join(one["model"] for one in _models(values))
-    return f"{names} on {pictures}; faces of at least {values['min_px']:.0f} px"
+    names = " and ".join(f"{one['model']} at {one['long_side']} px" for one in _models(values))
+    return f"{names}, on {values['images']} pictures; faces of at least {values['min_px']:.0f} px"
 
 
 def _found(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -41,7 +40,7 @@ def _found(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "really faces, of what was found (precision)", percent(values["precision"])
     yield "both in one number (F1)", percent(values["f1"])
     if values.get("ap50") is not None:
-        yield "the same at every score (AP50)", percent(values["ap50"])
+        yield "average precision over all scores (AP50)", percent(values["ap50"])
     yield "false alarms per picture", f"{values['false_per_image']:.2f}"
 
 
@@ -71,10 +70,10 @@ def _summary(values: dict[str, Any]) -> Table:
     table.add_column("all faces")
     for one in models:
         table.add_column(one["model"] if len(models) > 1 else "", justify="right")
-    parts = (_found, _judged, _rates) if all("mask_rate" in one for one in models) else (_found,)
-    for part in parts:
-        for rows in zip(*(part(one) for one in models), strict=True):
-            table.add_row(rows[0][0], *(value for _, value in rows))
+    for part in (_found, _judged, _rates):
+        told = [dict(part(one)) if part is _found or "mask_rate" in one else {} for one in models]
+        for words in max(told, key=len):
+            table.add_row(words, *(one.get(words, "–") for one in told))
         table.add_section()
     return table
 
@@ -157,9 +156,9 @@ def scores(values: dict[str, Any]) -> Group:
     return Group(*(part for title, table in tables.items() for part in (Text(title, "italic"), table, "")))
 
 
-def model_of(folder: Path | None) -> FaceModel:
-    """Return the model in a folder; without one, and for `shipped`, that which is shipped. Raises ModelError."""
-    return load_model(None if folder in {None, Path("shipped")} else folder)
+def model_of(name: str) -> FaceModel:
+    """Return the model in a folder of this name; for `shipped` the one that is shipped. ModelError if there is none."""
+    return load_model(None if name == "shipped" else Path(name))
 
 
 def _unused(_measured: Measurement) -> None:

@@ -25,7 +25,7 @@ def evaluate(
     ] = None,
     model: Annotated[Path | None, typer.Option(metavar="DIR", help="another model than the one shipped")] = None,
     compare: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="measure this model, too, and show both; or `shipped`")
+        str | None, typer.Option(metavar="DIR", help="measure this model, too, and show both; or `shipped`")
     ] = None,
     long_side: Annotated[
         int | None, typer.Option(metavar="PX", help="analyse at this size: 160 to 1920, a multiple of 32")
@@ -40,18 +40,18 @@ def evaluate(
     from modelling.evaluation.measuring import evaluate_folder
     from operate import show
     from operate.cli.evaluation import model_of, reporter, scores
-    from services.inference.model import ModelError
+    from services.inference.model import ModelError, load_model
 
     try:
         write_report, measure = reporter(report), partial(evaluate_folder, folder, only=only, long_side=long_side)
-        chosen, other = model_of(model), model_of(compare) if compare else None
+        chosen, other = load_model(model), model_of(compare) if compare else None
         with show.progress("evaluating", None) as progress:
             measured = measure(model=chosen, predictions=predictions, progress=progress)
+        write_report(measured)
         values = measured.figures
         if other is not None:
             with show.progress("evaluating the other model", None) as progress:
                 values = values | {"compared": measure(model=other, progress=progress).figures}
-        write_report(measured)
     except (InputError, ModelError) as error:
         raise SettingsError("moretta eval", [("", str(error))]) from None
     show.result(values, scores, as_json=as_json)

@@ -10,6 +10,7 @@ from golden import BY_TYPE, encodings, path_of
 from jsonschema import Draft202012Validator
 from violations import violations
 
+from operate.box.up import PRINTED
 from proto.codec import as_json
 from proto.subjects import TABLE
 from schemas import DIALECT, public_messages, public_schemas, schema_of
@@ -104,3 +105,9 @@ def test_schemas_demand_what_is_required(kind: type[msgspec.Struct]):
     required = ["type", *(f.name for f in msgspec.structs.fields(kind) if f.required)]
     assert not [name for name in required if validator.is_valid({k: v for k, v in golden.items() if k != name})]
     assert not validator.is_valid({**golden, "type": "OtherV1"})
+
+
+def test_a_box_prints_all_that_readers_hear():
+    """`moretta up | jq` is how somebody sees what there is."""
+    heard = {row.pattern for row in TABLE if row.public and "subscriber" in row.subscribers and row.reply is None}
+    assert {row.pattern for row in PRINTED} == heard

@@ -222,7 +222,7 @@ def check_first(scene: Scene, run: Run) -> None:
     takers = scene.site.takers()
     first = {(one.camera, one.lease): one for one in reversed(run.words)}
     heard = [one for one in first.values() if one.at > run.since and takers.get(one.lease) == TODAY.name]
-    assert {one.state for one in heard} <= {"live"}, heard
+    assert {one.state for one in heard} == {"live"}, heard
 
 
 def check_moves(run: Run, moves: int) -> None:

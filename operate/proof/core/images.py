@@ -19,7 +19,7 @@ _MAGIC = {
     "JPEG": rb"\xff\xd8\xff(?:\xe0..JFIF\0|\xe1..Exif\0|\xdb\0[\x43\x84]|\xee\0\x0eAdobe)",  # ITU-T T.81 B.2, JFIF
     "TIFF": rb"(?:II\x2a\0|MM\0\x2a)(?:\x08\0\0\0|\0\0\0\x08)",
     # FileTypeBox (ISO/IEC 14496-12, 4.3) with the brand of a picture or of a sequence of them, first or among others.
-    "AVIF": rb"\0\0\0.ftyp.{0,40}?avi[fs]",
+    "AVIF": rb"\0\0\0.ftyp(?:.{4}){0,15}?avi[fs]",
     # A sequence and a picture parameter set: every decodable stream begins with them (ITU-T H.264 Annex B).
     "H.264": rb"\x00\x00\x01[\x27\x47\x67][\x42\x4d\x58\x64\x6e\x7a\xf4].{8,200}?\x00\x00\x01[\x28\x48\x68]",
     # A video parameter set with its 16 reserved ones, and a sequence parameter set (ITU-T H.265 Annex B, 7.3.2.1).

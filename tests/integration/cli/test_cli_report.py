@@ -119,6 +119,26 @@ async def test_a_day_in_one_file(ground):
     assert "2\u202f314 personnes" in french
 
 
+async def test_names_come_from_the_settings_of_the_site(ground):
+    """Their section of NATS names a seed of another machine, which nobody opens; a site that is not there is told."""
+    (ground.folder / "own.nk").write_bytes((ground.site.identities.folder / "operator.nk").read_bytes())
+    operator = ground.folder / "without.yaml"
+    plain = {name: part for name, part in yaml.safe_load(ground.path.read_text()).items() if name != "sites"}
+    plain["nats"]["seed_file"] = str(ground.folder / "own.nk")
+    operator.write_text(yaml.safe_dump(plain))
+    names = ground.folder / "site.yaml"
+    names.write_text(yaml.safe_dump({"nats": {"seed_file": "/nowhere/aggregate.nk"}, "sites": [CANNES]}))
+    out = ground.folder / "named.html"
+    asked = ("cannes", "--day", "2025-10-24", "--out", out, "--sites", names)
+    run = await ground.run(*asked, file=operator)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "Marché &lt;Forville&gt;" in out.read_text("utf-8")
+    run = await ground.run("nice", *asked[1:], file=operator)
+    assert (run.returncode, run.stderr) == (
+        2, f"moretta report: --sites: {names} has no site 'nice'; there are: cannes\n",
+    )  # fmt: skip
+
+
 async def test_two_figures_where_the_profile_allows_no_more(ground):
     """Windows as published, the sum and the mean; no zone, no interval, no coverage, no alert."""
     page = await ground.page("nice", "--day", "2025-10-24")

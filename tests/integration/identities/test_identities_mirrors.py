@@ -545,11 +545,15 @@ async def test_who_was_taken_out_and_comes_back_reads_once_the_server_was_starte
         await server.reload(2)
         await make_mirrors(server)
     async with coming(server, ACME) as one:
-        with pytest.raises(nats.errors.Error):
-            await one.client.jetstream().get_msg("WINDOWS", seq=1, direct=True)
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 1), "it sees its copy")
+        with pytest.raises(nats.errors.NoRespondersError):
+            await js.get_msg("WINDOWS", seq=1, direct=True)
     server.stop()
     server.start()
     await make_mirrors(server)
     async with coming(server, ACME) as one:
-        got = await one.client.jetstream().get_msg("WINDOWS", seq=1, direct=True)
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 1), "its copy again")
+        got = await js.get_msg("WINDOWS", seq=1, direct=True)
         assert json.loads(got.data or b"")["zone"] == "one"

@@ -11,7 +11,7 @@ from patience import patient
 from playwright.async_api import expect
 from recipe_browser import connect, served
 from recipe_place import PYTHON
-from recipes import Recipe
+from recipes import COMPILE_S, Recipe, compiled
 from up_process import UpProcess
 
 pytestmark = [pytest.mark.xdist_group("recipes-box"), pytest.mark.timeout(240)]
@@ -55,8 +55,10 @@ async def test_from_nothing_to_a_value(folder, simulated):
         assert not any("[WRN]" in one for one in box.words), "a warning that means nothing to a newcomer"
 
 
+@pytest.mark.timeout(COMPILE_S + 240)
 async def test_plain_clients(folder, simulated):
     """NATS's own clients read in each way that they know: a durable pull, an ordered consumer, a direct get, core."""
+    await asyncio.to_thread(compiled, "plain")
     for command in (f"{PYTHON} plain.py", "node plain.mjs", "./plain"):
         with Recipe(command, folder, simulated.environment) as plain:
             code, lines, words = await asyncio.to_thread(plain.result)

@@ -13,7 +13,7 @@ from authority import Authority
 from msgspec import structs
 from patience import patient, until
 from recipe_place import PYTHON
-from recipes import COMPILE_S, Recipe, published
+from recipes import COMPILE_S, Recipe, compiled, published
 from rendered_nats import RenderedCluster
 from rendered_pair import WINDOW, Installed, make_streams
 
@@ -89,6 +89,7 @@ async def told(folder: Path, env: dict[str, str], owner: Bus, lose: Callable[[],
 
 async def plain(folder: Path, env: dict[str, str], owner: Bus) -> None:
     """NATS's own clients read what there is in each way that they know, and then the third window as it comes."""
+    await asyncio.to_thread(compiled, "plain")  # the others wait for a window meanwhile
     first, last, new = (published(one) for one in WINDOWS_4[:3])
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(Recipe(command, folder, env)) for command in PLAIN]

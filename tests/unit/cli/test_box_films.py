@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import clips
 import pytest
 from msgspec import structs
 
@@ -66,6 +67,20 @@ def test_a_window_that_films_may_have_closed_is_told(film: Path, data: Path):
     assert len(begun_before(data, [noon], AT + 59 * minute)) == 2, "a film of three quarters of an hour"
     assert len(begun_before(data, [noon], AT + 60 * minute)) == 1
     assert len(begun_before(data, [site(str(other))], AT + 61 * minute)) == 1, "windows that wait for the clock"
+
+
+def test_a_film_that_is_read_ahead_closes_windows_to_come(data: Path, tmp_path: Path):
+    """As far ahead as it is long: half an hour of it, begun at noon, is counted in windows until 12:40 UTC."""
+    minute = 60 * 10**9
+    film = clips.make_clip(tmp_path / "long.mkv", fps=1, pictures=1_800, width=64, height=36)
+    camera = CameraSettings(id="c0", url=str(film), paced=False)
+    ahead = SiteSettings(id="market", timezone="Europe/Paris", cameras=[camera], close_on_end=True)
+    assert begun_before(data, [ahead], AT) == []
+    (other := tmp_path / "noon.mp4").write_bytes(b"noon")
+    noon = structs.replace(site(str(other)), close_on_end=True)
+    for later in (1, 25, 39):
+        line = begun_before(data, [noon], AT + later * minute)[-1]
+        assert line.startswith("market: films were played in the window that lasts until 13:40:00 (+0100)"), later
 
 
 def test_live_cameras_leave_no_file(data: Path):

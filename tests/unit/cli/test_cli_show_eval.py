@@ -61,12 +61,14 @@ def test_two_models_stand_beside_each_other():
     """All faces and each size with both; AP50 where it was computed; what the errors do to the rate is left out."""
     other = FIGURES | {"model": "mine-1", "recall": 0.5, "ap50": 0.25} | details([missed("mask"), face("no_mask")])
     shown = text(FIGURES | {"ap50": 0.75, "compared": other})
-    assert "moretta-test and mine-1 on 4 pictures" in shown
+    assert "moretta-test at 640 px and mine-1 at 640 px, on 4 pictures" in shown
     assert line(shown, "found, of the annotated faces (recall)") == ["87.5%", "50.0%"]
-    assert line(shown, "the same at every score (AP50)") == ["75.0%", "25.0%"]
+    assert line(shown, "average precision over all scores (AP50)") == ["75.0%", "25.0%"]
     assert line(shown, "all") == ["masked", "1", "100.0%", "0.0%", "100.0%", "–"]
     assert "What that does to the mask rate" not in shown
     assert "AP50" not in text(FIGURES)
+    silent = {key: value for key, value in other.items() if key != "mask_rate"}
+    assert line(text(FIGURES | {"compared": silent}), "mask rate by the annotations") == ["62.5%", "–"]
 
 
 CROWD = [*[face("mask")] * 4, missed("no_mask")]
@@ -95,7 +97,7 @@ def test_figures_in_words(words, value):
 
 def test_what_was_measured_is_the_title():
     """Model, pictures, size and the least face."""
-    assert "moretta-test on 4 pictures analysed at 640 px; faces of at least 12 px" in text(FIGURES)
+    assert "moretta-test at 640 px, on 4 pictures; faces of at least 12 px" in text(FIGURES)
 
 
 def test_pictures_with_a_rate_of_their_own():

@@ -12,7 +12,7 @@ from operate.transparency.document import Document
 from operate.transparency.examples import EXAMPLES, is_example
 from operate.transparency.notice import page, sign
 from operate.transparency.place import SiteNotice
-from operate.transparency.settings import TransparencySettings
+from operate.transparency.settings import ReceiverOutline, TransparencySettings
 from operate.transparency.write import in_language, write
 from services.kernel.settings import SettingsError
 from services.sites.settings import CameraSettings, RestSettings, RuleSettings, SiteSettings, ZoneSettings
@@ -108,6 +108,20 @@ def test_each_denial_is_of_this_system_alone(language: str):
     denied = [text for text in denials if re.search(r"no picture|no features|aucune image|aucune caract", text)]
     assert len(denied) == 5
     assert all(system in text for text in denied)
+
+
+@pytest.mark.parametrize(
+    ("profile", "rules", "staff", "steps"),
+    [("alerting", SITE.rules, "may get alerts and reports.", True), ("stats-only", [], "may get reports.", True),
+     ("lab", SITE.rules, "may get alerts and reports.", False)],
+)  # fmt: skip
+def test_what_is_told_of_staff_and_of_cameras_follows_the_settings(profile, rules, staff, steps):
+    """No alerts where there are none; a camera's state is public; in trials nothing is told in coarse steps."""
+    place = SiteNotice(site(profile, rules=rules), EN)
+    notice = text(page(place, WHOLE, [ReceiverOutline(id="staff", email=["a@example.org"])], ""))
+    assert f"1 address of staff {staff}" in notice
+    assert "at once: whether each camera works, is paused or has failed" in notice
+    assert ("have coarse steps" in text(annex(place, WHOLE, [], ""))) is steps
 
 
 def test_of_passages_is_said_what_the_disk_still_has():

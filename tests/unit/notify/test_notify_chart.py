@@ -59,13 +59,42 @@ def test_it_ends_with_the_figure_that_the_mail_shows(make_alert, make_window, no
         assert drawn.lines[0].runs[-1][-1].rate == last
 
 
+def test_each_line_ends_with_the_figures_of_its_zone(make_alert, make_window, notify, site):
+    """North is over, south goes on; of two rules in one zone one is new, and the other goes on."""
+    windows = [
+        make_window(n, zone=zone, rate=0.9 if n < 1 else 0.4) for n in range(-4, 3) for zone in ("north", "south")
+    ]
+    later = {"at": windows[-1].end + MINUTE}
+    over = make_alert(alert="1" * 16, zone="north", state="resolved", rate=0.9)
+    on, new = make_alert(alert="2" * 16, zone="south"), make_alert(alert="3" * 16, zone="south", rule="other")
+    for mail, last in (
+        (notify("some-resolved", on, over, new=[], **later), {"north": 0.9, "south": 0.4}),
+        (notify("new-alerts", new, on, new=[new], **later), {"south": 0.4}),
+    ):
+        drawn = chart_of(mail, site, EN, windows)
+        assert drawn is not None
+        assert {line.zone: line.runs[-1][-1].rate for line in drawn.lines} == last
+
+
+def test_a_mail_that_comes_hours_later_has_the_chart_of_then(make_alert, make_window, notify, site):
+    """As after quiet hours: six hours before the figure, not before the mail."""
+    windows = [make_window(n) for n in range(-30, 30)]
+    over = make_alert(state="resolved", rate=0.8)
+    soon, late = (
+        chart_of(notify("all-resolved", over, at=windows[-1].end + hours * 60 * MINUTE), site, EN, windows)
+        for hours in (0, 8)
+    )
+    assert soon == late
+    assert soon is not None
+
+
 def test_only_published_windows_of_its_zones_and_hours_are_drawn(chart, make_window):
     """What ended after the decision, lies longer ago, or is of another site or zone, is not: a retry draws the same."""
     windows = [make_window(n) for n in range(-40, 3)]
     others = [make_window(-1, zone="north", rate=0.1), make_window(-1, site="elsewhere", rate=0.2)]
     drawn = chart([*reversed(windows), *others])
     [line] = drawn.lines
-    assert sum(len(run) for run in line.runs) == HOURS * 3 - 1  # 04:40 to 10:20, decided at 10:21
+    assert sum(len(run) for run in line.runs) == HOURS * 3  # 04:20 to 10:20, the alert's own window
     assert {point.rate for run in line.runs for point in run} == {0.8}
     assert drawn.withheld == ""
 
@@ -85,10 +114,10 @@ def test_the_axes_are_in_the_readers_language_and_the_sites_time(chart, make_win
     """Round local hours; per cent with its space."""
     drawn = chart([make_window(n) for n in range(-17, 1)], FR)
     assert [tick.label for tick in drawn.times] == ["05:00", "06:00", "07:00", "08:00", "09:00", "10:00"]
-    assert [tick.at for tick in drawn.times][:2] == [20 * 60, 80 * 60]
+    assert [tick.at for tick in drawn.times][:2] == [40 * 60, 100 * 60]
     assert [tick.label for tick in drawn.rates] == [f"{n}\N{NO-BREAK SPACE}%" for n in (0, 25, 50, 75, 100)]
     assert drawn.alternative.replace("\N{NO-BREAK SPACE}", " ") == (
-        "Port du masque de 04:40 à 10:20. Market Forville : 80 % à la fin, au moins 80 %, au plus 80 %."
+        "Port du masque de 04:20 à 10:20. Market Forville : 80 % à la fin\u202f; au plus bas 80 %, au plus haut 80 %."
     )
 
 

@@ -78,10 +78,11 @@ def chart_of(notification: Notification, site: SiteSettings, words: Words, windo
     if notification.group.audience != "field" or not notification.notices:
         return None
     notices = tuple({notice.zone: notice for notice in reversed(notification.notices)}.values())[::-1][:MOST_LINES]
-    known, since = published(windows, notification), notification.at - HOURS * _HOUR_S * _SECOND
+    known = published(windows, notification)
+    until = _ends(notification, known)
+    since = max(until[notice.zone] for notice in notices) - HOURS * _HOUR_S * _SECOND
     zones = {notice.zone for notice in notices}
-    until = max(figure_of(notice, notification, known).end for notice in notices)  # else it would say another last rate
-    shown = [window for window in known if window.zone in zones and window.start >= since and window.end <= until]
+    shown = [one for one in known if one.zone in zones and one.start >= since and one.end <= until[one.zone]]
     if sum(window.rate is not None for window in shown) < 2:
         return None
     start, end = min(window.start for window in shown), max(window.end for window in shown)
@@ -95,6 +96,17 @@ def chart_of(notification: Notification, site: SiteSettings, words: Words, windo
         withheld=words.gettext("too few people") if any(line.withheld_s for line in lines) else "",
         alternative=_alternative(lines, start, end, site, words),
     )
+
+
+def _ends(notification: Notification, windows: Sequence[WindowV1]) -> dict[str, int]:
+    """Return where each zone's line ends: with the newest figure that the mail shows of it, so that both say the same.
+
+    An alert that is over, or new, is shown with the figure that decided it, however late the mail is.
+    """
+    found: dict[str, int] = {}
+    for notice in notification.notices:
+        found[notice.zone] = max(found.get(notice.zone, 0), figure_of(notice, notification, windows).end)
+    return found
 
 
 def _line(notice: Notice, windows: Sequence[WindowV1], start: int, site: SiteSettings) -> ZoneLine:
@@ -154,6 +166,6 @@ def _alternative(lines: Sequence[ZoneLine], start: int, end: int, site: SiteSett
 def _said(line: ZoneLine, words: Words) -> str:
     rates = [point.rate for run in line.runs for point in run]
     return words.gettext(
-        "{zone}: {last} at the end, at least {least}, at most {most}.",
+        "{zone}: {last} at the end; lowest {least}, highest {most}.",
         zone=line.name, last=words.percent(rates[-1]), least=words.percent(min(rates)), most=words.percent(max(rates)),
     )  # fmt: skip
