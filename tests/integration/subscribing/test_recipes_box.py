@@ -17,6 +17,9 @@ from up_process import UpProcess
 pytestmark = [pytest.mark.xdist_group("recipes-box"), pytest.mark.timeout(240)]
 
 
+ALERT = ["demo", "_site", "few-masks"]
+
+
 def said(box: UpProcess, start: str) -> list[str]:
     return [one.removeprefix(start) for one in box.words if one.startswith(start)]
 
@@ -51,7 +54,7 @@ async def test_from_nothing_to_a_value(folder, simulated):
         await asyncio.to_thread(windows.until, lambda: len(windows.printed) >= 3, "windows", 90)
         assert {one.split()[2] for one in windows.printed[:3]} == {"_site", "gate", "hall"}
         await asyncio.to_thread(alerts.until, lambda: alerts.printed, "an alert", 90)
-        assert alerts.printed[0].startswith("firing demo _site few-masks ")
+        assert alerts.printed[0].split()[:4] in (["firing", *ALERT], ["resolved", *ALERT]), "it may be over by then"
         assert not any("[WRN]" in one for one in box.words), "a warning that means nothing to a newcomer"
 
 

@@ -171,7 +171,7 @@ class LiveBus(FakeBus):
         self.stepped = lambda: None
 
     def clock(self):
-        self.now += SECOND // 10
+        self.now += SECOND // 1_000  # more would bring it within two seconds of a message that is ahead by three
         return self.now + self.off
 
     def steady(self):
