@@ -1,6 +1,7 @@
 """What aggregate remembers of one camera's day, to notice drift (ADR 9). Internal, site-local.
 
-Histograms of face sightings: no box, no time of day, no passage, and of the verdicts only whether there was one.
+Histograms of face sightings, and how many passages there were and how many of them stayed at one place: no box, no time
+of day, and of the verdicts only whether there was one.
 """
 
 from typing import Annotated
@@ -42,3 +43,6 @@ class DriftDayV1(Struct, frozen=True, tag="DriftDayV1", kw_only=True):
     stream_sequence: Sequence
     stream_time: Nanoseconds
     models: list[DriftCounts]
+    passages: Count = 0
+    stayed: Count = 0
+    """Those of the passages that neither came nor went: found and lost at one place, in one size."""

@@ -93,24 +93,19 @@ def selected_photos(folder: Path, only: Path | None) -> list[Photo]:
 
 
 def figures(photos: Sequence[Photo], lines: Iterable[PredictionLine], threshold: float) -> dict[str, Any]:
-    """Return the scores at one operating point for faces of at least 12 px; `all_sizes` has those for all faces."""
+    """Return the scores at one operating point for faces of at least 12 px; `all_sizes` has those for all faces.
+
+    `ap50`, over all operating points, is there where the extra `eval` is installed.
+    """
     pairs = [
         (Truth(photo.boxes, photo.label), Prediction(line.boxes, line.scores, line.label))
         for photo, line in zip(photos, lines, strict=True)
     ]
     result = score(pairs, Terms(threshold=threshold, min_px=JUDGED_PX))
-    return {**result, "min_px": JUDGED_PX, "all_sizes": score(pairs, Terms(threshold=threshold))}
-
-
-def ap50(photos: Sequence[Photo], lines: Iterable[PredictionLine]) -> dict[str, float | None]:
-    """Return `ap50`, 0 to 1, for faces of at least 12 px; empty where the library that computes it is not installed."""
-    if not is_installed():
-        return {}
-    pictures = (
-        Found(Truth(photo.boxes, photo.label), Prediction(line.boxes, line.scores))
-        for photo, line in zip(photos, lines, strict=True)
-    )
-    return {"ap50": average_precision(list(pictures), min_px=JUDGED_PX)}
+    whole = {**result, "min_px": JUDGED_PX, "all_sizes": score(pairs, Terms(threshold=threshold))}
+    if is_installed():
+        whole["ap50"] = average_precision([Found(*pair) for pair in pairs], min_px=JUDGED_PX)
+    return whole
 
 
 def what_became(photos: Sequence[Photo], lines: Iterable[PredictionLine], threshold: float) -> list[Outcome]:
@@ -189,5 +184,5 @@ def evaluate_folder(
     manifest = model.manifest
     faces = what_became(photos, lines, manifest.score_threshold)
     terms = {"threshold": manifest.score_threshold, "unknown_below": manifest.unknown_below, "long_side": side}
-    scored = {**figures(photos, lines, manifest.score_threshold), **ap50(photos, lines)}
+    scored = figures(photos, lines, manifest.score_threshold)
     return Measurement(folder, photos, faces, {**scored, **details(faces), **terms, "model": model.id})

@@ -37,7 +37,10 @@ class Counting(Struct, frozen=True, kw_only=True):
     until: int = 0
     """When the box that last did ended, if it wrote that down."""
     reached: int = 0
-    """To which moment its people may be counted, if it was read faster than it plays (`paced: false`)."""
+    """To which moment its people may be counted, if it was read faster than it plays (`paced: false`).
+
+    As if it was read to its end; where it was not, this is too late, and never too early.
+    """
 
 
 def begun_before(folder: Path, sites: Sequence[SiteSettings], now: int) -> list[str]:

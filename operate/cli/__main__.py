@@ -15,7 +15,7 @@ from operate.box.machine import BoxError
 from operate.cameras.command import cameras
 from operate.cli.nats import app as nats
 from operate.cli.notify.command import notify, silence
-from operate.cli.operating import operating
+from operate.cli.operating import CellSeparator, operating
 from operate.cli.trials import trials
 from operate.doctor.command import doctor
 from operate.show import outlive_readers
@@ -159,13 +159,15 @@ def count(
     fps: Annotated[float, typer.Option(min=0.5, max=30, help="analysed pictures per second of the film")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV, as `moretta stats --format csv` does")] = False,
+    sep: CellSeparator = ",",
 ) -> None:
     """Count the people in a recorded file, with the real services on a private bus."""
     from operate import show
     from operate.cli.count import count as run_count
     from operate.cli.count import length_of
-    from operate.cli.stats import shown
+    from operate.cli.stats import check_separator, shown
 
+    check_separator("moretta count", sep, is_csv=as_csv, option="--csv")
     if as_json and as_csv:
         raise SettingsError("moretta count", [("--csv", "and --json are two forms of the same; give one of them")])
     path = Path(source)
@@ -173,7 +175,7 @@ def count(
     length = length_of(source)
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch, show.progress("counting", length) as progress:
         tally = asyncio.run(run_count(Path(scratch), source, fps, progress))
-    shown(tally.reply(), "csv") if as_csv else show.result(tally.result(), show.counts, as_json=as_json)
+    shown(tally.reply(), "csv", sep) if as_csv else show.result(tally.result(), show.counts, as_json=as_json)
 
 
 @app.command("check-config")

@@ -28,29 +28,22 @@ class NoReportError(Exception):
     """There is no report, and the user made no mistake; the text is one line that says why."""
 
 
-class ReportFile(Struct, frozen=True, kw_only=True):
-    """The part of the settings file that the command reads: NATS's address and, if it is there, the site's section."""
-
-    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
-
-    nats: NatsSettings = NatsSettings()
-    sites: list[SiteSettings] = field(default_factory=list)
-
-    def problems(self) -> list[Problem]:
-        """Return all problems that no single field of the sites shows, each with its path."""
-        return site_problems(self.sites)
-
-
 class SitesFile(Struct, frozen=True, kw_only=True):
     """The part of a settings file that `--sites` reads: no address, and no file that another machine may have."""
 
-    UNREAD: ClassVar[frozenset[str]] = ReportFile.UNREAD
+    UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
 
     sites: list[SiteSettings] = field(default_factory=list)
 
     def problems(self) -> list[Problem]:
         """Return all problems that no single field of the sites shows, each with its path."""
         return site_problems(self.sites)
+
+
+class ReportFile(SitesFile, frozen=True, kw_only=True):
+    """The part of the settings file that the command reads: NATS's address and, if it is there, the site's section."""
+
+    nats: NatsSettings = NatsSettings()
 
 
 async def write(

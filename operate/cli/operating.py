@@ -16,6 +16,9 @@ OperatorConfig = Annotated[
 SiteArgument = Annotated[str, typer.Argument(metavar="SITE")]
 OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]
 Who = Annotated[str | None, typer.Option(metavar="NAME", help="who gives the order; default: who is logged in")]
+CellSeparator = Annotated[
+    Literal[",", ";"], typer.Option(help="between the cells of CSV; with ';' numbers have a decimal comma")
+]
 Because = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason, for the audit")]
 
 
@@ -81,15 +84,13 @@ def stats(
     zone: Annotated[str, typer.Option(metavar="ZONE", help="without it the whole site")] = "_site",
     step: Annotated[Literal["window", "hour", "day", "total"], typer.Option(help="what a line is about")] = "hour",
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="what is printed")] = "table",
-    sep: Annotated[
-        Literal[",", ";"], typer.Option(help="between the cells of CSV; with ';' numbers have a decimal comma")
-    ] = ",",
+    sep: CellSeparator = ",",
     chart: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw the rate over time there")] = None,
 ) -> None:
     """Show what was published about a site over time: rates with intervals, people, coverage, gaps as gaps."""
     from operate.cli.stats import NoStatsError, ask, charter, check_separator, shown
 
-    check_separator(form, sep)
+    check_separator("moretta stats", sep, is_csv=form == "csv", option="--format csv")
     draw = charter(chart)
     try:
         reply = asyncio.run(ask(config, site, zone, step, since, until))

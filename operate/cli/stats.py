@@ -161,10 +161,10 @@ def charter(path: Path | None) -> Callable[[StatsReplyV1], None]:
     return lambda reply: chart(reply, path)
 
 
-def check_separator(form: Form, sep: Separator) -> None:
-    """Raise SettingsError if a separator is given for what has none."""
-    if sep != "," and form != "csv":
-        raise SettingsError(_COMMAND, [("--sep", f"{sep!r} is for CSV alone; give --format csv, too, not {form}")])
+def check_separator(command: str, sep: Separator, *, is_csv: bool, option: str) -> None:
+    """Raise SettingsError if a separator is given for what has none; `option` is what asks `command` for CSV."""
+    if sep != "," and not is_csv:
+        raise SettingsError(command, [("--sep", f"{sep!r} is for CSV alone; give {option}, too")])
 
 
 def shown(reply: StatsReplyV1, form: Form, sep: Separator = ",") -> None:

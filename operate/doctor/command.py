@@ -46,7 +46,12 @@ def examine(
     ] = None,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="where that camera is")] = "127.0.0.1:8090",
     limit: Annotated[float, typer.Option(metavar="S", min=1, help="how long the round trip may take")] = 300.0,
-    metrics: Annotated[str | None, typer.Option(metavar="URL", help="ingest's metrics, for pixel lifetimes")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="aggregate's metrics, for cameras that count who stays; in a round trip ingest's"
+        ),
+    ] = None,
 ) -> None:
     """Check a deployment from inside, with the secrets that are here, and print what to do.
 
@@ -64,7 +69,7 @@ def examine(
     if round_trip is None:
         from operate.doctor.run import Options, examined
 
-        found = asyncio.run(examined(deployment, Options(cameras, store or deployment.store)))
+        found = asyncio.run(examined(deployment, Options(cameras, store or deployment.store, metrics)))
     else:
         from operate import show
         from operate.doctor import round_trip as trip

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from operate.doctor import bus as on_bus
 from operate.doctor.core import trip
 from operate.doctor.core.findings import Finding, fail
 from operate.doctor.deployment import Deployment
+from operate.doctor.metrics import NoMetrics, page
 from operate.proof.core.verdicts import lifetime_of
 from operate.proof.peers import FilmServer
 from operate.proof.secret import Secret
@@ -186,13 +185,9 @@ async def _lifetime(ear: Ear, url: str | None) -> Finding:
     """Return whether pixels lived as promised: by ingest's metrics at `url`, or without a URL by the camera's state."""
     if url is not None:
         try:
-            timeout = aiohttp.ClientTimeout(total=10)
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-                lived = lifetime_of(await answer.text())
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            return fail(
-                "pixel lifetime", f"no metrics from there: {type(error).__name__}", "is --metrics ingest's /metrics?"
-            )
+            lived = lifetime_of(await page(url))
+        except (NoMetrics, ValueError) as error:
+            return fail("pixel lifetime", f"no metrics from there: {error}", "is --metrics ingest's /metrics?")
         return trip.lifetime(lived.late, lived.total, "ingest's metrics")
     last = ear.state.lifetime if ear.state else None
     return trip.lifetime(last.late if last else 0, last.pictures if last else 0, "the camera's last window")

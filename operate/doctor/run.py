@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from operate.doctor import bus as on_bus
-from operate.doctor import machine, mirrors, reach
+from operate.doctor import machine, metrics, mirrors, reach
 from operate.doctor.core import judged
 from operate.doctor.core.findings import Finding, fail, left_out
 from operate.doctor.deployment import Deployment
@@ -30,6 +30,8 @@ class Options:
     """Whether each camera's stream is opened and one packet read."""
     store: Path | None = None
     """nats-server's storage folder, if it is on this machine."""
+    metrics: str | None = None
+    """The URL of aggregate's metrics, which tell of cameras that count who stays."""
 
 
 async def examined(deployment: Deployment, options: Options) -> list[Finding]:
@@ -90,7 +92,10 @@ def _around(deployment: Deployment, options: Options, bus: Bus | None) -> list[t
         return [await asyncio.to_thread(machine.disk, options.store, nats.url, most), zones, *keys]
 
     sandbox: tuple[str, Check] = ("sandbox", lambda: machine.sandbox(deployment.file, sites))
-    return [*_channels(deployment), *_cameras(deployment, options), sandbox, ("this machine", here)]
+    stay: list[tuple[str, Check]] = []
+    if (url := options.metrics) is not None:
+        stay = [("who stays", lambda: metrics.staying(url))]
+    return [*_channels(deployment), *_cameras(deployment, options), *stay, sandbox, ("this machine", here)]
 
 
 def _channels(deployment: Deployment) -> list[tuple[str, Check]]:

@@ -164,8 +164,22 @@ def _lifetimes(place: SiteNotice) -> Table:
             place.passages_kept(kept["PASSAGES"]),
         ),
         (gettext("what is published"), gettext("disk"), place.duration(kept["WINDOWS"])),
+        *_kept_for_staff(place, kept),
     ]
     return table((gettext("What"), gettext("Where"), gettext("For how long")), rows)
+
+
+def _kept_for_staff(place: SiteNotice, kept: dict[str, float]) -> Iterator[tuple[str, str, str]]:
+    gettext, disk = place.words.gettext, place.words.gettext("disk, at the site")
+    if place.terms.cameras:
+        day = gettext(
+            "of each camera's day: how many faces it saw, how large, and how sure the system was; it shows a camera"
+            " that has gone wrong"
+        )
+        yield day, disk, place.duration(kept["DRIFT"])
+    yield gettext("a message that a program could not read, and why"), disk, place.duration(kept["DEAD"])
+    orders = gettext("who of the staff gave an order to pause, to aim or to silence, when and why")
+    yield orders, disk, place.duration(kept["AUDIT"])
 
 
 def _not_done(place: SiteNotice) -> list[str]:

@@ -27,14 +27,12 @@ class WentBack(Exception):
 class AheadOfTime:
     """Holds a site's messages back until this host's clock has come to their time (ADR 38).
 
-    So if the NATS server's clock is ahead for a while, no window of that time is published. `dropped` is called for
-    each message that can't be placed in time.
+    So if the NATS server's clock is ahead for a while, no window of that time is published. `config` returns the
+    configuration in force; `dropped` is called for each message that can't be placed in time.
     """
 
-    def __init__(self, config: SiteConfig, host: HostClock, dropped: Callable[[], None]) -> None:
-        self.config = config
-        """The configuration in force; whoever changes it sets it here."""
-        self._host, self._dropped = host, dropped
+    def __init__(self, config: Callable[[], SiteConfig], host: HostClock, dropped: Callable[[], None]) -> None:
+        self._config, self._host, self._dropped = config, host, dropped
         self._held_back = -_QUIET_S
         """When a message was last ahead of this host's clock, in s of the monotonic clock."""
 
@@ -50,7 +48,7 @@ class AheadOfTime:
             raise WentBack(f"{self._by_s(now)} s")
         while stored.time > self._host.now() + FAR_NS:
             if time.monotonic() - self._held_back > _QUIET_S:
-                log.error("a message is stored ahead of time", site=self.config.site, by_s=self._by_s(stored.time))
+                log.error("a message is stored ahead of time", site=self._config().site, by_s=self._by_s(stored.time))
             self._held_back = time.monotonic()
             if await self._host.agrees():
                 return self._standing_still(now, stored)
@@ -65,17 +63,17 @@ class AheadOfTime:
 
     def tells_of_ahead(self, message: Struct) -> bool:
         """Return whether a camera's host had the wrong clock, too: people would count in a window that is to come."""
-        if self.config.close_on_end or not isinstance(message, SightingsV1 | CameraEventV1 | PassageV1):
+        if self._config().close_on_end or not isinstance(message, SightingsV1 | CameraEventV1 | PassageV1):
             return False
         return message.at > self._host.now() + FAR_NS
 
     def why(self, until: int) -> str:
         """Return why a site publishes nothing while what is published reaches up to `until` (ns), and what to do."""
         end, now = (f"{datetime.fromtimestamp(at / 1e9, UTC):%FT%TZ}" for at in (until, self._host.now()))
-        if self.config.close_on_end and until - self._host.now() <= self.config.window:
+        if self._config().close_on_end and until - self._host.now() <= self._config().window:
             return f"the window until {end} was closed when its recordings ended; what is played before is not counted"
         why = f"something of the future is published, up to {end}: if now is not {now}, set this host's clock right"
-        repair = f"moretta repair {self.config.site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
+        repair = f"moretta repair {self._config().site} -c BACKUP.yaml (docs/runbooks.md, MorettaClockOff)"
         return f"{why}; if it is, run {repair}"
 
     def _by_s(self, moment: int) -> int:

@@ -18,7 +18,7 @@ from prometheus_client import Counter, Gauge
 from proto.drift import DriftDayV1
 from proto.subjects import DRIFT
 from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Comparison, Drift, Summary
-from services.aggregate.core.exchange import Dropped, Output
+from services.aggregate.core.exchange import Output
 from services.bus import Bus, LeaseCheck, Stored
 from services.kernel.log import get_logger
 from services.sites.profiles import PROFILES
@@ -33,6 +33,9 @@ SIZE = Gauge("moretta_drift_size_pixels", "Sizes of the faces in the analysed pi
 SCORE = Gauge("moretta_drift_score", "The detector's scores", _QUANTILE)
 SIZE_INDEX = Gauge("moretta_drift_size_psi", "Sizes against the baseline", ["site", "camera", "day"])
 SCORE_INDEX = Gauge("moretta_drift_score_psi", "Scores against the baseline", ["site", "camera", "day"])
+STAYED = Gauge(
+    "moretta_drift_stayed_share", "Share of the passages that neither came nor went", ["site", "camera", "day"]
+)
 BASELINE_DAYS = Gauge("moretta_drift_baseline_days", "Days in the baseline, at most 14", ["site", "camera"])
 FAILURES = Counter("moretta_drift_store_failures_total", "Times that day records could not be kept", ["site"])
 
@@ -86,7 +89,7 @@ class SiteDrift:
             self._told = True
 
     def _step(self, stored: Stored, outputs: Iterable[Output]) -> None:
-        due = self._core.step(stored, admitted=not any(isinstance(output, Dropped) for output in outputs))
+        due = self._core.step(stored, outputs)
         if due is None:
             return
         self._waiting.update({(record.camera, record.day): record for record in due})
@@ -95,7 +98,7 @@ class SiteDrift:
         for camera in self._site.cameras:
             found = self._core.compare(camera.id)
             if not PROFILES[self._site.profile].is_trial:  # five minutes of today are finer than a window
-                found = replace(found, today=None)
+                found = replace(found, today=None, stayed_today=None)
             _show(self._site.id, camera.id, camera.long_side, found)
 
     async def until_restored(self) -> None:
@@ -162,6 +165,8 @@ def _is_newer(record: DriftDayV1, last: DriftDayV1) -> bool:
 def _show(site: str, camera: str, long_side: int, found: Comparison) -> None:
     for day, summary in (("today", found.today), ("yesterday", found.yesterday), ("baseline", found.baseline)):
         _show_day(summary, long_side, site, camera, day)
+    for day, share in (("today", found.stayed_today), ("yesterday", found.stayed_yesterday)):
+        _set(STAYED, share, site, camera, day)
     _set(BASELINE_DAYS, found.baseline_days, site, camera)
 
 

@@ -87,7 +87,7 @@ class SiteRunner:
         self._site = config.site
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._metrics = SiteMetrics(self._site)
-        self._ahead = AheadOfTime(config, host, partial(self._metrics.dropped, "ahead"))
+        self._ahead = AheadOfTime(lambda: self._config, host, partial(self._metrics.dropped, "ahead"))
         self._shown = WindowMetrics(config, wanted=settings.publish_metrics)
         self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
         """Event times and traceparents of traced pictures."""
@@ -150,7 +150,7 @@ class SiteRunner:
         """Put a configuration into force with the next tick."""
         self._metrics.configure(config)
         self._shown.configure(config)
-        self._config = self._ahead.config = config
+        self._config = config
         self._is_new = True
 
     async def _announce(self) -> None:

@@ -152,6 +152,8 @@ EXAMPLES: tuple[Struct, ...] = (
         stream_sequence=99,
         stream_time=AT,
         models=[DriftCounts(model_sha256=SHA, unknown=1, sizes=[0, 3, 2], scores=[1, 4])],
+        passages=3,
+        stayed=1,
     ),
     WindowV1(
         site="cannes",

@@ -215,7 +215,7 @@ def is_silent(run: Run, zone: str, window: WindowV1) -> bool:
 
 
 def check_first(scene: Scene, run: Run) -> None:
-    """Whoever takes a camera over says nothing before it is live: its first word fences the other's pictures off.
+    """An ingest that takes a camera over says nothing before it has pictures: that would fence the other's off.
 
     `81ad851` may say `connecting`, a millisecond before `live`.
     """

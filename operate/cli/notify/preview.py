@@ -89,7 +89,7 @@ class _Writer:
         """Yield what each receiver would get: an alert and its end, of each audience, and the daily report."""
         site = self._sample.site
         rules = site.rules if PROFILES[site.profile].rules else []
-        samples = [replace(self._sample, rule=rule) for rule in rules if rule.fire_below > 0]  # none is below 0
+        samples = [replace(self._sample, rule=rule) for rule in rules if rule.fire_below > 0]  # a rate is never below 0
         seen: set[tuple[str, str]] = set()
         for sample in samples:
             yield from _about("alert", sample, sample.alerts(), self._plan, seen)

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from operate.doctor.core.findings import Finding, fail, ok, warn
+from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from proto.public import CameraV1
 
 SOON_S = 21 * 86_400.0
 """A certificate that ends within three weeks needs renewal: tools that renew by themselves would have done it."""
+_MANY_STAY = 0.5
+"""If half of the passages stay, the number is not one of passers-by."""
 _UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "min"))
 
 
@@ -115,6 +117,20 @@ def _camera(check: str, state: CameraV1 | None, now_ns: int) -> Finding:
     if state.state in {"live", "paused"}:
         return ok(check, state.state)
     return warn(check, f"{state.state}: {state.reason or 'no reason told'}", "docs/operations.md says what it means")
+
+
+def staying(shares: Mapping[tuple[str, str], float]) -> list[Finding]:
+    """Return the findings on cameras of whose passages yesterday so large a share (0 to 1) neither came nor went."""
+    if not shares:
+        why = "of no camera is a whole day with fifty passages known there"
+        return [left_out("who stays", why, "ask the aggregate that holds the site, a day after its start")]
+    todo = (
+        "a screen, a poster, or people who sit there: see where with `moretta aim`, then set `ignore` or turn it away"
+    )
+    many = {place: share for place, share in sorted(shares.items()) if share >= _MANY_STAY}
+    said = "of yesterday's passages neither came nor went"
+    found = [warn(f"{site}/{camera}", f"{share:.0%} {said}", todo) for (site, camera), share in many.items()]
+    return found or [ok("who stays", f"at no camera more than {max(shares.values()):.0%} {said}")]
 
 
 def _inference(states: list[CameraV1]) -> list[Finding]:

@@ -6,17 +6,13 @@ Pure, like all of the core: the stream alone decides what is counted and when a 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
-from math import floor, log, log2
 
 from proto.drift import DriftCounts, DriftDayV1
-from proto.sightings import SightingsV1, SightingV1
+from proto.sightings import PassageV1, SightingsV1, SightingV1
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.exchange import Stored
+from services.aggregate.core.exchange import Dropped, Output, Stayed, Stored
+from services.aggregate.core.histograms import SCORE_BINS, SIZE_BINS, quantile, size_at, size_bin, stability_index
 
-SIZE_BINS = 64
-SIZE_BINS_PER_OCTAVE = 8
-"""A bin's upper edge is 9 % above its lower one; the last one ends at the picture's longer side."""
-SCORE_BINS = 50
 EVERY = 300 * SECOND
 """Interval at which changed days are stored, in stream time, ns."""
 BASELINE = range(2, 16)
@@ -26,6 +22,8 @@ ENOUGH = 2_000
 """A day with fewer faces is not compared. One passer-by gives some 15 faces, so these are about 130 people."""
 SIZE_TENTHS, SCORE_TENTHS = (1, 5, 9), (1, 5)
 """The quantiles that are shown, in tenths."""
+ENOUGH_PASSAGES = 50
+"""Of a day with fewer passages nothing is said about those who stayed."""
 _DAY = timedelta(days=1)
 
 
@@ -51,63 +49,6 @@ class Tally:
             scores[min(int(face.score * SCORE_BINS), SCORE_BINS - 1)] += 1
             if face.verdict == "unknown":
                 self.unknown += 1
-
-
-def size_bin(area: float) -> int:
-    """Return the bin of a face of this area, in squares of the picture's longer side."""
-    if area <= 0:
-        return 0
-    return min(max(floor(SIZE_BINS_PER_OCTAVE / 2 * log2(area)) + SIZE_BINS, 0), SIZE_BINS - 1)
-
-
-def size_at(position: float) -> float:
-    """Return the size, as a share of the picture's longer side, at a position in bins."""
-    return float(2 ** ((position - SIZE_BINS) / SIZE_BINS_PER_OCTAVE))
-
-
-def quantile(counts: Sequence[int], tenths: int) -> float:
-    """Return a quantile as a position in bins, interpolated within its bin; ValueError if nothing was counted."""
-    rank, below = -(-tenths * sum(counts) // 10), 0
-    for index, count in enumerate(counts):
-        if count and below + count >= rank:
-            return index + (rank - below - 0.5) / count
-        below += count
-    raise ValueError("nothing was counted")
-
-
-def groups(baseline: Sequence[int]) -> list[slice]:
-    """Return groups of neighbouring bins that each hold a tenth of the baseline.
-
-    A bin that holds a tenth stands alone. In a group with empty neighbours, a move of faces into these would not be
-    seen.
-    """
-    tenth, start, held, found = sum(baseline) / 10, 0, 0, []
-    for index, count in enumerate(baseline):
-        if count >= tenth and index > start:
-            found.append(slice(start, index))
-            start, held = index, 0
-        held += count
-        if held >= tenth:
-            found.append(slice(start, index + 1))
-            start, held = index + 1, 0
-    return [*found, slice(start, len(baseline))] if start < len(baseline) else found
-
-
-def stability_index(baseline: Sequence[int], recent: Sequence[int]) -> float:
-    """Return the population stability index of two histograms: 0 where they agree; above 0.25 is a large change.
-
-    The sum of (a - b) ln(a / b) over groups of about a tenth of the baseline (Siddiqi, "Credit Risk Scorecards", 2006;
-    its distribution: Yurdakul & Naranjo 2020, J. Risk Model Validation 14(4)). Half a face is added to each group, so
-    that an empty group causes no division by zero.
-    """
-    parts = groups(baseline)
-    pairs = zip(_shares(baseline, parts), _shares(recent, parts), strict=True)
-    return sum((a - b) * log(a / b) for b, a in pairs)
-
-
-def _shares(counts: Sequence[int], parts: list[slice]) -> list[float]:
-    total = sum(counts) + len(parts) / 2
-    return [(sum(counts[part]) + 0.5) / total for part in parts]
 
 
 class Calendar:
@@ -143,7 +84,15 @@ class _Day:
 
     models: dict[str, Tally] = field(default_factory=dict)
     until: DriftDayV1 | None = None
+    passages: int = 0
+    stayed: int = 0
+    """Those of the passages that neither came nor went."""
     changed: bool = False
+
+    @property
+    def stayed_share(self) -> float | None:
+        """The share of them, in tenths, so that no count can be worked out; None if there were few passages."""
+        return round(self.stayed / self.passages, 1) if self.passages >= ENOUGH_PASSAGES else None
 
     def holds(self, stored: Stored) -> bool:
         """Return whether a message is counted already.
@@ -181,6 +130,9 @@ class Comparison:
     yesterday: Summary | None
     baseline: Summary | None
     baseline_days: int
+    stayed_today: float | None = None
+    stayed_yesterday: float | None = None
+    """Shares of the passages that neither came nor went; None where there were not enough passages."""
 
 
 def _is_whole(counts: DriftCounts) -> bool:
@@ -214,28 +166,45 @@ class Drift:
                 refused.append(record)
                 continue
             models = {m.model_sha256: Tally(m.unknown, [*m.sizes], [*m.scores]) for m in record.models}
-            self._cameras.setdefault(record.camera, {})[date.fromisoformat(record.day)] = _Day(models, record)
+            day = _Day(models, record, record.passages, record.stayed)
+            self._cameras.setdefault(record.camera, {})[date.fromisoformat(record.day)] = day
         return refused
 
-    def step(self, stored: Stored, *, admitted: bool) -> list[DriftDayV1] | None:
-        """Process the next message of the stream; count its faces if the windows `admitted` it.
+    def step(self, stored: Stored, outputs: Iterable[Output]) -> list[DriftDayV1] | None:
+        """Process the next message of the stream, and what the site's core made of it.
 
-        Every five minutes of stream time, return the days that changed since the last time; else None.
+        Its faces are counted unless the windows dropped them. Every five minutes of stream time, return the days that
+        changed since the last time; else None.
         """
         self._now = max(self._now, stored.time)
         self._position = (stored.stream_created, stored.sequence)
-        message = stored.message
-        if admitted and isinstance(message, SightingsV1) and message.faces:
+        message, dropped = stored.message, False
+        for output in outputs:
+            dropped |= isinstance(output, Dropped)
+            if isinstance(output, PassageV1 | Stayed):
+                self._pass(stored, output)
+        if not dropped and isinstance(message, SightingsV1) and message.faces:
             self._count(stored, message)
         if self._now // self._every == self._last:
             return None
         self._last = self._now // self._every
         return list(self._due())
 
-    def _count(self, stored: Stored, message: SightingsV1) -> None:
-        days, at = self._cameras.setdefault(message.camera, {}), self._calendar.day(message.at)
+    def _day(self, camera: str, moment: int) -> _Day:
+        days, at = self._cameras.setdefault(camera, {}), self._calendar.day(moment)
         if (day := days.get(at)) is None:
             day = days[at] = _Day()
+        return day
+
+    def _pass(self, stored: Stored, output: PassageV1 | Stayed) -> None:
+        day = self._day(output.camera, output.at)
+        if not day.holds(stored):
+            day.passages += isinstance(output, PassageV1)
+            day.stayed += isinstance(output, Stayed)
+            day.changed = True
+
+    def _count(self, stored: Stored, message: SightingsV1) -> None:
+        day = self._day(message.camera, message.at)
         if day.holds(stored):
             return
         if (tally := day.models.get(message.model_sha256)) is None:
@@ -266,19 +235,23 @@ class Drift:
                 DriftCounts(model_sha256=model, unknown=t.unknown, sizes=[*t.sizes], scores=[*t.scores])
                 for model, t in day.models.items()
             ],
+            passages=day.passages,
+            stayed=day.stayed,
         )
 
     def compare(self, camera: str) -> Comparison:
         """Return a camera's drift as of the last message; only days that the same model judged are compared."""
         today = self._calendar.day(self._now)
-        by_age = {(today - at).days: day.models for at, day in self._cameras.get(camera, {}).items()}
+        days = {(today - at).days: day for at, day in self._cameras.get(camera, {}).items()}
+        by_age = {age: day.models for age, day in days.items()}
         model = _newest_model(by_age)
         tallies = {age: models[model] for age, models in by_age.items() if model in models}
         enough = {age: tally for age, tally in tallies.items() if tally.faces >= ENOUGH}
-        days = [enough[age] for age in BASELINE if age in enough]
-        baseline = _sum(days) if days else None
+        before = [enough[age] for age in BASELINE if age in enough]
+        baseline = _sum(before) if before else None
         today_, yesterday = (_summary(enough[age], baseline) if age in enough else None for age in (0, 1))
-        return Comparison(today_, yesterday, _summary(baseline) if baseline else None, len(days))
+        stayed = (days[age].stayed_share if age in days else None for age in (0, 1))
+        return Comparison(today_, yesterday, _summary(baseline) if baseline else None, len(before), *stayed)
 
 
 def _newest_model(by_age: dict[int, dict[str, Tally]]) -> str:

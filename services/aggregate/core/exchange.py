@@ -36,4 +36,15 @@ class Dropped:
     reason: DropReason
 
 
-Output = PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped
+@dataclass(frozen=True, slots=True)
+class Stayed:
+    """A passage, published beside it, neither came nor went: its face was found and lost at one place, in one size.
+
+    A screen, people who sit there, or a poster that is seen now and then. It is counted by day alone (ADR 9).
+    """
+
+    camera: str
+    at: int
+
+
+Output = Stayed | PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped

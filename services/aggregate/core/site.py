@@ -14,7 +14,7 @@ from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV
 from services.aggregate.core import policy
 from services.aggregate.core.cameras import CameraRecord
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
-from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stored
+from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stayed, Stored
 from services.aggregate.core.operations import Operations
 from services.aggregate.core.restart import SILENCE, FirstWindow, ReplayMark, Restored, first_window
 from services.aggregate.core.rulebook import RuleBook
@@ -203,7 +203,7 @@ class SiteCore:
 
     # --- passages ---------------------------------------------------------------------------------------------------
 
-    def _passages(self, name: str, closed: Iterable[Track]) -> Iterator[PassageV1]:
+    def _passages(self, name: str, closed: Iterable[Track]) -> Iterator[Output]:
         for track in closed:
             config = self._schedule.at(track.last)
             ground = config.grounds.get(name, PLAIN)
@@ -225,6 +225,8 @@ class SiteCore:
             if not self._mark.covers(passage):
                 self._slot(passage.at).count(passage)
                 yield passage
+                if not track.went:
+                    yield Stayed(name, passage.at)
 
     # --- windows ----------------------------------------------------------------------------------------------------
 

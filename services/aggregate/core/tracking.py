@@ -41,6 +41,8 @@ HOLD = 180 * SECOND
 _SECOND = 1e-9
 SPOT = 2.0
 """Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
+NEAR = 0.75
+"""Who comes nearer or goes away changes in size by more than this ratio."""
 STOOD = SECOND
 """Who has stood for so long (ns) stands: people who walk leave a spot sooner."""
 AS_LONG, LONGEST = 6, 10
@@ -59,6 +61,8 @@ class Track:
     stillness: Stillness
     person: Person
     """From the sightings before the last time it moved, but for those where it was still."""
+    first: Location
+    """Where it was seen first."""
     spot: Location
     """Where it was at `since`; it has stayed near there ever since."""
     since: int
@@ -69,6 +73,8 @@ class Track:
     """Crossings of the camera's line to its right, minus those to its left."""
     strays: int = 0
     """Boxes far off since it was last seen."""
+    went: bool = False
+    """Whether it was ever seen elsewhere, or nearer or farther, than at first."""
     here: list[tuple[str, "_Face", str]] = field(default_factory=list)
     """The sightings since it last moved, each with its model and zone; none once it is still."""
 
@@ -94,6 +100,7 @@ class Track:
         right, down, near = x - self.spot.x, y - self.spot.y, SPOT * size
         if right * right + down * down > near * near:
             self.spot, self.since = self.seen, picture.at
+        self.went = self.went or _apart(self.seen, self.first) > 1 or not NEAR <= size / self.first.size <= 1 / NEAR
         self.net += picture.ground.crossed(picture.point(before), picture.point(self.seen))
         self.hit(picture, face)
 
@@ -295,6 +302,7 @@ def _is_gone(track: Track, aspect: float) -> bool:
 
 def _begin(picture: _Picture, face: _Face) -> Track:
     still, person = Stillness.start(picture.at, face.place), Person(Evidence(picture.model))
-    track = Track(Motion.start(face.place), face.place, picture.at, still, person, face.place, picture.at)
+    where = face.place
+    track = Track(Motion.start(where), where, picture.at, still, person, where, where, picture.at)
     track.hit(picture, face)
     return track

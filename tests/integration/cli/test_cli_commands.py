@@ -132,6 +132,7 @@ def test_up_with_a_bad_file_and_a_camera(file: Path):
         (["up", "--duration", "-1"], "--duration"),
         (["up", "--duration", "soon"], "--duration"),
         (["up", "--cameras", "x"], "--cameras"),
+        (["count", "film.mp4", "--sep", ";"], "--sep: ';' is for CSV alone; give --csv, too"),
         (["count", "film.mp4", "--csv", "--json"], "--csv: and --json are two forms of the same"),
         (["nonsense"], "nonsense"),
         (["check-config"], "FILE"),

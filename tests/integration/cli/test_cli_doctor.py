@@ -11,7 +11,9 @@ import time
 import clips
 import pytest
 import yaml
+from aiohttp import web
 from command_line import moretta
+from http_peer import HttpPeer
 from msgspec import structs
 from patience import patient, wait_until
 from site_process import Site
@@ -297,3 +299,23 @@ def test_a_round_trip_as_helm_test_makes_it(tmp_path):
     found = told(done)
     for check in ("camera selftest/film", "window", "count", "pictures on the bus", "everything at once"):
         assert found[check]["state"] == "ok", found[check]
+
+
+async def test_who_stays_is_asked_of_aggregates_page(tmp_path):
+    """A page without it, or none at all, is told, and no address is."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("nats: {url: 'nats://127.0.0.1:1'}\nsites: [{id: cannes}]\n")
+    gauge = "# TYPE moretta_drift_stayed_share gauge\nmoretta_drift_stayed_share"
+    pages = [
+        (web.Response(text=gauge + '{site="cannes",camera="gate",day="yesterday"} 0.6\n'), ("cannes/gate", "warn")),
+        (web.Response(text="# TYPE up gauge\nup 1\n"), ("who stays", "left out")),
+        (web.Response(status=404), ("who stays", "fail")),
+        ("garbage", ("who stays", "fail")),
+    ]
+    async with HttpPeer(answers=[page for page, _ in pages]) as peer:
+        url = peer.url("metrics")
+        for _, (check, state) in pages:
+            run = await asyncio.to_thread(moretta, "doctor", "-c", file, "--json", "--metrics", url)
+            assert told(run)[check]["state"] == state
+            assert url not in run.stdout + run.stderr
+        assert {one.path for one in peer.got} == {"/metrics"}

@@ -151,7 +151,7 @@ MISTAKES = [
         2,
         "moretta stats: --step: more than 10000 periods by hour; ask for less time",
     ),
-    (("cannes", "--sep", ";"), 2, "moretta stats: --sep: ';' is for CSV alone; give --format csv, too, not table"),
+    (("cannes", "--sep", ";"), 2, "moretta stats: --sep: ';' is for CSV alone; give --format csv, too"),
     (("cannes", "--chart", "day.jpg"), 2, "moretta stats: --chart: 'day.jpg' must be a .png file in a folder"),
     (
         ("nice", "--from", "2025-10-24", "--to", "2025-10-24"),

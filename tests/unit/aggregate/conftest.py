@@ -156,13 +156,19 @@ def _restore(core, stored, configs):
     return core.restore(passages, found.windows, found.alerts, configs, found.states, found.operational)
 
 
+def _passage(camera="door", at=HOUR):
+    """Return a passage of somebody masked."""
+    made = {"stream_created": HOUR, "stream_sequence": 1, "index": 0}
+    return PassageV1(site="market", camera=camera, zone=None, code=CODES["masked"], at=at, **made)
+
+
 @pytest.fixture(name="make", scope="session")
 def _make():
     """Builders: `make.face(...)`, `make.config(...)`, `make.stream()`; `make.hour` and `make.second` in ns."""
     return SimpleNamespace(
         face=_face, config=_config, stream=Stream, hour=HOUR, second=SECOND, period=PERIOD,
         model=MODEL, model_sha=MODEL_SHA, errors=ERRORS, tracking=TrackingSettings, walkers=walkers,
-        restore=_restore, shelf=Shelf, lacking=_lacking,
+        restore=_restore, shelf=Shelf, lacking=_lacking, passage=_passage,
     )  # fmt: skip
 
 

@@ -13,14 +13,15 @@ DAY = 86_400 * SECOND
 
 @pytest.fixture(name="place")
 def _place(make):
-    """A site whose clock and the server's agree now, at the hour; and how often a message was left out."""
-    dropped = []
-    return AheadOfTime(make.config(), fair_host(utc=lambda: make.hour), lambda: dropped.append(None)), dropped
+    """A site whose clock and the server's agree now, at the hour; its configurations; a None for each message left."""
+    configs, dropped = [make.config()], []
+    ahead = AheadOfTime(lambda: configs[-1], fair_host(utc=lambda: make.hour), lambda: dropped.append(None))
+    return ahead, configs, dropped
 
 
 async def test_what_is_in_time_stays(make, place):
     """Up to two seconds ahead it is the clocks' difference, and nothing is left out."""
-    ahead, dropped = place
+    ahead, _, dropped = place
     for stored in make.stream().ticks(-60, 2).messages:
         assert await ahead.placed(make.hour - 60 * SECOND, stored) is stored
     assert dropped == []
@@ -28,7 +29,7 @@ async def test_what_is_in_time_stays(make, place):
 
 async def test_a_tick_of_tomorrow_is_of_now(make, place):
     """Time stands still; at a site's start there is no time yet, and the tick is left out and counted."""
-    ahead, dropped = place
+    ahead, _, dropped = place
     [tick] = make.stream().ticks(0, 1).messages[:1]
     tick = replace(tick, time=make.hour + DAY)
     assert await ahead.placed(make.hour - SECOND, tick) == replace(tick, time=make.hour - SECOND)
@@ -39,19 +40,19 @@ async def test_a_tick_of_tomorrow_is_of_now(make, place):
 
 async def test_a_picture_of_tomorrow_is_left_out_and_counted(make, place):
     """Its people would count in a window that is to come. Of a recording event times are not the clock's."""
-    ahead, dropped = place
+    ahead, configs, dropped = place
     seen = make.stream().watch(86_400, 86_401).messages
     for stored in seen:
         assert await ahead.placed(make.hour, stored) is None
     assert len(dropped) == len(seen) > 0
-    ahead.config = make.config(close_on_end=True)
+    configs.append(make.config(close_on_end=True))
     assert await ahead.placed(make.hour, seen[0]) == replace(seen[0], time=make.hour)
     assert len(dropped) == len(seen)
 
 
 async def test_a_site_that_is_ahead_of_both_clocks_begins_anew(make, place):
     """By more than two seconds: both were ahead, and were set back."""
-    ahead, _ = place
+    ahead, _, _ = place
     [stored, *_] = make.stream().ticks(0, 1).messages
     assert await ahead.placed(make.hour + 2 * SECOND, stored) is stored
     with pytest.raises(WentBack, match=r"^3 s$"):

@@ -11,7 +11,8 @@ from msgspec import structs
 from proto.codec import decode, encode
 from proto.drift import DriftDayV1
 from proto.subjects import DRIFT
-from services.aggregate.core.drift import ENOUGH, EVERY, Drift, Summary
+from services.aggregate.core.drift import ENOUGH, ENOUGH_PASSAGES, EVERY, Drift, Summary
+from services.aggregate.core.exchange import Dropped, Stayed
 
 PARIS = ZoneInfo("Europe/Paris")
 SECOND = 1_000_000_000
@@ -24,9 +25,9 @@ def drift(**options) -> Drift:
     return Drift("market", options.pop("zone", PARIS), **options)
 
 
-def feed(core: Drift, messages, admitted=True) -> list[DriftDayV1]:
-    """Feed all messages; returns what was to be stored."""
-    return [record for message in messages for record in core.step(message, admitted=admitted) or ()]
+def feed(core: Drift, messages, outputs=()) -> list[DriftDayV1]:
+    """Feed all messages, and the same outputs with each; returns what was to be stored."""
+    return [record for message in messages for record in core.step(message, outputs) or ()]
 
 
 def flush(core: Drift, stream) -> list[DriftDayV1]:
@@ -73,7 +74,7 @@ def test_what_the_windows_drop_is_not_counted(make):
     """Fenced, late and other refused pictures are no part of a day."""
     stream = crowd(make.stream(start=NOON), make, 0, 100)
     core = drift()
-    assert feed(core, stream.messages, admitted=False) == flush(core, stream) == []
+    assert feed(core, stream.messages, [Dropped("late")]) == flush(core, stream) == []
 
 
 def test_pictures_of_nobody_change_no_day(make):
@@ -120,6 +121,31 @@ def test_a_new_time_zone_holds_at_once(make):
     assert [(r.day, sum(r.models[0].sizes)) for r in records] == [("2026-06-15", 1), ("2026-06-16", 1)]
 
 
+def test_of_passages_is_counted_how_many_neither_came_nor_went(make):
+    """By the day in which they passed; a tenth is told of a day of fifty, and nothing of fewer."""
+    stream = make.stream(start=NOON).ticks(0, 60).ticks(DAY, DAY + 1)
+    core, passed = drift(), make.passage(camera="door", at=NOON)
+    for index, message in enumerate(stream.messages[:ENOUGH_PASSAGES]):
+        stayed = [Stayed("door", NOON)] if index % 3 == 0 else []
+        assert core.compare("door").stayed_today is None
+        core.step(message, [passed, *stayed])
+    assert core.compare("door").stayed_today == 0.3
+    [record] = flush(core, stream)[-1:]
+    assert (record.passages, record.stayed) == (ENOUGH_PASSAGES, 17)
+    assert core.compare("door").stayed_yesterday == 0.3
+
+
+def test_a_replay_counts_no_passage_twice(make):
+    """A record names the message up to which it counts."""
+    stream = make.stream(start=NOON).ticks(0, 400)
+    outputs = [make.passage(camera="door", at=NOON), Stayed("door", NOON)]
+    kept = feed(drift(), stream.messages, outputs)[-1]
+    again = drift()
+    assert again.restore([kept]) == []
+    assert feed(again, stream.messages, outputs)[-1:] in ([], [kept])
+    assert decode(DRIFT, encode(DRIFT, kept)) == kept
+
+
 # --- what is stored, and when ---------------------------------------------------------------------------------------
 
 
@@ -129,14 +155,14 @@ def test_records_are_due_every_five_minutes_of_stream_time(make):
     for second in range(0, 1_800, 7):
         stream.tick(second)
     core = drift()
-    due = [m.time for m in stream.messages if core.step(m, admitted=True) is not None]
+    due = [m.time for m in stream.messages if core.step(m, []) is not None]
     assert [time // EVERY for time in due] == list(range(NOON // EVERY, NOON // EVERY + 6))
 
 
 @pytest.mark.parametrize("start", [0, EVERY])
 def test_the_first_message_is_a_time_to_store_at_any_time(make, start: int):
     """Whatever its time is: what a new record is compared with is no time that a message can have."""
-    assert drift().step(make.stream(start=start).tick(0).messages[0], admitted=True) is not None
+    assert drift().step(make.stream(start=start).tick(0).messages[0], []) is not None
 
 
 def test_only_days_that_changed_are_stored(make):

@@ -16,7 +16,7 @@ from proto.codec import encode
 from proto.drift import DriftDayV1
 from proto.subjects import TABLE
 from services.aggregate import drift as keeping
-from services.aggregate.core.drift import ENOUGH, EVERY, Drift
+from services.aggregate.core.drift import ENOUGH, ENOUGH_PASSAGES, EVERY, Drift
 from services.aggregate.drift import SiteDrift
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
@@ -247,7 +247,7 @@ def test_a_record_that_contradicts_itself_is_not_compared(make):
     """Histograms that do not hold the same faces would break every comparison: the day is told and left alone."""
     core = Drift(SITE, ZoneInfo("Europe/Paris"), EVERY)
     for message in crowds(make).messages:
-        due = core.step(message, admitted=True)
+        due = core.step(message, [])
     [whole] = due
     counts = whole.models[0]
     empty = structs.replace(whole, models=[structs.replace(counts, sizes=[0] * len(counts.sizes))])
@@ -272,7 +272,7 @@ async def test_an_older_record_never_replaces_a_newer_one(make):
     """A process that was frozen for hours stores its day: the one that went on has counted further, and stays."""
     bus = FakeBus(crowds(make).messages)
     other, late = Drift(SITE, ZoneInfo("Europe/Paris")), make.stream().seen(3_000, make.face()).tick(3_600).messages
-    [*_, newer] = [record for m in [*bus.messages, *late] for record in other.step(m, admitted=True) or ()]
+    [*_, newer] = [record for m in [*bus.messages, *late] for record in other.step(m, []) or ()]
     drift = SiteDrift(bus, settings())
     async with running(bus, make, drift):
         await until(lambda: bus.days)
@@ -342,10 +342,11 @@ async def test_pixels_are_those_of_the_analysed_picture(make):
 
 
 async def test_a_quiet_camera_has_no_numbers(make):
-    """Below 2,000 faces a day there is nothing but the number of baseline days."""
-    bus = FakeBus(crowds(make, per_day=ENOUGH - 100).messages)
-    async with running(bus, make, SiteDrift(bus, settings())):
-        assert metrics() == {("baseline_days", "door"): 0}
+    """Below 2,000 faces a day there is nothing but the number of baseline days, and below fifty passages either."""
+    for faces, more in ((ENOUGH - 100, {("stayed_share", "door", "today"): 1.0}), (ENOUGH_PASSAGES - 1, {})):
+        bus = FakeBus(crowds(make, per_day=faces).messages)
+        async with running(bus, make, SiteDrift(bus, settings())):
+            assert metrics() == {("baseline_days", "door"): 0} | more
 
 
 async def test_todays_numbers_end_with_the_day(make):
@@ -383,7 +384,10 @@ async def test_a_reload_takes_the_new_time_zone_into_force(make):
 
 
 async def test_metrics_carry_no_count_and_no_verdict(make):
-    """Ten times the people show the same numbers; labels are site, camera, day and quantile (ADR 9)."""
+    """Ten times the people show the same numbers; labels are site, camera, day and quantile (ADR 9).
+
+    Who stands for ten times as long is taken for portraits, of whose passages nothing is told.
+    """
     shown = []
     for times in (1, 10):
         stream = make.stream()
@@ -391,7 +395,7 @@ async def test_metrics_carry_no_count_and_no_verdict(make):
             stream.seen(step / 5, *[make.face(0.1 + n / 125, size=0.0421, score=0.871) for n in range(100)])
         bus = FakeBus(stream.tick(EVERY / 10**9 + 360).messages)
         async with running(bus, make, SiteDrift(bus, settings())):
-            shown.append(metrics())
+            shown.append({labels: value for labels, value in metrics().items() if labels[0] != "stayed_share"})
             families = [f for f in REGISTRY.collect() if f.name.startswith("moretta_drift")]
             labels = {label for family in families for sample in family.samples for label in sample.labels}
     assert shown[0] == pytest.approx(shown[1], rel=0.005)

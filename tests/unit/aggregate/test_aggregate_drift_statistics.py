@@ -9,12 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.aggregate.core.drift import (
-    ENOUGH,
+from services.aggregate.core.drift import ENOUGH, Calendar, Tally
+from services.aggregate.core.histograms import (
     SCORE_BINS,
     SIZE_BINS,
-    Calendar,
-    Tally,
     groups,
     quantile,
     size_at,

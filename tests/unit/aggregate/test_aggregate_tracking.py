@@ -239,3 +239,19 @@ def test_the_lights_go_off_before_a_queue(make):
     row = [0.1, 0.3, 0.5, 0.7, 0.9]
     lit = [[make.face(x, size=0.05) for x in row] if s < 20 or s >= 60 else [] for s in range(80)]
     assert [t.hits for t in follow(make, list(enumerate(lit)))] == [40] * 5
+
+
+@pytest.mark.parametrize(
+    ("way", "went"),
+    [
+        (lambda s: (0.1 + 0.05 * s, 0.05), True),
+        (lambda s: (0.5, 0.05 * 1.08**s), True),
+        (lambda s: (0.5 + 0.01 * (s % 2), 0.05), False),
+        (lambda s: (0.5, 0.05 * (1 + 0.1 * (s % 2))), False),
+    ],
+    ids=["walks across", "walks towards the camera", "sways", "nods"],
+)
+def test_who_neither_came_nor_went_is_known(make, way, went):
+    """Who is found and lost at one place, in one size, did not pass; of who walks the one or the other changes."""
+    [track] = follow(make, [(s, [make.face(way(s)[0], size=way(s)[1])]) for s in range(15)])
+    assert track.went is went

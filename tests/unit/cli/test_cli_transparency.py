@@ -131,6 +131,16 @@ def test_of_passages_is_said_what_the_disk_still_has():
         assert "2 hours, and for as long as the system is switched off; then no program gets them any more" in found
 
 
+@pytest.mark.parametrize(("profile", "days"), [("alerting", True), ("stats-only", True), ("fr-2021-269", False)])
+def test_the_page_names_what_is_kept_for_the_staff(profile, days):
+    """A camera's day is kept where a camera may be looked at alone; dead letters and orders everywhere."""
+    place = SiteNotice(site(profile, rules=[], zones=[], cameras=[]), EN)
+    found = text(page(place, WHOLE, [], ""))
+    assert ("it shows a camera that has gone wrong\ndisk, at the site\n16 days" in found) is days
+    assert "a message that a program could not read, and why\ndisk, at the site\n7 days" in found
+    assert "to silence, when and why\ndisk, at the site\n400 days" in found
+
+
 def test_the_longest_of_a_decoder_is_told_as_measured_so_far():
     """It is no bound: another packet may take longer."""
     assert "the most that was measured so far: 14 seconds" in text(page(SiteNotice(SITE, EN), WHOLE, [], ""))

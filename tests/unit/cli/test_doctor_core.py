@@ -12,6 +12,7 @@ from nats_match import takes
 
 from operate.doctor.core import judged, rights, storage, streams, trip
 from operate.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
+from operate.doctor.metrics import stayed_of
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
@@ -273,3 +274,27 @@ def test_a_search_that_is_blind_or_heard_nothing_proves_nothing():
     assert states == ["ok", "warn", "left out"]
     cameras = [trip.camera("a/b", *one, "x:1", 9).state for one in ((1, "live"), (0, None), (3, "backing-off"))]
     assert cameras == ["ok", "fail", "fail"]
+
+
+def test_a_camera_where_half_of_the_passages_stay_is_named():
+    """The others are summed up in a line; without a whole day nothing is known."""
+    half, few = {("cannes", "gate"): 0.5}, {("cannes", "hall"): 0.4}
+    [found] = judged.staying(half | few)
+    assert (found.check, found.state) == ("cannes/gate", "warn")
+    assert found.found == "50% of yesterday's passages neither came nor went"
+    assert "moretta aim" in found.todo
+    assert [one.state for one in judged.staying(few)] == ["ok"]
+    assert [one.state for one in judged.staying({})] == ["left out"]
+
+
+def test_who_stays_is_read_off_a_page_of_metrics():
+    """Of yesterday alone; a page of something else has no camera, or can't be read."""
+    page = """# HELP moretta_drift_stayed_share Share
+# TYPE moretta_drift_stayed_share gauge
+moretta_drift_stayed_share{camera="gate",day="yesterday",site="cannes"} 0.7
+moretta_drift_stayed_share{camera="hall",day="today",site="cannes"} 0.9
+"""
+    assert stayed_of(page) == {("cannes", "gate"): 0.7}
+    assert stayed_of("# TYPE up gauge\nup 1\n") == {}
+    with pytest.raises(ValueError, match=r"."):
+        stayed_of("<html>")
