@@ -1,7 +1,8 @@
 """A folder of labelled pictures: reads `annotations.jsonl`, and the picture files as arrays for the model.
 
 Each line is one JSON object: {"file", "width", "height", "boxes": [[x1, y1, x2, y2], ...], "label": [...]}. Boxes are
-in pixels of the picture. Labels are "mask", "no_mask", "incorrect" or "ignore" (a face that nobody judged).
+in pixels of the picture. Labels are "mask", "no_mask", "incorrect" or "ignore" (a face that nobody judged). A line may
+have "source", a name for where the picture is from, and "pose", a word for each box.
 """
 
 from __future__ import annotations
@@ -27,17 +28,24 @@ class InputError(ValueError):
 
 
 class Photo(msgspec.Struct, frozen=True):
-    """One line: `file` is relative to the folder, `boxes` are in pixels, `label` has one entry per box."""
+    """One line: `file` is relative to the folder, `boxes` are in pixels, `label` has one entry per box.
+
+    `source` names the camera or the collection; `pose` says of each box how the face is held, in a word of the user's.
+    """
 
     file: str
     width: Side
     height: Side
     boxes: list[Corners]
     label: list[Label]
+    source: str = ""
+    pose: list[str] = []
 
     def __post_init__(self) -> None:
         if len(self.boxes) != len(self.label):
             raise ValueError(f"{len(self.boxes)} boxes and {len(self.label)} labels; give one label per box")
+        if self.pose and len(self.boxes) != len(self.pose):
+            raise ValueError(f"{len(self.boxes)} boxes and {len(self.pose)} poses; give one pose per box, or none")
         for box in self.boxes:
             if not (box[0] < box[2] and box[1] < box[3]):
                 raise ValueError(f"box {list(box)} is empty; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")

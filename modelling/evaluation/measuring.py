@@ -14,6 +14,7 @@ from modelling.evaluation.breakdown import by_size, calibration, row, unknown_ef
 from modelling.evaluation.labelled import InputError, Photo, read_annotations, read_i420
 from modelling.evaluation.outcomes import Guess, Outcome, outcomes
 from modelling.evaluation.scoring import Corners, Prediction, Terms, Truth, score
+from modelling.evaluation.slices import slices
 from services.inference.core.faces import Face, Verdict
 from services.inference.model import FaceModel
 
@@ -171,10 +172,10 @@ def evaluate_folder(
     """Run the model over `folder` and score it.
 
     The figures have the keys of `scoring.score` for faces of at least 12 px, `all_sizes` with the same for all
-    faces, the keys of `details`, `ap50` where the extra `eval` is installed, and `threshold`, `unknown_below`,
-    `long_side` and `model`. `predictions` is a JSON-lines file to write. `only` is a list of pictures to restrict the
-    run to. `long_side` is the size of the analysed picture in pixels (default: the model's). `progress` is called with
-    pictures done and in total. Raises InputError for anything unusable.
+    faces, the keys of `details` and `slices`, `ap50` where the extra `eval` is installed, and `threshold`,
+    `unknown_below`, `long_side` and `model`. `predictions` is a JSON-lines file to write. `only` is a list of pictures
+    to restrict the run to. `long_side` is the size of the analysed picture in pixels (default: the model's). `progress`
+    is called with pictures done and in total. Raises InputError for anything unusable.
     """
     side = _long_side(long_side, model)
     photos = selected_photos(folder, only)
@@ -185,4 +186,6 @@ def evaluate_folder(
     faces = what_became(photos, lines, manifest.score_threshold)
     terms = {"threshold": manifest.score_threshold, "unknown_below": manifest.unknown_below, "long_side": side}
     scored = figures(photos, lines, manifest.score_threshold)
-    return Measurement(folder, photos, faces, {**scored, **details(faces), **terms, "model": model.id})
+    return Measurement(
+        folder, photos, faces, {**scored, **details(faces), **slices(photos, faces), **terms, "model": model.id}
+    )

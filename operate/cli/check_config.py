@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from operate.cli.chart_reach import unreached
 from operate.cli.chart_rules import chart_problems, unlooked
 from operate.cli.chart_values import BELOW, read_values, section
 from operate.settings_file import check, doubts
@@ -53,7 +54,9 @@ def checked_values(files: list[Path], chart: Path | None = None) -> list[Problem
             found = [*found, *_more(chart_problems(values, chart, Path(scratch)), found)]
     if found:
         raise values.refused(found)
-    return [*warnings, *_left_open(values.merged())]
+    merged = values.merged()
+    out_of_reach = [(path, _WARNING + why) for path, why in unreached(merged)]
+    return [*warnings, *out_of_reach, *_left_open(merged)]
 
 
 def result(values: list[Path], chart: Path | None, *, secrets: bool) -> str:

@@ -142,10 +142,23 @@ def _bias(values: dict[str, Any]) -> Table:
     return table
 
 
-def scores(values: dict[str, Any]) -> Group:
-    """Return the tables of `moretta eval`: all faces, by size and class, and the bias of the rate by size.
+def _sliced(rows: list[dict[str, Any]]) -> Table:
+    """Return what is found of each part, and how far off its rate is; the worst rate first."""
+    table = Table()
+    table.add_column("", no_wrap=True)
+    heads = ("faces", "masked found", "bare found", "right, of the judged", "error of the rate (points)")
+    for name in heads:
+        table.add_column(name, justify="right", max_width=14)
+    for row in sorted(rows, key=lambda one: -abs(one["rate_error_pp"] or 0.0)):
+        found = (percent(row["classes"][name]["recall"]) for name in ("mask", "no_mask"))
+        table.add_row(row["name"], str(row["faces"]), *found, percent(row["right"]), _points(row["rate_error_pp"]))
+    return table
 
-    Of two models the first two tables have both, and the last one does not come.
+
+def scores(values: dict[str, Any]) -> Group:
+    """Return the tables of `moretta eval`: all faces, by size and class, the bias of the rate, by source and pose.
+
+    Of two models the first two tables have both, and the others do not come.
     """
     tables = {_title(values): _summary(values)}
     if "compared" in values:
@@ -153,6 +166,7 @@ def scores(values: dict[str, Any]) -> Group:
     else:
         tables["By size of the face and what is worn"] = _by_size_and_class(values)
         tables["What that does to the mask rate (points)"] = _bias(values)
+        tables |= {f"By {name}": _sliced(rows) for name in ("source", "pose") if (rows := values.get(f"by_{name}"))}
     return Group(*(part for title, table in tables.items() for part in (Text(title, "italic"), table, "")))
 
 

@@ -149,8 +149,9 @@ async def windows(bus: Bus, sites: list[SiteSettings], utc: int | None = None) -
             found.append(left_out(f"windows of {site.id}", "it reads recordings: its windows are of their time"))
             continue
         last = await bus.last(WINDOWS, site=site.id, zone=WHOLE_SITE)
-        age = None if last is None else (now - cast("WindowV1", last.message).end) / 1e9
-        found.append(judged.last_window(site.id, age, site.window_s, site.lateness_s))
+        window = cast("WindowV1", last.message) if last is not None else None
+        age, gaps = ((now - window.end) / 1e9, window.gaps) if window is not None else (None, [])
+        found.append(judged.last_window(site.id, age, site.window_s, site.lateness_s, gaps))
     return found
 
 

@@ -182,7 +182,7 @@ def _renewal(kept: Kept, who: str, restart: str) -> list[str]:
         return [f"{_COMMAND} retire {kept.folder} {who}"]
     if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
         hands = f"hand over {kept.folder / who}.nk: the seed of before is good until the next step"
-        return [hands, f"{_COMMAND} retire {kept.folder} {who}"]
+        return [*_toolbox(kept, who), hands, f"{_COMMAND} retire {kept.folder} {who}"]
     apart = f"{LEAF_USER} and {STREAMS_USER} are renewed by themselves, each by its name"
     return [restart, f"{_COMMAND} retire {kept.folder} {ALL}", *([apart] if who == ALL and kept.server.leaf else [])]
 
@@ -192,10 +192,19 @@ def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
     if who == STREAMS_USER:
         return []
     if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
-        return [f"hand over {kept.folder / who}.nk"]
+        return [*_toolbox(kept, who), f"hand over {kept.folder / who}.nk"]
     apart = f"{LEAF_USER} and {STREAMS_USER} are replaced by themselves, each by its name"
     pairs = [_pair(kept, name) for name in PEERS if who in {ALL, name}]
     return [*pairs, restart, *([apart] if who == ALL and kept.server.leaf else [])]
+
+
+def _toolbox(kept: Kept, who: str) -> list[str]:
+    """Return the step for the pod that holds the operator's seed, and read it at its start."""
+    release = kept.server.release
+    if who != "operator" or release is None:
+        return []
+    where = f" -n {release.namespace}" if release.namespace else ""
+    return [f"kubectl rollout restart{where} deployment {release.name}-toolbox   (where toolbox.enabled is true)"]
 
 
 def _pair(kept: Kept, name: Identity) -> str:

@@ -1,13 +1,14 @@
 """Findings on cameras, certificates, windows and the clock. Durations are seconds, unless a name says otherwise."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
-from proto.public import CameraV1
+from proto.public import CameraV1, GapReason
 
 SOON_S = 21 * 86_400.0
 """A certificate that ends within three weeks needs renewal: tools that renew by themselves would have done it."""
+_MORE = "give inference more cores or replicas, or analyse fewer pictures (docs/capacity.md)"
 _MANY_STAY = 0.5
 """If half of the passages stay, the number is not one of passers-by."""
 _UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "min"))
@@ -32,13 +33,23 @@ def certificate(check: str, whose: str, left_s: float) -> Finding:
     return ok(check, f"{whose} ends in {in_words(left_s)}")
 
 
-def last_window(site: str, age_s: float | None, window_s: float, lateness_s: float) -> Finding:
-    """Return the finding on a site's last window, which ended `age_s` seconds ago; None: there is none."""
+def last_window(
+    site: str, age_s: float | None, window_s: float, lateness_s: float, gaps: Collection[GapReason] = ()
+) -> Finding:
+    """Return the finding on a site's last window, which ended `age_s` seconds ago; None: there is none.
+
+    `gaps` are the reasons why parts of it were not observed.
+    """
     check = f"windows of {site}"
     if age_s is None:
         todo = f"the first comes {in_words(window_s + lateness_s)} after aggregate began; else look at aggregate's log"
         return warn(check, "none was ever published", todo)
     most = window_s + lateness_s + max(30.0, window_s / 10)
+    if age_s <= most and "frames-lost" in gaps:
+        found = (
+            f"pictures of the last one, which ended {in_words(age_s)} ago, could not be analysed in time and are lost"
+        )
+        return warn(check, found, _MORE)
     if age_s <= most:
         return ok(check, f"the last one ended {in_words(age_s)} ago; one is {in_words(window_s)} long")
     todo = "is aggregate running, has it the lease of this site, and is the bus well? See its /readyz and its log"
@@ -145,6 +156,5 @@ def _inference(states: list[CameraV1]) -> list[Finding]:
     of = f"{late} of the last window's {pictures} pictures"
     found = f"at most {of} lived longer than the {_PROMISE_MS:.0f} ms promised"
     if late > _CHANCE and late * 100 > pictures:
-        todo = "give inference more cores or replicas, or analyse fewer pictures (docs/capacity.md)"
-        return [warn("inference", found, todo)]
+        return [warn("inference", found, _MORE)]
     return [ok("inference", found)]

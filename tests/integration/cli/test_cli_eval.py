@@ -54,7 +54,7 @@ def test_json(home, folder):
     assert (run.returncode, run.stderr) == (0, "")
     assert set(values) >= REFERENCE_KEYS
     assert set(values) - REFERENCE_KEYS == {
-        *("all_sizes", "by_size", "total", "unknown_effect", "calibration", "ap50"),
+        *("all_sizes", "by_size", "by_source", "by_pose", "total", "unknown_effect", "calibration", "ap50"),
         *("min_px", "threshold", "unknown_below", "long_side", "model"),
     }
     assert set(values["all_sizes"]) == REFERENCE_KEYS

@@ -83,6 +83,44 @@ def test_several_files_are_merged_as_helm_does(tmp_path):
     assert all(line.startswith(f"{both}: settings.") for line in refused(EXAMPLE, over, both).splitlines())
 
 
+NETWORKS = "networkPolicy: {cameras: {cidrs: [10.20.0.0/16]}, relays: {cidrs: [192.0.2.0/24]}}\n"
+ELSEWHERE = """settings:
+  sites: [{id: a, cameras: [{id: in, url: "rtsp://10.20.0.7/s"}, {id: out, url: "rtsp://ana:pw@10.0.0.5/s"},
+    {id: name, url: "rtsp://gate.example.org/s"}, {id: file, url_file: /etc/moretta/secrets/url}]}]
+  notify:
+    smtp: {host: 198.51.100.9, sender: a@example.org}
+    receivers: [{id: staff, email: [b@example.org]}]
+    salt_file: /s
+"""
+CAMERA = (
+    "settings.sites[0].cameras[1].url",
+    "warning: 10.0.0.5 is in none of networkPolicy.cameras.cidrs, 10.20.0.0/16: add its network there",
+)
+MAIL = (
+    "settings.notify.smtp.host",
+    "warning: 198.51.100.9 is in none of networkPolicy.relays.cidrs, 192.0.2.0/24: add its network there",
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        (NETWORKS, [CAMERA, MAIL]),
+        ("", []),
+        (NETWORKS.replace("{cameras", "{enabled: false, cameras"), []),
+        (NETWORKS.replace("10.20.0.0/16", "10.20.0.0/16, 10.0.0.5/32"), [MAIL]),
+        (NETWORKS.replace("10.20.0.0/16", "10.20.0.0/16, everywhere"), [MAIL]),
+        ("networkPolicy: {cameras: [], relays: {cidrs: 5}}\n", []),
+    ],
+    ids=["outside", "no networks", "no policies", "inside", "no network", "nonsense"],
+)
+def test_addresses_that_the_policies_keep_away_are_named(tmp_path, policy, wanted):
+    """Without the login of a camera's address; a name means something else in the cluster."""
+    (file := tmp_path / "mine.yaml").write_text(ELSEWHERE + policy + "identities: {make: true}\n")
+    told = [one for one in checked_values([file]) if "networkPolicy" in one[1]]
+    assert told == wanted
+
+
 def test_as_a_command(tmp_path, monkeypatch):
     """It says which files are good, and in the same line what was not checked, and how to; what it needs, it names."""
     run = invoke("check-config", "--values", str(EXAMPLE), "--values", str(EXAMPLE))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from measured import everything, face, false_alarm, missed, pictures
 from rich.console import Console
 
+from modelling.evaluation.breakdown import row
 from modelling.evaluation.measuring import details
 from modelling.evaluation.scoring import Terms, score
 from operate.cli.evaluation import scores
@@ -69,6 +70,18 @@ def test_two_models_stand_beside_each_other():
     assert "AP50" not in text(FIGURES)
     silent = {key: value for key, value in other.items() if key != "mask_rate"}
     assert line(text(FIGURES | {"compared": silent}), "mask rate by the annotations") == ["62.5%", "–"]
+
+
+def test_parts_of_a_folder_stand_below_the_worst_first():
+    """By source and by pose where they are annotated; of two models they are left out."""
+    gate, hall = [face("mask"), missed("no_mask")], [face("mask"), face("no_mask")]
+    parts = {"by_source": [{"name": "hall", **row(hall)}, {"name": "gate", **row(gate)}], "by_pose": []}
+    shown = text(FIGURES | parts)
+    assert line(shown, "gate") == ["2", "100.0%", "0.0%", "100.0%", "+50.0"]
+    assert shown.index("gate") < shown.index("hall")
+    assert "By source" in shown
+    assert "By pose" not in shown
+    assert "By source" not in text(FIGURES | parts | {"compared": FIGURES})
 
 
 CROWD = [*[face("mask")] * 4, missed("no_mask")]

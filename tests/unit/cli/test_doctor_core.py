@@ -52,9 +52,17 @@ def test_a_certificate_that_ends_soon_is_told_before_it_ends(left: float, state:
 )
 def test_a_window_is_late_when_the_next_one_should_be_there(age: float | None, state: str):
     """A window of 20 minutes is out after its lateness; a tenth more is no trouble."""
-    found = judged.last_window("cannes", age, 1_200.0, 5.0)
+    found = judged.last_window("cannes", age, 1_200.0, 5.0, ["camera-down"])
     assert found.state == state
     assert bool(found.todo) == (state != "ok")
+
+
+@pytest.mark.parametrize(("age", "state"), [(60.0, "warn"), (DAY, "fail"), (None, "warn")])
+def test_a_window_that_lost_pictures_is_named(age: float | None, state: str):
+    """Inference that is overloaded is in time with what it takes, and refuses the rest. No window at all is worse."""
+    found = judged.last_window("cannes", age, 1_200.0, 5.0, ["frames-lost", "camera-down"])
+    assert found.state == state
+    assert ("give inference more cores" in found.todo) == (age == 60.0)
 
 
 @given(st.floats(-10, 10), st.floats(0, 2))

@@ -56,6 +56,8 @@ def test_file_is_empty(tmp_path):
     [
         ({"label": ["hat"]}, "hat"),
         ({"label": []}, "1 boxes and 0 labels"),
+        ({"pose": ["front", "turned"]}, "1 boxes and 2 poses"),
+        ({"source": 5}, r"\$.source"),
         ({"boxes": [[1, 2, 3]]}, r"\$.boxes\[0\]"),
         ({"boxes": [[3, 2, 1, 4]]}, "x1 < x2"),
         ({"boxes": [[1, 4, 3, 4]]}, "y1 < y2"),

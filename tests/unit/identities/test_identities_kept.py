@@ -243,6 +243,17 @@ def test_whose_machine_was_stolen_is_told_of_the_key_that_stays(nats: NatsFolder
     assert steps.index("start the services of these identities anew, one by one, with their new .nk files") > len(found)
 
 
+@pytest.mark.parametrize("change", ["rotate", "replace"])
+def test_the_pod_that_holds_the_operators_seed_is_started_anew(nats: NatsFolder, change: str):
+    """It read the seed at its start, so before the key of before is gone; on no other change of keys."""
+    nats.apply({"kubernetes": {"release": "m", "namespace": "masks"}})
+    steps = lines_of(getattr(nats, change)("operator"), "next: ")
+    anew = "kubectl rollout restart -n masks deployment m-toolbox   (where toolbox.enabled is true)"
+    assert anew in steps
+    assert not any("retire" in step for step in steps[: steps.index(anew)])
+    assert not any("m-toolbox" in step for step in lines_of(getattr(nats, change)("page"), "next: "))
+
+
 def test_of_all_keys_those_of_a_hub_are_left_out_and_named(nats: NatsFolder):
     """A leaf's key has to be put in at the hub; so `all` says that these two are replaced by their names."""
     nats.apply({"leaf": {"hubs": ["tls://hub.example:7422"], "sites": ["cannes"]}})

@@ -59,7 +59,8 @@ def test_a_day_says_that_its_range_holds_the_models_errors():
     found = rows(view_of(report(days), SITE, EN, Footer("staff")))
     [sure] = found["How sure"]
     assert sure == (
-        "Margin of error: 75% to 87% (95%). It allows for chance and for the errors that the image analysis made in "
+        "Margin of error: 75% to 87%, which holds the true rate in 95 of 100 cases. "
+        "It allows for chance and for the errors that the image analysis made in "
         "other places; here it may make more."
     )
     assert found["The same weekday a week before"][-1] == "It is the same."
@@ -72,7 +73,7 @@ def test_an_ordinary_day():
     assert (view.figure, view.place, view.banner) == ("79%", "Marché <Forville>", "")
     assert view.lead == "of the people counted wore a mask correctly. Based on 2,314 people."
     assert rows(view) == {
-        "How sure": (f"Margin of error: 77% to 81% (95%). {CHANCE}",),
+        "How sure": (f"Margin of error: 77% to 81%, which holds the true rate in 95 of 100 cases. {CHANCE}",),
         "The day before": ("Monday, 23 November 2026: no rate was published.",),
         "The same weekday a week before": (
             "Tuesday, 17 November 2026: 79%, 2,314 people.",

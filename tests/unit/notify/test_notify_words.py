@@ -115,6 +115,14 @@ def test_a_rate_is_never_rounded_onto_its_threshold(share: float, threshold: flo
     assert EN.beside(share, threshold) == expected
 
 
+@pytest.mark.parametrize(
+    ("share", "expected"), [(1.0, "100%"), (0.1, "10%"), (0.016, "1.6%"), (0.004, "0.4%"), (0.0, "0%")]
+)
+def test_a_little_that_was_observed_is_more_than_nothing(share: float, expected: str):
+    """A film of ten minutes is 0.7 % of a day."""
+    assert EN.observed(share) == expected
+
+
 def test_the_first_of_a_month_is_an_ordinal_in_french():
     """CLDR has no pattern for it: it would be "1 décembre", which nobody writes."""
     first, second = (datetime(2026, 12, day, tzinfo=UTC) for day in (1, 2))

@@ -118,7 +118,7 @@ class Phrases:
         coverage = place.total.coverage
         if coverage is None:
             return
-        share = self.words.percent(coverage)
+        share = self.words.observed(coverage)
         if self.report.so_far:
             yield self.words.gettext("{share} of the time was observed.", share=share)
         else:

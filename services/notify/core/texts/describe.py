@@ -146,7 +146,7 @@ def _fault_cell(notice: Notice, words: Words) -> Cell:
     coverage = message.coverage if isinstance(message, OperationalAlertV1) else None
     if coverage is None:
         return Cell(facts.why(notice, words))
-    return Cell(facts.why(notice, words), words.gettext("observed: {share}", share=words.percent(coverage)))
+    return Cell(facts.why(notice, words), words.gettext("observed: {share}", share=words.observed(coverage)))
 
 
 def _row(notice: Notice, notification: Notification, words: Words, *cells: Cell) -> Row:

@@ -10,7 +10,7 @@ from services.notify.core.texts.view import Bar, bar, mark
 from services.notify.core.texts.words import LocalSpan, Words, instant
 from services.sites.settings import SiteSettings, local_zone
 
-LEVEL = 0.95
+CASES = 95
 """How often an interval holds the rate, as it is made (ADR 41)."""
 Facts = tuple[tuple[str, str], ...]
 _ACTIONS = 5
@@ -64,7 +64,10 @@ def of_rates(notification: Notification, site: SiteSettings, words: Words, windo
     """Return what holds for all figures of a table: when, and how sure."""
     figures = [figure_of(notice, notification, windows) for notice in notification.notices]
     newest = max(figures, key=lambda figure: figure.end)
-    margin = words.gettext("The range below each rate is its margin of error ({level}).", level=words.percent(LEVEL))
+    margin = words.gettext(
+        "The range below each rate is its margin of error, which holds the true rate in {cases} of 100 cases.",
+        cases=words.number(CASES),
+    )
     sure = f"{margin} {allowance(words, errors=all(figure.covers_errors for figure in figures))}"
     span = words.span(span_of(newest, local_zone(site), site.timezone))
     return ((words.gettext("Newest figures"), span), (words.gettext("How sure"), sure))
@@ -162,8 +165,8 @@ def _change(notice: Notice, site: SiteSettings, words: Words) -> str:
 def margin_of_error(low: float, high: float, words: Words, *, errors: bool) -> str:
     """Return the interval of a rate, and what it allows for: the model's errors too, if `errors` (ADR 41)."""
     margin = words.gettext(
-        "Margin of error: {low} to {high} ({level}).",
-        low=words.percent(low), high=words.percent(high), level=words.percent(LEVEL),
+        "Margin of error: {low} to {high}, which holds the true rate in {cases} of 100 cases.",
+        low=words.percent(low), high=words.percent(high), cases=words.number(CASES),
     )  # fmt: skip
     return f"{margin} {allowance(words, errors=errors)}"
 
@@ -188,7 +191,7 @@ def _rule(notice: Notice, site: SiteSettings, words: Words) -> str:
 
 
 def _share(coverage: float | None, words: Words) -> str:
-    return words.gettext("an unknown share") if coverage is None else words.percent(coverage)
+    return words.gettext("an unknown share") if coverage is None else words.observed(coverage)
 
 
 def _bound(notice: Notice) -> float:

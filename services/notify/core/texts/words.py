@@ -83,6 +83,10 @@ class Words:
         """Return `62%` or `62 %` with this many decimals; no line breaks inside it."""
         return self._percent(share, decimals, decimals)
 
+    def observed(self, share: float) -> str:
+        """Return how much was observed; below a tenth with a decimal, since a little is more than nothing: `1.6%`."""
+        return self.percent(share, 0 if share >= 0.1 or share == 0 else 1)
+
     def exact(self, share: float) -> str:
         """Return a threshold as it was set, with up to two decimals: `70%`, `72,5 %`."""
         return self._percent(share, 0, 2)

@@ -1,0 +1,43 @@
+"""The figures of each source and each pose that a folder's annotations name."""
+
+from modelling.evaluation.labelled import Photo
+from modelling.evaluation.outcomes import Outcome
+from modelling.evaluation.slices import slices
+
+ONE, OTHER = (0.0, 0.0, 20.0, 20.0), (40.0, 0.0, 60.0, 20.0)
+PHOTOS = [
+    Photo("a", 80, 40, [ONE, OTHER], ["mask", "no_mask"], source="gate", pose=["front", "turned"]),
+    Photo("b", 80, 40, [ONE], ["mask"], source="hall", pose=["turned"]),
+    Photo("c", 80, 40, [ONE], ["mask"]),
+]
+
+
+def seen(picture, box, truth, said="mask"):
+    return Outcome(picture, box, truth, said, said, 0.9, 0.9)
+
+
+FACES = [
+    seen(0, ONE, "mask"), seen(0, OTHER, "no_mask", None), seen(0, (9.0, 9.0, 30.0, 30.0), None),
+    seen(1, ONE, "mask"), seen(2, ONE, "mask"),
+]  # fmt: skip
+
+
+def test_each_source_has_its_faces_and_its_false_alarms():
+    """What has no source is in none."""
+    rows = slices(PHOTOS, FACES)["by_source"]
+    assert [(one["name"], one["faces"], one["found"], one["false_alarms"]) for one in rows] == [
+        ("gate", 2, 1, 1),
+        ("hall", 1, 1, 0),
+    ]
+
+
+def test_each_pose_has_the_faces_that_are_held_so():
+    """A false alarm is no face, even where one is annotated in its place."""
+    rows = slices(PHOTOS, [*FACES, seen(0, ONE, None)])["by_pose"]
+    found = [(one["name"], one["faces"], one["found"], one["false_alarms"]) for one in rows]
+    assert found == [("front", 1, 1, 0), ("turned", 2, 1, 0)]
+
+
+def test_without_such_annotations_there_are_none():
+    """As in most folders."""
+    assert slices(PHOTOS[2:], [seen(0, ONE, "mask")]) == {"by_source": [], "by_pose": []}
