@@ -161,6 +161,20 @@ async def test_a_successor_that_sees_nothing_speaks_in_the_end():
         await until(lambda: scene.line.states(CAMERAS) == ["connecting"])
 
 
+async def test_a_successor_whose_time_is_over_says_what_is_now():
+    """Its camera's thread is a state ahead of what the loop heard; what comes late is said once, and what follows."""
+    scene = Scene(quiet_s=0.3)
+    async with reporting(scene):
+        scene.change("connecting", at=1)
+        ahead = CameraStatus("cannes", scene.name, 7, "backing-off", "refused", 2, "")
+        scene.camera.status = ahead
+        await until(lambda: scene.line.states(CAMERAS) == ["backing-off"])
+        scene.reporter.changed(ahead)
+        scene.change("connecting", at=3)
+        await until(lambda: len(scene.line.states(CAMERAS)) > 1)
+        assert scene.line.states(CAMERAS) == ["backing-off", "connecting"]
+
+
 async def test_what_a_camera_is():
     """Decoder and size are in its state at once; its URL and its error's text are not."""
     scene = Scene()
