@@ -45,4 +45,4 @@ class DriftDayV1(Struct, frozen=True, tag="DriftDayV1", kw_only=True):
     models: list[DriftCounts]
     passages: Count = 0
     stayed: Count = 0
-    """Those of the passages that neither came nor went: found and lost at one place, in one size."""
+    """Those of the passages that neither came nor went: the face was lost where it was found, in one size."""

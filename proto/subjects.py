@@ -210,7 +210,7 @@ DRIFT = Subject(
     "msgpack",
     ("aggregate",),
     ("aggregate",),
-    "histograms of one camera's day, against which drift is seen; internal",
+    "histograms and passages of one camera's day, by which drift is seen; internal",
     stream="DRIFT",
 )
 WINDOWS = Subject(

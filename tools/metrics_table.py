@@ -54,6 +54,7 @@ LABELS: dict[str, Values] = {
     "build": "a digest of the wheel's own files, which tells two builds of a version apart",
     "id": "the model in use",
     "sha256": "the model in use",
+    "moretta_drift_stayed_share.day": ("today", "yesterday"),
     "moretta_settings_reloads.outcome": ("applied", "invalid"),
     "moretta_bus_questions.outcome": get_args(Fate),
     "moretta_camera_state.state": get_args(CameraState),

@@ -57,8 +57,8 @@ def _address(host: Any) -> IPv4Address | IPv6Address | None:
 
 
 def _holds(network: str, address: IPv4Address | IPv6Address) -> bool:
-    """Return whether a network holds an address; True for what is no network, which Kubernetes refuses."""
+    """Return whether a network holds an address; what is no network holds none."""
     try:
-        return address in ip_network(network)
+        return address in ip_network(network, strict=False)
     except ValueError:
-        return True
+        return False

@@ -151,7 +151,9 @@ def _sliced(rows: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right", max_width=14)
     for row in sorted(rows, key=lambda one: -abs(one["rate_error_pp"] or 0.0)):
         found = (percent(row["classes"][name]["recall"]) for name in ("mask", "no_mask"))
-        table.add_row(row["name"], str(row["faces"]), *found, percent(row["right"]), _points(row["rate_error_pp"]))
+        table.add_row(
+            Text(row["name"]), str(row["faces"]), *found, percent(row["right"]), _points(row["rate_error_pp"])
+        )
     return table
 
 

@@ -28,16 +28,19 @@ async def staying(url: str) -> list[Finding]:
     """Return whether cameras count people who neither come nor go, by the metrics of aggregate at `url`."""
     try:
         shares = stayed_of(await page(url))
-    except (NoMetrics, ValueError) as error:
+    except NoMetrics as error:
         return [fail("who stays", f"no metrics from there: {error}", "is --metrics aggregate's /metrics?")]
     return judged.staying(shares)
 
 
 def stayed_of(text: str) -> dict[tuple[str, str], float]:
-    """Return by site and camera which share of yesterday's passages stayed; ValueError if it is no page of metrics."""
-    return {
-        (sample.labels["site"], sample.labels["camera"]): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if family.name == _STAYED and sample.labels.get("day") == "yesterday"
-    }
+    """Return by site and camera which share of yesterday's passages stayed; NoMetrics if it is no page of metrics."""
+    try:
+        return {
+            (sample.labels["site"], sample.labels["camera"]): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if family.name == _STAYED and sample.labels.get("day") == "yesterday"
+        }
+    except (ValueError, KeyError) as error:  # its text would quote the page
+        raise NoMetrics(type(error).__name__) from None

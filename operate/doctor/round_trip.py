@@ -187,7 +187,8 @@ async def _lifetime(ear: Ear, url: str | None) -> Finding:
         try:
             lived = lifetime_of(await page(url))
         except (NoMetrics, ValueError) as error:
-            return fail("pixel lifetime", f"no metrics from there: {error}", "is --metrics ingest's /metrics?")
+            why = str(error) if isinstance(error, NoMetrics) else type(error).__name__  # else it would quote the page
+            return fail("pixel lifetime", f"no metrics from there: {why}", "is --metrics ingest's /metrics?")
         return trip.lifetime(lived.late, lived.total, "ingest's metrics")
     last = ear.state.lifetime if ear.state else None
     return trip.lifetime(last.late if last else 0, last.pictures if last else 0, "the camera's last window")

@@ -199,12 +199,13 @@ def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
 
 
 def _toolbox(kept: Kept, who: str) -> list[str]:
-    """Return the step for the pod that holds the operator's seed, and read it at its start."""
+    """Return the step for the pod that has the operator's seed, which it read at its start."""
     release = kept.server.release
     if who != "operator" or release is None:
         return []
     where = f" -n {release.namespace}" if release.namespace else ""
-    return [f"kubectl rollout restart{where} deployment {release.name}-toolbox   (where toolbox.enabled is true)"]
+    which = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component=toolbox"
+    return [f"kubectl rollout restart{where} deployment -l {which}   (where toolbox.enabled is true)"]
 
 
 def _pair(kept: Kept, name: Identity) -> str:

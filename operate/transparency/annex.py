@@ -158,7 +158,10 @@ def _contents(place: SiteNotice) -> dict[str, str]:
     return {
         "SIGHTINGS": gettext("where in the picture faces were, and whether each wore a mask"),
         "PASSAGES": gettext("each passage: camera, zone, mask or not, time"),
-        "DRIFT": gettext("a camera's day in histograms of sizes and scores, by which faults are noticed"),
+        "DRIFT": gettext(
+            "a camera's day in histograms of sizes and scores, and how many passages came and went, by which faults are"
+            " noticed"
+        ),
         "WINDOWS": gettext("the published figures"),
         "ALERTS": gettext("published alerts"),
         "RULES": gettext("when a rule changed its state, and why"),

@@ -171,15 +171,20 @@ def _lifetimes(place: SiteNotice) -> Table:
 
 def _kept_for_staff(place: SiteNotice, kept: dict[str, float]) -> Iterator[tuple[str, str, str]]:
     gettext, disk = place.words.gettext, place.words.gettext("disk, at the site")
+    told = {
+        "DELIVERIES": gettext("which message went to which of the staff; of the address a salted hash"),
+        "CONTROL": gettext("who of the staff had the counting paused, when and why"),
+        "KV_SILENCES": gettext("who of the staff had alerts not told for a while, when and why"),
+        "AUDIT": gettext("who of the staff looked where a camera points, or had a message sent again, when and why"),
+        "DEAD": gettext("a message that a program could not read, and why"),
+    }
     if place.terms.cameras:
-        day = gettext(
-            "of each camera's day: how many faces it saw, how large, and how sure the system was; it shows a camera"
-            " that has gone wrong"
+        told["DRIFT"] = gettext(
+            "of each camera's day: how many faces it saw, how large, and how certain the system was; how many passages,"
+            " and of how many the face was lost where it was found. It shows a camera that has gone wrong"
         )
-        yield day, disk, place.duration(kept["DRIFT"])
-    yield gettext("a message that a program could not read, and why"), disk, place.duration(kept["DEAD"])
-    orders = gettext("who of the staff gave an order to pause, to aim or to silence, when and why")
-    yield orders, disk, place.duration(kept["AUDIT"])
+    for name, what in told.items():
+        yield what, disk, place.duration(kept[name])
 
 
 def _not_done(place: SiteNotice) -> list[str]:

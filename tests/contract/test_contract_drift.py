@@ -43,7 +43,7 @@ def test_days_are_few_and_short_lived():
 
 
 def test_a_day_holds_nothing_finer_than_a_day():
-    """Of a sighting neither its box, its verdict nor its time, of a passage nothing, and no picture's model by name."""
+    """Of a sighting neither its box, its verdict nor its time, nothing of a single passage, and no model by name."""
     fields = {*DriftDayV1.__struct_fields__, *DriftCounts.__struct_fields__}
     finer = {*SightingV1.__struct_fields__, *SightingsV1.__struct_fields__, *PassageV1.__struct_fields__}
     of_the_stream = {"stream_created", "stream_sequence"}

@@ -24,7 +24,7 @@ from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from proto.types import WHOLE_SITE
 from services.aggregate import published
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.exchange import Dropped, Reset
+from services.aggregate.core.exchange import Dropped, Passed, Reset
 from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import is_as_late
@@ -128,7 +128,7 @@ class Run:
         if at is None:
             return []
         stored = Message(message.message, 0, message.sequence, at, message.stream_created)
-        return [output for output in core.step(stored) if not isinstance(output, Dropped)]
+        return [output for output in core.step(stored) if not isinstance(output, Dropped | Passed)]
 
     def _timely(self, core: SiteCore, at: int) -> int | None:
         """Wait as the shell does (`SiteRunner._timely`); return the message's time."""

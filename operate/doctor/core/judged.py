@@ -1,14 +1,16 @@
 """Findings on cameras, certificates, windows and the clock. Durations are seconds, unless a name says otherwise."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
-from proto.public import CameraV1, GapReason
+from proto.public import CameraV1
 
 SOON_S = 21 * 86_400.0
 """A certificate that ends within three weeks needs renewal: tools that renew by themselves would have done it."""
 _MORE = "give inference more cores or replicas, or analyse fewer pictures (docs/capacity.md)"
+_OBSERVED = 0.9
+"""A window of which less was observed is worth a look; single pictures are lost everywhere."""
 _MANY_STAY = 0.5
 """If half of the passages stay, the number is not one of passers-by."""
 _UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "min"))
@@ -34,26 +36,24 @@ def certificate(check: str, whose: str, left_s: float) -> Finding:
 
 
 def last_window(
-    site: str, age_s: float | None, window_s: float, lateness_s: float, gaps: Collection[GapReason] = ()
+    site: str, age_s: float | None, window_s: float, lateness_s: float, lost: float | None = None
 ) -> Finding:
     """Return the finding on a site's last window, which ended `age_s` seconds ago; None: there is none.
 
-    `gaps` are the reasons why parts of it were not observed.
+    `lost` is the share of it (0 to 1) that was observed, if pictures were lost; else None.
     """
     check = f"windows of {site}"
     if age_s is None:
         todo = f"the first comes {in_words(window_s + lateness_s)} after aggregate began; else look at aggregate's log"
         return warn(check, "none was ever published", todo)
     most = window_s + lateness_s + max(30.0, window_s / 10)
-    if age_s <= most and "frames-lost" in gaps:
-        found = (
-            f"pictures of the last one, which ended {in_words(age_s)} ago, could not be analysed in time and are lost"
-        )
-        return warn(check, found, _MORE)
-    if age_s <= most:
-        return ok(check, f"the last one ended {in_words(age_s)} ago; one is {in_words(window_s)} long")
-    todo = "is aggregate running, has it the lease of this site, and is the bus well? See its /readyz and its log"
-    return fail(check, f"the last one ended {in_words(age_s)} ago, and one is {in_words(window_s)} long", todo)
+    if age_s > most:
+        todo = "is aggregate running, has it the lease of this site, and is the bus well? See its /readyz and its log"
+        return fail(check, f"the last one ended {in_words(age_s)} ago, and one is {in_words(window_s)} long", todo)
+    if lost is not None and lost < _OBSERVED:
+        found = f"of the last one, which ended {in_words(age_s)} ago, {lost:.0%} was observed: pictures were lost"
+        return warn(check, found, f"{_MORE}; or the camera's network loses them")
+    return ok(check, f"the last one ended {in_words(age_s)} ago; one is {in_words(window_s)} long")
 
 
 def clock(offset_s: float, uncertainty_s: float, most_s: float) -> Finding:

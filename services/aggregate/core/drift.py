@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from proto.drift import DriftCounts, DriftDayV1
-from proto.sightings import PassageV1, SightingsV1, SightingV1
+from proto.sightings import SightingsV1, SightingV1
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.exchange import Dropped, Output, Stayed, Stored
+from services.aggregate.core.exchange import Dropped, Output, Passed, Stored
 from services.aggregate.core.histograms import SCORE_BINS, SIZE_BINS, quantile, size_at, size_bin, stability_index
 
 EVERY = 300 * SECOND
@@ -91,8 +91,8 @@ class _Day:
 
     @property
     def stayed_share(self) -> float | None:
-        """The share of them, in tenths, so that no count can be worked out; None if there were few passages."""
-        return round(self.stayed / self.passages, 1) if self.passages >= ENOUGH_PASSAGES else None
+        """The share of them in whole tenths, so that no count can be worked out; None if there were few passages."""
+        return 10 * self.stayed // self.passages / 10 if self.passages >= ENOUGH_PASSAGES else None
 
     def holds(self, stored: Stored) -> bool:
         """Return whether a message is counted already.
@@ -181,7 +181,7 @@ class Drift:
         message, dropped = stored.message, False
         for output in outputs:
             dropped |= isinstance(output, Dropped)
-            if isinstance(output, PassageV1 | Stayed):
+            if isinstance(output, Passed):
                 self._pass(stored, output)
         if not dropped and isinstance(message, SightingsV1) and message.faces:
             self._count(stored, message)
@@ -196,12 +196,10 @@ class Drift:
             day = days[at] = _Day()
         return day
 
-    def _pass(self, stored: Stored, output: PassageV1 | Stayed) -> None:
-        day = self._day(output.camera, output.at)
+    def _pass(self, stored: Stored, passed: Passed) -> None:
+        day = self._day(passed.camera, passed.at)
         if not day.holds(stored):
-            day.passages += isinstance(output, PassageV1)
-            day.stayed += isinstance(output, Stayed)
-            day.changed = True
+            day.passages, day.stayed, day.changed = day.passages + 1, day.stayed + passed.stayed, True
 
     def _count(self, stored: Stored, message: SightingsV1) -> None:
         day = self._day(message.camera, message.at)

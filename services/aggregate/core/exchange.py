@@ -37,14 +37,16 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Stayed:
-    """A passage, published beside it, neither came nor went: its face was found and lost at one place, in one size.
+class Passed:
+    """Somebody passed, as the count of a camera's day takes it (ADR 9); also one whose passage was published before.
 
-    A screen, people who sit there, or a poster that is seen now and then. It is counted by day alone (ADR 9).
+    `stayed` says that they neither came nor went: the face was lost where it was found, in one size, after some
+    seconds. It was a screen, somebody who sits there, or a poster that is seen now and then.
     """
 
     camera: str
     at: int
+    stayed: bool
 
 
-Output = Stayed | PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped
+Output = Passed | PassageV1 | WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1 | Dropped

@@ -14,7 +14,7 @@ from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV
 from services.aggregate.core import policy
 from services.aggregate.core.cameras import CameraRecord
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
-from services.aggregate.core.exchange import Dropped, DropReason, Output, Reset, Stayed, Stored
+from services.aggregate.core.exchange import Dropped, DropReason, Output, Passed, Reset, Stored
 from services.aggregate.core.operations import Operations
 from services.aggregate.core.restart import SILENCE, FirstWindow, ReplayMark, Restored, first_window
 from services.aggregate.core.rulebook import RuleBook
@@ -222,11 +222,10 @@ class SiteCore:
                 stream_sequence=sequence,
                 index=index,
             )
+            yield Passed(name, passage.at, track.stayed)
             if not self._mark.covers(passage):
                 self._slot(passage.at).count(passage)
                 yield passage
-                if not track.went:
-                    yield Stayed(name, passage.at)
 
     # --- windows ----------------------------------------------------------------------------------------------------
 

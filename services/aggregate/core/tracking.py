@@ -43,6 +43,8 @@ SPOT = 2.0
 """Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
 NEAR = 0.75
 """Who comes nearer or goes away changes in size by more than this ratio."""
+LASTED = 3 * SECOND
+"""Who was seen for less (ns) may have walked towards the camera: that shows in a face's size after some steps alone."""
 STOOD = SECOND
 """Who has stood for so long (ns) stands: people who walk leave a spot sooner."""
 AS_LONG, LONGEST = 6, 10
@@ -61,8 +63,9 @@ class Track:
     stillness: Stillness
     person: Person
     """From the sightings before the last time it moved, but for those where it was still."""
+    begun: int
     first: Location
-    """Where it was seen first."""
+    """Where it was seen first, at `begun`."""
     spot: Location
     """Where it was at `since`; it has stayed near there ever since."""
     since: int
@@ -73,8 +76,6 @@ class Track:
     """Crossings of the camera's line to its right, minus those to its left."""
     strays: int = 0
     """Boxes far off since it was last seen."""
-    went: bool = False
-    """Whether it was ever seen elsewhere, or nearer or farther, than at first."""
     here: list[tuple[str, "_Face", str]] = field(default_factory=list)
     """The sightings since it last moved, each with its model and zone; none once it is still."""
 
@@ -82,6 +83,12 @@ class Track:
     def is_portrait(self) -> bool:
         """Whether it is a portrait: a still face that was seen to move fewer than `FEW` times."""
         return self.stillness.is_still and self.person.hits < FEW
+
+    @property
+    def stayed(self) -> bool:
+        """Whether it was lost where it was found, in one size, after a while: it neither came nor went."""
+        is_there = _apart(self.seen, self.first) <= 1 and NEAR <= self.seen.size / self.first.size <= 1 / NEAR
+        return is_there and self.last - self.begun >= LASTED
 
     def patience(self, max_gap: int) -> int:
         """Return for how long it may go unseen, in ns."""
@@ -100,7 +107,6 @@ class Track:
         right, down, near = x - self.spot.x, y - self.spot.y, SPOT * size
         if right * right + down * down > near * near:
             self.spot, self.since = self.seen, picture.at
-        self.went = self.went or _apart(self.seen, self.first) > 1 or not NEAR <= size / self.first.size <= 1 / NEAR
         self.net += picture.ground.crossed(picture.point(before), picture.point(self.seen))
         self.hit(picture, face)
 
@@ -303,6 +309,6 @@ def _is_gone(track: Track, aspect: float) -> bool:
 def _begin(picture: _Picture, face: _Face) -> Track:
     still, person = Stillness.start(picture.at, face.place), Person(Evidence(picture.model))
     where = face.place
-    track = Track(Motion.start(where), where, picture.at, still, person, where, where, picture.at)
+    track = Track(Motion.start(where), where, picture.at, still, person, picture.at, where, where, picture.at)
     track.hit(picture, face)
     return track

@@ -310,6 +310,7 @@ async def test_who_stays_is_asked_of_aggregates_page(tmp_path):
         (web.Response(text=gauge + '{site="cannes",camera="gate",day="yesterday"} 0.6\n'), ("cannes/gate", "warn")),
         (web.Response(text="# TYPE up gauge\nup 1\n"), ("who stays", "left out")),
         (web.Response(status=404), ("who stays", "fail")),
+        (web.Response(text="up quoted-secret\n"), ("who stays", "fail")),
         ("garbage", ("who stays", "fail")),
     ]
     async with HttpPeer(answers=[page for page, _ in pages]) as peer:
@@ -317,5 +318,5 @@ async def test_who_stays_is_asked_of_aggregates_page(tmp_path):
         for _, (check, state) in pages:
             run = await asyncio.to_thread(moretta, "doctor", "-c", file, "--json", "--metrics", url)
             assert told(run)[check]["state"] == state
-            assert url not in run.stdout + run.stderr
+            assert not any(said in run.stdout + run.stderr for said in (url, "quoted-secret", "garbage"))
         assert {one.path for one in peer.got} == {"/metrics"}

@@ -109,10 +109,14 @@ MAIL = (
         ("", []),
         (NETWORKS.replace("{cameras", "{enabled: false, cameras"), []),
         (NETWORKS.replace("10.20.0.0/16", "10.20.0.0/16, 10.0.0.5/32"), [MAIL]),
-        (NETWORKS.replace("10.20.0.0/16", "10.20.0.0/16, everywhere"), [MAIL]),
+        (NETWORKS.replace("10.20.0.0/16", "10.20.0.0/16, 10.0.7.7/16"), [MAIL]),
+        (
+            NETWORKS.replace("10.20.0.0/16", "10.20.0.0/16, everywhere"),
+            [(CAMERA[0], CAMERA[1].replace("/16:", "/16, everywhere:")), MAIL],
+        ),
         ("networkPolicy: {cameras: [], relays: {cidrs: 5}}\n", []),
     ],
-    ids=["outside", "no networks", "no policies", "inside", "no network", "nonsense"],
+    ids=["outside", "no networks", "no policies", "inside", "of a host", "no network", "nonsense"],
 )
 def test_addresses_that_the_policies_keep_away_are_named(tmp_path, policy, wanted):
     """Without the login of a camera's address; a name means something else in the cluster."""

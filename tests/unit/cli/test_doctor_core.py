@@ -12,7 +12,7 @@ from nats_match import takes
 
 from operate.doctor.core import judged, rights, storage, streams, trip
 from operate.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
-from operate.doctor.metrics import stayed_of
+from operate.doctor.metrics import NoMetrics, stayed_of
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
@@ -52,7 +52,7 @@ def test_a_certificate_that_ends_soon_is_told_before_it_ends(left: float, state:
 )
 def test_a_window_is_late_when_the_next_one_should_be_there(age: float | None, state: str):
     """A window of 20 minutes is out after its lateness; a tenth more is no trouble."""
-    found = judged.last_window("cannes", age, 1_200.0, 5.0, ["camera-down"])
+    found = judged.last_window("cannes", age, 1_200.0, 5.0, 0.95)
     assert found.state == state
     assert bool(found.todo) == (state != "ok")
 
@@ -60,9 +60,9 @@ def test_a_window_is_late_when_the_next_one_should_be_there(age: float | None, s
 @pytest.mark.parametrize(("age", "state"), [(60.0, "warn"), (DAY, "fail"), (None, "warn")])
 def test_a_window_that_lost_pictures_is_named(age: float | None, state: str):
     """Inference that is overloaded is in time with what it takes, and refuses the rest. No window at all is worse."""
-    found = judged.last_window("cannes", age, 1_200.0, 5.0, ["frames-lost", "camera-down"])
+    found = judged.last_window("cannes", age, 1_200.0, 5.0, 0.62)
     assert found.state == state
-    assert ("give inference more cores" in found.todo) == (age == 60.0)
+    assert ("62% was observed: pictures were lost" in found.found) == (age == 60.0)
 
 
 @given(st.floats(-10, 10), st.floats(0, 2))
@@ -304,5 +304,6 @@ moretta_drift_stayed_share{camera="hall",day="today",site="cannes"} 0.9
 """
     assert stayed_of(page) == {("cannes", "gate"): 0.7}
     assert stayed_of("# TYPE up gauge\nup 1\n") == {}
-    with pytest.raises(ValueError, match=r"."):
-        stayed_of("<html>")
+    for text in ("<html>", 'moretta_drift_stayed_share{day="yesterday"} 0.5', "up secret-123"):
+        with pytest.raises(NoMetrics, match=r"^(ValueError|KeyError)$"):
+            stayed_of(text)

@@ -248,10 +248,11 @@ def test_the_pod_that_holds_the_operators_seed_is_started_anew(nats: NatsFolder,
     """It read the seed at its start, so before the key of before is gone; on no other change of keys."""
     nats.apply({"kubernetes": {"release": "m", "namespace": "masks"}})
     steps = lines_of(getattr(nats, change)("operator"), "next: ")
-    anew = "kubectl rollout restart -n masks deployment m-toolbox   (where toolbox.enabled is true)"
+    which = "app.kubernetes.io/instance=m,app.kubernetes.io/component=toolbox"
+    anew = f"kubectl rollout restart -n masks deployment -l {which}   (where toolbox.enabled is true)"
     assert anew in steps
     assert not any("retire" in step for step in steps[: steps.index(anew)])
-    assert not any("m-toolbox" in step for step in lines_of(getattr(nats, change)("page"), "next: "))
+    assert not any("component=toolbox" in step for step in lines_of(getattr(nats, change)("page"), "next: "))
 
 
 def test_of_all_keys_those_of_a_hub_are_left_out_and_named(nats: NatsFolder):

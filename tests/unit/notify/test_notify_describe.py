@@ -21,7 +21,7 @@ def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
-CHANCE = "It allows for chance alone, not for errors of the image analysis."
+CHANCE = "It allows for chance alone (95 of 100 times), not for errors of the image analysis."
 
 
 def said(view: MailView) -> dict[str, str]:
@@ -32,15 +32,12 @@ def test_a_mail_says_that_the_range_holds_the_models_errors(make_alert, notify, 
     """One sentence says what the margin of error allows for, and what it leaves out."""
     whole = describe(notify("first", make_alert(sampling_interval=(0.56, 0.67)), by_rule=True), site, EN)
     assert said(whole)["How sure"] == (
-        "Margin of error: 54% to 69%, which holds the true rate in 95 of 100 cases. "
-        "It allows for chance and for the errors that the image analysis made in "
-        "other places; here it may make more."
+        "Margin of error: 54% to 69%. In 95 of 100 places the true rate is within it: "
+        "it allows for chance and for the errors that the image analysis made "
+        "elsewhere; here it may make more."
     )
     chance = describe(notify("first", make_alert(sampling_interval=(0.54, 0.69)), by_rule=True), site, EN)
-    assert (
-        said(chance)["How sure"]
-        == f"Margin of error: 54% to 69%, which holds the true rate in 95 of 100 cases. {CHANCE}"
-    )
+    assert said(chance)["How sure"] == f"Margin of error: 54% to 69%. {CHANCE}"
 
 
 def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
@@ -53,7 +50,7 @@ def test_a_firing_mail_says_where_what_and_how_sure(make_alert, notify, site):
     assert said(view) == {
         "Alert": "This alert has been on since 09:40.",
         "Counted": "Tuesday, 24 November 2026, 10:00 to 10:20 (Europe/Paris, UTC+01:00)",
-        "How sure": f"Margin of error: 54% to 69%, which holds the true rate in 95 of 100 cases. {CHANCE}",
+        "How sure": f"Margin of error: 54% to 69%. {CHANCE}",
         "Observed": "97% of the time was observed.",
         "Rule": "“mask-rate” warns when the rate is clearly below 70% (margin of error included) and ends above 75%.",
     }
@@ -106,9 +103,8 @@ def test_the_same_mail_in_french(make_alert, notify, site):
     )
     assert said(view)["Comptage"] == "mardi 24 novembre 2026, de 10:00 à 10:20 (Europe/Paris, UTC+01:00)"
     assert said(view)["Précision"] == (
-        "Marge d’erreur : de 54 % à 69 % ; elle contient le taux réel dans 95 cas sur 100. "
-        "Elle ne tient compte que du hasard, pas des erreurs de l’analyse "
-        "d’images."
+        "Marge d’erreur : de 54 % à 69 %. Elle ne tient compte que du hasard (95 fois sur 100), pas des erreurs de "
+        "l’analyse d’images."
     )
 
 

@@ -50,7 +50,7 @@ def rows(view):
     return {row.label: row.texts for row in view.rows}
 
 
-CHANCE = "It allows for chance alone, not for errors of the image analysis."
+CHANCE = "It allows for chance alone (95 of 100 times), not for errors of the image analysis."
 
 
 def test_a_day_says_that_its_range_holds_the_models_errors():
@@ -59,9 +59,9 @@ def test_a_day_says_that_its_range_holds_the_models_errors():
     found = rows(view_of(report(days), SITE, EN, Footer("staff")))
     [sure] = found["How sure"]
     assert sure == (
-        "Margin of error: 75% to 87%, which holds the true rate in 95 of 100 cases. "
-        "It allows for chance and for the errors that the image analysis made in "
-        "other places; here it may make more."
+        "Margin of error: 75% to 87%. In 95 of 100 places the true rate is within it: "
+        "it allows for chance and for the errors that the image analysis made "
+        "elsewhere; here it may make more."
     )
     assert found["The same weekday a week before"][-1] == "It is the same."
 
@@ -73,7 +73,7 @@ def test_an_ordinary_day():
     assert (view.figure, view.place, view.banner) == ("79%", "Marché <Forville>", "")
     assert view.lead == "of the people counted wore a mask correctly. Based on 2,314 people."
     assert rows(view) == {
-        "How sure": (f"Margin of error: 77% to 81%, which holds the true rate in 95 of 100 cases. {CHANCE}",),
+        "How sure": (f"Margin of error: 77% to 81%. {CHANCE}",),
         "The day before": ("Monday, 23 November 2026: no rate was published.",),
         "The same weekday a week before": (
             "Tuesday, 17 November 2026: 79%, 2,314 people.",

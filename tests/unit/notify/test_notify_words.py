@@ -116,7 +116,8 @@ def test_a_rate_is_never_rounded_onto_its_threshold(share: float, threshold: flo
 
 
 @pytest.mark.parametrize(
-    ("share", "expected"), [(1.0, "100%"), (0.1, "10%"), (0.016, "1.6%"), (0.004, "0.4%"), (0.0, "0%")]
+    ("share", "expected"),
+    [(1.0, "100%"), (0.0996, "10%"), (0.0994, "9.9%"), (0.016, "1.6%"), (0.0004, "less than 0.1%"), (0.0, "0%")],
 )
 def test_a_little_that_was_observed_is_more_than_nothing(share: float, expected: str):
     """A film of ten minutes is 0.7 % of a day."""

@@ -10,7 +10,7 @@ from services.notify.core.texts.view import Bar, bar, mark
 from services.notify.core.texts.words import LocalSpan, Words, instant
 from services.sites.settings import SiteSettings, local_zone
 
-CASES = 95
+OFTEN = 95
 """How often an interval holds the rate, as it is made (ADR 41)."""
 Facts = tuple[tuple[str, str], ...]
 _ACTIONS = 5
@@ -64,10 +64,7 @@ def of_rates(notification: Notification, site: SiteSettings, words: Words, windo
     """Return what holds for all figures of a table: when, and how sure."""
     figures = [figure_of(notice, notification, windows) for notice in notification.notices]
     newest = max(figures, key=lambda figure: figure.end)
-    margin = words.gettext(
-        "The range below each rate is its margin of error, which holds the true rate in {cases} of 100 cases.",
-        cases=words.number(CASES),
-    )
+    margin = words.gettext("The range below each rate is its margin of error.")
     sure = f"{margin} {allowance(words, errors=all(figure.covers_errors for figure in figures))}"
     span = words.span(span_of(newest, local_zone(site), site.timezone))
     return ((words.gettext("Newest figures"), span), (words.gettext("How sure"), sure))
@@ -94,7 +91,7 @@ def of_fault(notice: Notice, site: SiteSettings, words: Words) -> Facts:
     span = LocalSpan(instant(notice.since, zone), instant(notice.at, zone), site.timezone)
     found = [(words.gettext("When"), words.span(span))]
     if fault.coverage is not None:
-        share = words.percent(fault.coverage)
+        share = words.observed(fault.coverage)
         found.append((words.gettext("Observed"), words.gettext("{share} of the last window.", share=share)))
     return tuple(found)
 
@@ -164,10 +161,7 @@ def _change(notice: Notice, site: SiteSettings, words: Words) -> str:
 
 def margin_of_error(low: float, high: float, words: Words, *, errors: bool) -> str:
     """Return the interval of a rate, and what it allows for: the model's errors too, if `errors` (ADR 41)."""
-    margin = words.gettext(
-        "Margin of error: {low} to {high}, which holds the true rate in {cases} of 100 cases.",
-        low=words.percent(low), high=words.percent(high), cases=words.number(CASES),
-    )  # fmt: skip
+    margin = words.gettext("Margin of error: {low} to {high}.", low=words.percent(low), high=words.percent(high))
     return f"{margin} {allowance(words, errors=errors)}"
 
 
@@ -175,10 +169,14 @@ def allowance(words: Words, *, errors: bool) -> str:
     """Return what a margin of error allows for, and what it leaves out."""
     if errors:
         return words.gettext(
-            "It allows for chance and for the errors that the image analysis made in other places;"
-            " here it may make more."
+            "In {often} of 100 places the true rate is within it: it allows for chance and for the errors that the"
+            " image analysis made elsewhere; here it may make more.",
+            often=words.number(OFTEN),
         )
-    return words.gettext("It allows for chance alone, not for errors of the image analysis.")
+    return words.gettext(
+        "It allows for chance alone ({often} of 100 times), not for errors of the image analysis.",
+        often=words.number(OFTEN),
+    )
 
 
 def _rule(notice: Notice, site: SiteSettings, words: Words) -> str:

@@ -85,7 +85,9 @@ class Words:
 
     def observed(self, share: float) -> str:
         """Return how much was observed; below a tenth with a decimal, since a little is more than nothing: `1.6%`."""
-        return self.percent(share, 0 if share >= 0.1 or share == 0 else 1)
+        if 0 < share < 0.0005:
+            return self.gettext("less than {share}", share=self.percent(0.001, 1))
+        return self.percent(share, 1 if 0 < round(share, 3) < 0.1 else 0)
 
     def exact(self, share: float) -> str:
         """Return a threshold as it was set, with up to two decimals: `70%`, `72,5 %`."""
