@@ -17,6 +17,8 @@ from modelling.training.photos import CLASSES
 
 CANDIDATES = tuple(round(0.16 + 0.02 * step, 2) for step in range(37))
 _LEAST_LIKELY = 1e-7
+_FEW = 10
+"""Each of fewer faces of a class in a dataset counts as one of so many: one wrong label among three must not decide."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,11 @@ def best_threshold(measured: Sequence[Measured], min_px: float) -> float:
 
 def fitted_blend(head: Sequence[Measured], crop: Sequence[Measured], terms: Terms, use: Blend) -> Blend:
     """The blend that fits the faces that the detector finds; `head` and `crop` are the same photos, judged by the
-    detector's head alone and by the classifier alone. `use` says which of the two may have weight. In every dataset
-    masked faces and all others count alike, and so do the datasets: most photos of 2020 show masks, and a verdict that
-    knew that would tell a bare crowd a rate that is too high (docs/adr/0044-finer-level.md).
+    detector's head alone and by the classifier alone. `use` says which of the two may have weight.
+
+    Each class of each dataset counts alike, but less where it has fewer than `_FEW` faces: most photos of 2020 show
+    masks, and a verdict that knew that would tell a bare crowd a rate that is too high, and take a badly worn mask for
+    a good one (docs/adr/0044-finer-level.md).
     """
     rows: list[tuple[str, NDArray[np.float32], NDArray[np.float32], int]] = []
     for one, other in zip(head, crop, strict=True):
@@ -71,9 +75,9 @@ def fitted_blend(head: Sequence[Measured], crop: Sequence[Measured], terms: Term
     if not rows:
         return use
     datasets, heads, crops, classes = zip(*rows, strict=True)
-    sides = [(name, CLASSES[number] == "mask") for name, number in zip(datasets, classes, strict=True)]
-    often = Counter(sides)
-    share = torch.tensor([1 / often[side] for side in sides])
+    kinds = list(zip(datasets, classes, strict=True))
+    often = Counter(kinds)
+    share = torch.tensor([1 / max(_FEW, often[kind]) for kind in kinds])
     return fitted(_logits(heads), _logits(crops), torch.tensor(classes), use, share)
 
 

@@ -19,7 +19,7 @@ from modelling.training.photos import CLASSES
 _SMOOTHING = 0.03
 # Rare classes are drawn more often, by this power of their rarity; fully evened out, their few photos would be
 # learnt by heart.
-_BALANCE = 0.5
+_BALANCE = 0.75
 _MEASURED_AT_ONCE = 256
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -146,42 +148,76 @@ def _padded(graph: Graph, plane: str, height: str, width: str, multiple: int) ->
     return graph.add("Pad", plane, graph.shape(zeros, missing(height), missing(width)))
 
 
-def _decoded(graph: Graph, level: str, stride: int, columns: int) -> list[str]:
-    """Scores [P], boxes [P, 4] and, if there are more columns, logits of the classes [P, 3] of one level."""
-    width = graph.side(level, 3)
-    flat = graph.add("Transpose", graph.add("Reshape", level, graph.integers(columns, -1)), perm=[1, 0])
-    sides = [2, 2, 2] if columns == _COLUMNS else [2, 2, 2, len(CLASSES)]
-    scores, centre, sides, *worn = graph.add_many("Split", [flat, graph.integers(*sides)], len(sides), axis=1)
-    certainty = graph.add("ReduceProd", graph.add("Sigmoid", scores), axes=[1], keepdims=0)
-    none = graph.constant(0, np.int64)
-    count = graph.add("Squeeze", graph.side(flat, 0), graph.integers(0))
-    index = graph.add("Range", none, count, graph.constant(1, np.int64))
-    cells = [graph.add("Mod", index, width), graph.add("Div", index, width)]
-    cells = [graph.add("Unsqueeze", cell, graph.integers(1)) for cell in cells]
-    corner = graph.add("Cast", graph.add("Concat", *cells, axis=1), to=TensorProto.FLOAT)
-    step = graph.constant(float(stride))
-    centre = graph.add("Mul", graph.add("Add", centre, corner), step)
-    sides = graph.add("Min", sides, graph.constant(_LARGEST_LOG_SIDE))
-    half = graph.add("Mul", graph.add("Exp", sides), graph.constant(stride / 2))
+@dataclass(frozen=True)
+class _Levels:
+    """All levels' cells in one row of N: scores [N], the other raw values [C, N], and what a place in it means."""
+
+    scores: str
+    values: str
+    offsets: str
+    """Where each level begins, int64 [L]."""
+    widths: str
+    """Cells across each level, int64 [L]."""
+    strides: tuple[int, ...]
+
+
+def _flat(graph: Graph, levels: list[str], strides: tuple[int, ...], columns: int) -> _Levels:
+    """The levels [1, columns, h, w] side by side."""
+    flat = [graph.add("Reshape", level, graph.integers(columns, -1)) for level in levels]
+    sizes = graph.shape(*(graph.side(one, 1) for one in flat))
+    parts = [graph.add_many("Split", [one, graph.integers(2, columns - 2)], 2, axis=0) for one in flat]
+    certain = [graph.add("ReduceProd", graph.add("Sigmoid", two), axes=[0], keepdims=0) for two, _ in parts]
+    return _Levels(
+        graph.add("Sqrt", graph.add("Concat", *certain, axis=0)),
+        graph.add("Concat", *(rest for _, rest in parts), axis=1),
+        graph.add("CumSum", sizes, graph.constant(0, np.int64), exclusive=1),
+        graph.shape(*(graph.side(level, 3) for level in levels)),
+        strides,
+    )
+
+
+def _best(graph: Graph, levels: _Levels, limits: Detector) -> tuple[str, str]:
+    """The best scores [K] above the floor, best first, and their places [K]: most cells see nothing."""
+    above = graph.add("Greater", levels.scores, graph.constant(limits.score_floor))
+    places = graph.add("Squeeze", graph.add("NonZero", above), graph.integers(0))
+    scores = graph.add("Gather", levels.scores, places, axis=0)
+    most = graph.add("Min", graph.integers(limits.most_candidates), graph.side(scores, 0))
+    best, index = graph.add_many("TopK", [scores, most], 2, axis=0)
+    return best, graph.add("Gather", places, index, axis=0)
+
+
+def _decoded(graph: Graph, levels: _Levels, places: str, columns: int) -> list[str]:
+    """Boxes [K, 4] of these places and, if there are more columns, logits of the classes [K, 3]."""
+    column = graph.integers(1)
+    begun = graph.add("GreaterOrEqual", graph.add("Unsqueeze", places, column), levels.offsets)
+    begun = graph.add("ReduceSum", graph.add("Cast", begun, to=TensorProto.INT64), column, keepdims=0)
+    level = graph.add("Sub", begun, graph.constant(1, np.int64))
+    cell = graph.add("Sub", places, graph.add("Gather", levels.offsets, level, axis=0))
+    width = graph.add("Gather", levels.widths, level, axis=0)
+    step = graph.add("Unsqueeze", graph.add("Gather", graph.constant(levels.strides), level, axis=0), column)
+    corner = [graph.add("Unsqueeze", graph.add(kind, cell, width), column) for kind in ("Mod", "Div")]
+    corner_px = graph.add("Cast", graph.add("Concat", *corner, axis=1), to=TensorProto.FLOAT)
+    rows = graph.add("Transpose", graph.add("Gather", levels.values, places, axis=1), perm=[1, 0])
+    widths = [2, 2] if columns == _COLUMNS else [2, 2, len(CLASSES)]
+    centre, sides, *worn = graph.add_many("Split", [rows, graph.integers(*widths)], len(widths), axis=1)
+    centre = graph.add("Mul", graph.add("Add", centre, corner_px), step)
+    sides = graph.add("Exp", graph.add("Min", sides, graph.constant(_LARGEST_LOG_SIDE)))
+    half = graph.add("Mul", graph.add("Mul", sides, step), graph.constant(0.5))
     boxes = graph.add("Concat", graph.add("Sub", centre, half), graph.add("Add", centre, half), axis=1)
-    return [graph.add("Sqrt", certainty), boxes, *worn]
+    return [boxes, *worn]
 
 
 def _suppressed(graph: Graph, scores: str, rows: list[str], limits: Detector) -> list[str]:
-    """Scores and rows (boxes first) of the best boxes without those that overlap a better one, best first."""
-    most = graph.add("Min", graph.integers(limits.most_candidates), graph.side(scores, 0))
-    best, index = graph.add_many("TopK", [scores, most], 2, axis=0)
-    rows = [graph.add("Gather", one, index, axis=0) for one in rows]
+    """Scores and rows (boxes first), without those whose box overlaps a better one, best first."""
     kept = graph.add(
         "NonMaxSuppression",
         graph.add("Unsqueeze", rows[0], graph.integers(0)),
-        graph.add("Unsqueeze", best, graph.integers(0, 1)),
+        graph.add("Unsqueeze", scores, graph.integers(0, 1)),
         graph.integers(limits.most_faces),
         graph.constant([limits.iou_threshold]),
-        graph.constant([limits.score_floor]),
     )
     chosen = graph.add("Gather", kept, graph.constant(2, np.int64), axis=1)
-    return [graph.add("Gather", one, chosen, axis=0) for one in (best, *rows)]
+    return [graph.add("Gather", one, chosen, axis=0) for one in (scores, *rows)]
 
 
 def _sorted(graph: Graph, scores: str, rows: list[str]) -> list[str]:
@@ -199,9 +235,9 @@ def detector_model(net: YuNet, limits: Detector, certainty: Certainty | None = N
     graph = Graph("moretta-detector")
     writer, columns = _Writer(graph), _COLUMNS + len(CLASSES) * net.shape.classes
     levels = writer.head(writer.neck(writer.backbone(_six_planes(graph), net), net), net, columns)
-    parts = [_decoded(graph, level, stride, columns) for level, stride in zip(levels, net.shape.strides, strict=True)]
-    scores, *rows = (graph.add("Concat", *part, axis=0) for part in zip(*parts, strict=True))
-    scores, boxes, *worn = _suppressed(graph, scores, rows, limits)
+    cells = _flat(graph, levels, net.shape.strides, columns)
+    best, places = _best(graph, cells, limits)
+    scores, boxes, *worn = _suppressed(graph, best, _decoded(graph, cells, places, columns), limits)
     if certainty is not None:
         scores, boxes, *worn = _sorted(graph, certainty.write(graph, scores, boxes), [boxes, *worn])
     graph.output("boxes", boxes, TensorProto.FLOAT, ["faces", 4])

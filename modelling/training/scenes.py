@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.ops import box_iou
 from torchvision.transforms.v2 import functional as transforms
 
 from modelling.training.config import Detector
 from modelling.training.degradation import filmed, relit
-from modelling.training.drawing import dressed
+from modelling.training.drawing import Shares, dressed
 from modelling.training.photos import IGNORED, Sample
 
-# How often a bare face gets a mask, a badly worn one, or something that is no mask.
-_DRAWN = (0.12, 0.05, 0.15)
+_DRAWN = Shares(0.12, 0.05, 0.12, 0.2)
+_HEADGEAR = 0.5  # how far it reaches beyond a face, in sides of its box
 _WHOLE = 0.25  # of the scenes show a whole photo
 _LEAST_VISIBLE = 0.55  # of a face's area; a face cut more than this by the edge is ignored
 
@@ -75,7 +76,7 @@ def _cut(sample: Sample, scale: float, side: int, smallest_px: float, dice: rand
     seen, judged = _shown(boxes, clipped)
     judged &= (sample.classes != IGNORED) & ((clipped[:, 2:] - clipped[:, :2]).prod(1) >= smallest_px**2)
     landmarks = (sample.landmarks - torch.tensor([left, top])) * scale
-    pixels, classes = _dressed(pixels, torch.where(judged, sample.classes, IGNORED), landmarks, dice)
+    pixels, classes = _dressed(pixels, boxes, torch.where(judged, sample.classes, IGNORED), landmarks, dice)
     pixels = functional.pad(pixels, (0, side - size[1], 0, side - size[0]))
     return Scene(pixels, clipped[seen], judged[seen], classes[seen])
 
@@ -105,13 +106,23 @@ def _turned(scene: Scene, angle: float) -> Scene:
     return Scene(pixels, clipped[seen], (scene.judged & judged)[seen], scene.classes[seen])
 
 
-def _dressed(pixels: Tensor, classes: Tensor, landmarks: Tensor, dice: random.Random) -> tuple[Tensor, Tensor]:
-    classes = classes.clone()
+def _dressed(
+    pixels: Tensor, boxes: Tensor, classes: Tensor, landmarks: Tensor, dice: random.Random
+) -> tuple[Tensor, Tensor]:
+    classes, alone = classes.clone(), _alone(boxes)
     for index in range(len(classes)):
         if classes[index] >= 0:
-            pixels, worn = dressed(pixels, landmarks[index], int(classes[index]), dice, _DRAWN)
+            drawn = _DRAWN if alone[index] else _DRAWN._replace(headgear=0.0)
+            pixels, worn = dressed(pixels, landmarks[index], int(classes[index]), dice, drawn)
             classes[index] = worn
     return pixels, classes
+
+
+def _alone(boxes: Tensor) -> Tensor:
+    """[G]: whether no other face is so near that headgear would be drawn over it."""
+    around = (boxes[:, 2:] - boxes[:, :2]) * _HEADGEAR
+    grown = torch.cat([boxes[:, :2] - around, boxes[:, 2:] + around], 1)
+    return (box_iou(grown, boxes) > 0).sum(1) <= 1
 
 
 def make_scene(sample: Sample, *, long_side: int, side: int, smallest_px: float, dice: random.Random) -> Scene:

@@ -12,13 +12,18 @@ pytest.importorskip("PIL")
 from modelling.training import scenes  # noqa: E402
 from modelling.training.degradation import filmed, h264, moved, relit  # noqa: E402
 from modelling.training.doubts import Doubt, doubted, doubts, without  # noqa: E402
-from modelling.training.drawing import dressed  # noqa: E402
+from modelling.training.drawing import Shares, dressed  # noqa: E402
 from modelling.training.photos import CLASSES, DOUBTED, Sample  # noqa: E402
 from modelling.training.scenes import Scene, make_scene  # noqa: E402
 
 MASK, BARE, BADLY = range(3)
 POINTS = torch.tensor([[40.0, 45], [70, 45], [55, 58], [45, 72], [65, 72]])
-ALWAYS = {"mask": (1.0, 0.0, 0.0), "badly": (0.0, 1.0, 0.0), "else": (0.0, 0.0, 1.0)}
+ALWAYS = {
+    "mask": Shares(1.0, 0.0, 0.0, 0.0),
+    "badly": Shares(0.0, 1.0, 0.0, 0.0),
+    "else": Shares(0.0, 0.0, 1.0, 0.0),
+    "headgear": Shares(0.0, 0.0, 0.0, 1.0),
+}
 
 
 def face():
@@ -55,17 +60,28 @@ def test_badly_worn_mask_leaves_the_nose_free(seed):
 
 @pytest.mark.parametrize("seed", range(25))
 def test_other_things_are_no_mask(seed):
-    """Glasses, hats, beards and hands leave a bare face bare, and change the picture."""
+    """Glasses, beards and hands leave a bare face bare, and change the picture."""
     picture, worn = dressed(face(), POINTS, BARE, random.Random(seed), ALWAYS["else"])
     assert worn == BARE
     assert changed(picture, face()).any()
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("worn", [MASK, BARE, BADLY])
+def test_headgear_covers_the_forehead_alone(worn, seed):
+    """Bare and masked faces alike get it, and stay what they are; eyes, nose and mouth are seen."""
+    picture, after = dressed(face(), POINTS, worn, random.Random(seed), ALWAYS["headgear"])
+    where = changed(picture, face())
+    assert after == worn
+    assert where[14:36, 55].any()
+    assert not any(where[y, x] for y, x in ((50, 40), (50, 70), (58, 55), (72, 55))), "below the eyes, nose and mouth"
 
 
 @pytest.mark.parametrize("worn", [MASK, BADLY])
 def test_worn_masks_are_not_drawn_over(worn):
     """A face that wears something keeps its class, and its mouth is not touched."""
     for seed in range(25):
-        picture, after = dressed(face(), POINTS, worn, random.Random(seed), (0.5, 0.2, 0.3))
+        picture, after = dressed(face(), POINTS, worn, random.Random(seed), Shares(0.4, 0.2, 0.3, 0.0))
         assert after == worn
         assert not changed(picture, face())[72, 55]
 
@@ -92,6 +108,18 @@ def test_drawn_scenes_carry_what_is_worn(monkeypatch):
     for seed in range(8):
         scene = make_scene(photo, long_side=112, side=128, smallest_px=5, dice=random.Random(seed))
         assert set(scene.classes[scene.judged].tolist()) <= {MASK}
+
+
+def test_headgear_is_not_drawn_over_a_neighbour(monkeypatch):
+    """Whose box and label would stay: who stands close to somebody gets none, others do."""
+    monkeypatch.setattr(scenes, "_DRAWN", ALWAYS["headgear"])
+    boxes, points = torch.tensor([[25.0, 25, 85, 95]]), POINTS[None]
+    for shift, drawn in ((70.0, False), (200.0, True)):
+        pair = torch.cat([boxes, boxes + shift * torch.tensor([1.0, 0, 1, 0])])
+        both = torch.cat([points, points + torch.tensor([shift, 0.0])])
+        plain = torch.full((3, 112, 400), 128, dtype=torch.uint8)
+        picture, _ = scenes._dressed(plain, pair, torch.tensor([BARE, BARE]), both, random.Random(1))
+        assert changed(picture, plain).any().item() is drawn
 
 
 def test_turned_box_holds_the_turned_ellipse():

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from modelling.evaluation.scoring import Terms, Truth  # noqa: E402
 from modelling.training.blend import CROP_ALONE, HEAD_ALONE, Blend, fitted  # noqa: E402
 from modelling.training.calibrate import Measured, fitted_blend  # noqa: E402
+from modelling.training.photos import CLASSES  # noqa: E402
 
 BOTH = Blend(1.0, 1.0)
 NOTHING = torch.zeros(400, 3)
@@ -100,3 +101,14 @@ def test_only_found_faces_are_fitted_on():
     terms = Terms(0.5, min_px=12)
     one, other = seen((0.1, 0.8, 0.1)), seen((0.1, 0.1, 0.8))
     assert fitted_blend(one, one, terms, BOTH) == fitted_blend(other, other, terms, BOTH)
+
+
+@pytest.mark.parametrize(("badly", "even"), [(20, 1 / 3), (2, 2 / 22)])
+def test_a_rare_class_counts_as_the_others(badly, even):
+    """Twenty badly worn masks as much as two hundred good ones; of two faces each as much as if there were ten."""
+    labels = ["mask"] * 200 + ["no_mask"] * 50 + ["incorrect"] * badly
+    boxes = [(50.0 * place, 0.0, 50.0 * place + 30, 30.0) for place in range(len(labels))]
+    undecided = np.full((len(labels), 3), 1 / 3, np.float32)
+    seen = [Measured("a", Truth(boxes, labels), boxes, [0.9] * len(labels), undecided)]
+    blend = fitted_blend(seen, seen, Terms(0.5, min_px=12), HEAD_ALONE)
+    assert torch.tensor(blend.bias).softmax(0)[CLASSES.index("incorrect")].item() == pytest.approx(even, abs=0.03)

@@ -11,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from torchvision.ops import nms  # noqa: E402
+
 from modelling.evaluation.scoring import Truth  # noqa: E402
 from modelling.training.assignment import BACKGROUND, LEFT_OUT, assign  # noqa: E402
 from modelling.training.averaging import Average  # noqa: E402
@@ -128,6 +130,29 @@ def test_exported_published_shape_equals_the_network(config):
     raw, best = best_prior(net, picture)
     found = decode_boxes(raw[:, 2:6], prior_points(HEIGHT, WIDTH))[best]
     assert boxes[0] == pytest.approx(found.numpy(), abs=0.05)
+
+
+@pytest.mark.parametrize(("floor", "most"), [(0.03, 512), (0.0, 40), (0.3, 512), (2.0, 512)])
+def test_every_row_of_the_graph_is_the_networks(config, floor, most):
+    """Of all levels, best first; at most so many candidates; and none, where nothing is above the floor."""
+    limits = msgspec.structs.replace(config.detector, score_floor=floor, most_candidates=most, most_faces=1_000)
+    net, picture = shaken(YuNet()), i420()
+    boxes, scores, worn = run(detector_model(net, limits), i420=picture)
+    raw, _ = best_prior(net, picture)
+    best = face_score(raw)
+    order = best.argsort(descending=True, stable=True)[:most]
+    order = order[best[order] > floor]
+    wanted = decode_boxes(raw[:, 2:6], prior_points(HEIGHT, WIDTH, FINE.strides))[order]
+    kept = nms(wanted, best[order], limits.iou_threshold)
+    assert len(boxes) == len(kept)
+    assert (len(boxes) == 0) == (floor > 1)
+    assert scores == pytest.approx(best[order][kept].numpy(), abs=1e-4)
+    if len(boxes):  # of equal scores either may come first
+        apart = np.abs(boxes[:, None] - wanted[kept].numpy()[None]).max(2)
+        same = apart.argmin(1)
+        assert sorted(same) == list(range(len(kept)))
+        assert apart.min(1).max() < 0.1
+        assert worn == pytest.approx(raw[order][kept][same][:, 6:].numpy(), abs=1e-2)
 
 
 def test_exported_classifier_equals_the_network(config):
