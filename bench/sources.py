@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("models", metavar="MODEL", type=Path, nargs="+", help=f"a folder with a model and {LEFT_OUT}")
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")
-    shape.add_argument("--markdown", action="store_true", help="print the table of docs/model/sources.md")
+    shape.add_argument("--markdown", action="store_true", help="print it as a table in Markdown")
     return parser.parse_args()
 
 

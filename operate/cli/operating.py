@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from services.sites.columns import Separator
+
 operating = typer.Typer()
 CONFIG = "MORETTA_CONFIG"
 """The variable that an operator's commands take for -c, as in the chart's toolbox."""
@@ -17,7 +19,7 @@ SiteArgument = Annotated[str, typer.Argument(metavar="SITE")]
 OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]
 Who = Annotated[str | None, typer.Option(metavar="NAME", help="who gives the order; default: who is logged in")]
 CellSeparator = Annotated[
-    Literal[",", ";"], typer.Option(help="between the cells of CSV; with ';' numbers have a decimal comma")
+    Separator, typer.Option(help="between the cells of CSV; with ';' numbers have a decimal comma")
 ]
 Because = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason, for the audit")]
 

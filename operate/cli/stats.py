@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 from rich.console import Console
 
-from operate.cli.stats_table import Separator, as_csv, table
+from operate.cli.stats_table import as_csv, table
 from operate.orders import ANSWER_S, checked, operator_bus, told_sites
 from proto.codec import as_json
 from proto.stats import StatsReplyV1, StatsRequestV1, Step
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NoWorkers
 from services.kernel.settings import SettingsError
+from services.sites.columns import Separator
 from services.sites.history import MOST, day_start, instant
 
 _COMMAND = "moretta stats"

@@ -18,7 +18,7 @@ from operate.view import SUPPRESSED, count_text, share_text
 from proto.public import GapReason
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
-from services.sites.columns import COLUMNS
+from services.sites.columns import COLUMNS, Separator
 from services.sites.history import local
 from services.sites.profiles import PROFILES
 
@@ -32,8 +32,6 @@ GAPS: dict[GapReason, str] = {
     "wrong-clock": "wrong clock",
     "static-learning": "faces on walls not learnt yet",
 }
-Separator = Literal[",", ";"]
-"""What stands between the cells of CSV."""
 _BAR = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _DAY = timedelta(days=1)

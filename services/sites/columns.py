@@ -1,5 +1,7 @@
 """The columns of figures as CSV: those of `moretta stats`, and of what the page saves."""
 
+from typing import Literal
+
 COLUMNS = (
     "site",
     "zone",
@@ -26,3 +28,5 @@ COLUMNS = (
     "sampling_interval_high",
 )
 """The header of the CSV: new columns come at its end."""
+Separator = Literal[",", ";"]
+"""What stands between the cells."""

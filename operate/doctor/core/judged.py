@@ -36,11 +36,11 @@ def certificate(check: str, whose: str, left_s: float) -> Finding:
 
 
 def last_window(
-    site: str, age_s: float | None, window_s: float, lateness_s: float, lost: float | None = None
+    site: str, age_s: float | None, window_s: float, lateness_s: float, observed: float | None = None
 ) -> Finding:
     """Return the finding on a site's last window, which ended `age_s` seconds ago; None: there is none.
 
-    `lost` is the share of it (0 to 1) that was observed, if pictures were lost; else None.
+    `observed` is the share of it (0 to 1) that was, if pictures were lost; else None.
     """
     check = f"windows of {site}"
     if age_s is None:
@@ -50,8 +50,8 @@ def last_window(
     if age_s > most:
         todo = "is aggregate running, has it the lease of this site, and is the bus well? See its /readyz and its log"
         return fail(check, f"the last one ended {in_words(age_s)} ago, and one is {in_words(window_s)} long", todo)
-    if lost is not None and lost < _OBSERVED:
-        found = f"of the last one, which ended {in_words(age_s)} ago, {lost:.0%} was observed: pictures were lost"
+    if observed is not None and observed < _OBSERVED:
+        found = f"of the last one, which ended {in_words(age_s)} ago, {observed:.0%} was observed: pictures were lost"
         return warn(check, found, f"{_MORE}; or the camera's network loses them")
     return ok(check, f"the last one ended {in_words(age_s)} ago; one is {in_words(window_s)} long")
 
@@ -135,9 +135,7 @@ def staying(shares: Mapping[tuple[str, str], float]) -> list[Finding]:
     if not shares:
         why = "of no camera is a whole day with fifty passages known there"
         return [left_out("who stays", why, "ask the aggregate that holds the site, a day after its start")]
-    todo = (
-        "a screen, a poster, or people who sit there: see where with `moretta aim`, then set `ignore` or turn it away"
-    )
+    todo = "people who sit, queue or talk there? See where with `moretta aim`; turn it to where people walk"
     many = {place: share for place, share in sorted(shares.items()) if share >= _MANY_STAY}
     said = "of yesterday's passages neither came nor went"
     found = [warn(f"{site}/{camera}", f"{share:.0%} {said}", todo) for (site, camera), share in many.items()]

@@ -41,7 +41,7 @@ class Passed:
     """Somebody passed, as the count of a camera's day takes it (ADR 9); also one whose passage was published before.
 
     `stayed` says that they neither came nor went: the face was lost where it was found, in one size, after some
-    seconds. It was a screen, somebody who sits there, or a poster that is seen now and then.
+    seconds, as where people sit, queue or talk.
     """
 
     camera: str

@@ -16,7 +16,7 @@ the prediction.)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from math import hypot, log, sqrt
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,10 @@ class Location:
     x: float
     y: float
     size: float
+
+    def apart(self, other: "Location") -> float:
+        """Return the distance of two faces, in sizes of the other one."""
+        return hypot(self.x - other.x, self.y - other.y) / other.size
 
 
 SMALLEST = 1e-4

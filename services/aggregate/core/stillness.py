@@ -7,7 +7,7 @@ nothing.
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import hypot, log2
+from math import log2
 
 from services.aggregate.core.config import SECOND
 from services.aggregate.core.motion import Location
@@ -27,12 +27,20 @@ _RECENT = 5
 _MEMORY = 20 * SECOND
 """The mean place rests on about so much time: of what was before the 300 s by which a replay begins earlier, nothing is
 left."""
+NEAR = 0.75
+"""Who comes nearer or goes away changes in size by more than this ratio."""
+LASTED = 3 * SECOND
+"""Who was seen for less (ns) may have walked towards the camera: that shows in a face's size after some steps alone."""
 
 
 @dataclass(slots=True)
 class Stillness:
     """Where one track is, and for how long it has been seen there without moving."""
 
+    begun: int
+    """Its first sighting, ns."""
+    first: Location
+    """Where it was seen first."""
     since: int
     """Its first sighting where it is, ns."""
     last: int
@@ -46,7 +54,7 @@ class Stillness:
     @classmethod
     def start(cls, at: int, where: Location) -> "Stillness":
         """Return that of a face that is seen for the first time."""
-        return cls(at, at, where)
+        return cls(at, where, at, at, where)
 
     def moves(self, at: int, where: Location) -> bool:
         """Add a sighting; return whether the face has moved since the ones before."""
@@ -65,14 +73,21 @@ class Stillness:
         """Whether it is as still as a portrait."""
         return self.held >= STILL
 
+    def stayed(self, where: Location) -> bool:
+        """Return whether a face that is lost at `where` neither came nor went.
+
+        It is lost within one size of where it was found, hardly larger or smaller, after three seconds or more.
+        """
+        is_there = where.apart(self.first) <= 1 and NEAR <= where.size / self.first.size <= 1 / NEAR
+        return is_there and self.last - self.begun >= LASTED
+
     def is_near(self, where: Location) -> bool:
         """Return whether a single sighting is where the face is, within a portrait's noise."""
         return self._is_at(where, NOISE)
 
     def _is_at(self, where: Location, noise: float = 1.0) -> bool:
         mean = self._mean
-        apart = hypot(where.x - mean.x, where.y - mean.y) / mean.size
-        return apart <= noise * SPREAD and abs(log2(where.size / mean.size)) <= noise * SIZE_SPREAD
+        return where.apart(mean) <= noise * SPREAD and abs(log2(where.size / mean.size)) <= noise * SIZE_SPREAD
 
 
 def _median(some: deque[Location]) -> Location:

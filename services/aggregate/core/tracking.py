@@ -41,10 +41,6 @@ HOLD = 180 * SECOND
 _SECOND = 1e-9
 SPOT = 2.0
 """Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
-NEAR = 0.75
-"""Who comes nearer or goes away changes in size by more than this ratio."""
-LASTED = 3 * SECOND
-"""Who was seen for less (ns) may have walked towards the camera: that shows in a face's size after some steps alone."""
 STOOD = SECOND
 """Who has stood for so long (ns) stands: people who walk leave a spot sooner."""
 AS_LONG, LONGEST = 6, 10
@@ -63,9 +59,6 @@ class Track:
     stillness: Stillness
     person: Person
     """From the sightings before the last time it moved, but for those where it was still."""
-    begun: int
-    first: Location
-    """Where it was seen first, at `begun`."""
     spot: Location
     """Where it was at `since`; it has stayed near there ever since."""
     since: int
@@ -86,9 +79,8 @@ class Track:
 
     @property
     def stayed(self) -> bool:
-        """Whether it was lost where it was found, in one size, after a while: it neither came nor went."""
-        is_there = _apart(self.seen, self.first) <= 1 and NEAR <= self.seen.size / self.first.size <= 1 / NEAR
-        return is_there and self.last - self.begun >= LASTED
+        """Whether it neither came nor went, if it ends where it was seen last."""
+        return self.stillness.stayed(self.seen)
 
     def patience(self, max_gap: int) -> int:
         """Return for how long it may go unseen, in ns."""
@@ -153,7 +145,7 @@ class _Picture:
 
     def hangs(self, where: Location) -> bool:
         """Return whether a portrait is behind a face at this place."""
-        return any(_apart(where, one) <= BEFORE and 0.5 <= where.size / one.size <= 2 for one in self.portraits)
+        return any(where.apart(one) <= BEFORE and 0.5 <= where.size / one.size <= 2 for one in self.portraits)
 
     def point(self, where: Location) -> Point:
         """Return a place in shares of the picture."""
@@ -271,7 +263,7 @@ def _match_portraits(picture: _Picture, tracks: list[Track], faces: list[_Face])
     for track in tracks:
         here = [face for face in left if track.last != picture.at and track.stillness.is_near(face.place)]
         if here:
-            taken = min(here, key=lambda face: _apart(face.place, track.seen))
+            taken = min(here, key=lambda face: face.place.apart(track.seen))
             track.match(picture, taken, anew=False)
             left = [face for face in left if face is not taken]
     return left
@@ -290,12 +282,7 @@ def _without_strays(picture: _Picture, portraits: list[Track], faces: list[_Face
 
 
 def _is_beside(where: Location, seen: Location) -> bool:
-    return _apart(where, seen) <= BESIDE <= where.size / seen.size <= 1 / BESIDE
-
-
-def _apart(where: Location, other: Location) -> float:
-    """Return the distance of two faces, in sizes of the other one."""
-    return hypot(where.x - other.x, where.y - other.y) / other.size
+    return where.apart(seen) <= BESIDE <= where.size / seen.size <= 1 / BESIDE
 
 
 def _is_gone(track: Track, aspect: float) -> bool:
@@ -309,6 +296,6 @@ def _is_gone(track: Track, aspect: float) -> bool:
 def _begin(picture: _Picture, face: _Face) -> Track:
     still, person = Stillness.start(picture.at, face.place), Person(Evidence(picture.model))
     where = face.place
-    track = Track(Motion.start(where), where, picture.at, still, person, picture.at, where, where, picture.at)
+    track = Track(Motion.start(where), where, picture.at, still, person, where, picture.at)
     track.hit(picture, face)
     return track

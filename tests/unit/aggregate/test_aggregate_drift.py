@@ -124,7 +124,7 @@ def test_a_new_time_zone_holds_at_once(make):
 
 
 def test_of_passages_is_counted_how_many_neither_came_nor_went(make):
-    """By the day in which they passed; a tenth is told of a day of fifty, and nothing of fewer."""
+    """It is told as a share in whole tenths, once fifty people have passed on that day, and not before."""
     stream = make.stream(start=NOON).ticks(0, 60).ticks(DAY, DAY + 1)
     core = drift()
     for index, message in enumerate(stream.messages[:ENOUGH_PASSAGES]):
