@@ -1,10 +1,10 @@
 """Is a person missed as often as a face? `python -m bench.passages FOLDER [--only FILE] [--model DIR] [--json]`.
 
-A detector that misses a face in one picture may find it in the next. So missed faces bias a rate per passage less than
-a rate per picture. How much less depends on how alike the misses of one person are, and photos do not show that. This
-bench analyses each annotated photo at nine sizes, 15 % smaller to 15 % larger, as if everybody in it came nearer. Its
-misses are more alike than on the street, where people also turn and walk through the light. A passage counts as found
-if the face is found in three of the nine pictures or more, as aggregate confirms a track (`min_hits`).
+A detector that misses a face in one picture may find it in the next. Then missed faces bias a rate per passage less
+than a rate per picture. How much less, if at all, depends on how alike the misses of one person are, and photos do not
+show that. This bench analyses each annotated photo at nine sizes, 15 % smaller to 15 % larger, as if everybody in it
+came nearer. Its misses are more alike than on the street, where people also turn and walk through the light. A passage
+counts as found if the face is found in three of the nine pictures or more, as aggregate confirms a track (`min_hits`).
 """
 
 import json

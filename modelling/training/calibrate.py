@@ -53,7 +53,7 @@ def best_threshold(measured: Sequence[Measured], min_px: float) -> float:
     """The candidate with the best `_quality` over all faces together.
 
     A mean over the datasets is swayed by portraits, in which every threshold finds the face and the highest raises the
-    fewest false alarms: three groups' photos chose 0.82 by it, and 0.62 to 0.66 so (docs/model/trials.md).
+    fewest false alarms: three groups' photos once chose 0.82 by it, and 0.62 to 0.66 so (docs/model/trials.md).
     """
     return max(CANDIDATES, key=lambda threshold: _quality(measured, Terms(threshold, min_px=min_px)))
 

@@ -202,7 +202,7 @@ def model_card(report: Report, config: Config) -> str:
         "SIDE": str(config.classifier.side),
         "CALIBRATION": f"{100 * config.split.calibration_share:.0f} %",
         "MINUTES": f"{sum(one.minutes for one in report.spent):.0f}",
-        "DEVICE": "a GPU" if torch.cuda.is_available() else f"{config.threads} processor cores, without a GPU",
+        "DEVICE": "a GPU" if torch.cuda.is_available() else f"at most {config.threads} processor cores, without a GPU",
     }
     text = resources.files(__package__).joinpath("card.md").read_text("utf-8")
     for key, value in values.items():

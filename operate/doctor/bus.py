@@ -151,8 +151,8 @@ async def windows(bus: Bus, sites: list[SiteSettings], utc: int | None = None) -
         last = await bus.last(WINDOWS, site=site.id, zone=WHOLE_SITE)
         window = cast("WindowV1", last.message) if last is not None else None
         age = None if window is None else (now - window.end) / 1e9
-        lost = window.coverage if window is not None and "frames-lost" in window.gaps else None
-        found.append(judged.last_window(site.id, age, site.window_s, site.lateness_s, lost))
+        observed = judged.observed_of_lost(window) if window is not None else None
+        found.append(judged.last_window(site.id, age, site.window_s, site.lateness_s, observed))
     return found
 
 

@@ -8,9 +8,15 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from operate.cli.notify.trial import example
 from operate.proof.proof import SECONDS_OF_WORK
 from operate.proof.report import WORDS
+from proto.public import AlertV1
+from services.inference.errors import read_errors
+from services.inference.model import MODELS, load_model
 from services.ingest.core import ice
+from services.sites.figures import Rates, rates
+from services.sites.measurement import Judged
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ["docs/architecture.md", "docs/adding.md", "docs/releasing.md", "CONTRIBUTING.md", "SECURITY.md"]
@@ -107,6 +113,23 @@ def test_the_readme_s_figures_of_the_model_are_the_model_card_s():
     assert f"{min(masked)} to {max(masked)} % of the masked ones" in readme
     assert f"{missed[0]} and {missed[1]} % of the faces were not found" in readme
     assert f"of badly worn masks {wrong[0]} and {wrong[1]} were taken for good ones" in readme
+
+
+def _with_errors(masked: int, people: int) -> Rates:
+    """Return the rate of so many masked of so many judged people, with the shipped model's errors in its interval."""
+    return rates(masked, [Judged(people, read_errors(MODELS, load_model().sha256))])
+
+
+def test_the_intervals_that_are_told_are_those_of_the_shipped_model():
+    """A rule's example in operations.md, and the invented alert of `moretta notify test`, which fires."""
+    ends = [_with_errors(masked, 100).interval or () for masked in (55, 65)]
+    low, high = (" to ".join(f"{round(100 * end)} %" for end in pair) for pair in ends)
+    assert f"55 % of 100 people ({low}) is below 70 %, 65 % ({high}) is not yet" in text_of("docs/operations.md")
+    alert = example("staff", "market", 0).notices[0].message
+    assert isinstance(alert, AlertV1)
+    told = _with_errors(83, alert.persons)
+    assert (alert.rate, alert.interval, alert.sampling_interval) == (told.rate, told.interval, told.sampling_interval)
+    assert alert.interval[1] < alert.fire_below
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/privacy.md"])

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
-from proto.public import CameraV1
+from proto.public import CameraV1, WindowV1
 
 SOON_S = 21 * 86_400.0
 """A certificate that ends within three weeks needs renewal: tools that renew by themselves would have done it."""
@@ -40,7 +40,7 @@ def last_window(
 ) -> Finding:
     """Return the finding on a site's last window, which ended `age_s` seconds ago; None: there is none.
 
-    `observed` is the share of it (0 to 1) that was, if pictures were lost; else None.
+    `observed` is the share of it (0 to 1) in which cameras observed, if pictures were lost; else None.
     """
     check = f"windows of {site}"
     if age_s is None:
@@ -54,6 +54,12 @@ def last_window(
         found = f"of the last one, which ended {in_words(age_s)} ago, {observed:.0%} was observed: pictures were lost"
         return warn(check, found, f"{_MORE}; or the camera's network loses them")
     return ok(check, f"the last one ended {in_words(age_s)} ago; one is {in_words(window_s)} long")
+
+
+def observed_of_lost(window: WindowV1) -> float | None:
+    """Return which share of a window was observed, if pictures were lost in it; None: not, or counting began in it."""
+    lost = "frames-lost" in window.gaps and not {"started-late", "bus-restarted"} & set(window.gaps)
+    return window.coverage if lost else None
 
 
 def clock(offset_s: float, uncertainty_s: float, most_s: float) -> Finding:
@@ -134,11 +140,20 @@ def staying(shares: Mapping[tuple[str, str], float]) -> list[Finding]:
     """Return the findings on cameras of whose passages yesterday so large a share (0 to 1) neither came nor went."""
     if not shares:
         why = "of no camera is a whole day with fifty passages known there"
-        return [left_out("who stays", why, "ask the aggregate that holds the site, a day after its start")]
-    todo = "people who sit, queue or talk there? See where with `moretta aim`; turn it to where people walk"
+        return [
+            left_out(
+                "who stays", why, "ask the aggregate that holds the site, and no other service, a day after its start"
+            )
+        ]
+    todo = (
+        "people who sit, queue or talk there? See where with `moretta aim`, and turn it to where people walk; over a"
+        " screen or a mirror draw `ignore`"
+    )
     many = {place: share for place, share in sorted(shares.items()) if share >= _MANY_STAY}
     said = "of yesterday's passages neither came nor went"
-    found = [warn(f"{site}/{camera}", f"{share:.0%} {said}", todo) for (site, camera), share in many.items()]
+    found = [
+        warn(f"who stays at {site}/{camera}", f"{share:.0%} {said}", todo) for (site, camera), share in many.items()
+    ]
     return found or [ok("who stays", f"at no camera more than {max(shares.values()):.0%} {said}")]
 
 

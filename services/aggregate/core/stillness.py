@@ -1,4 +1,5 @@
-"""Whether a face is as still as a portrait on a wall: what never moves is no passage (ADR 42).
+"""Whether a face is as still as a portrait on a wall: what never moves is no passage (ADR 42). And whether a person,
+who is a passage, stayed where they were found (ADR 9).
 
 A portrait is seen at one point and in one size, within the detector's noise. People move more than that, also those who
 stand, sit or sleep. The median of the last few sightings takes most of the noise away: one box that is far off changes
@@ -27,15 +28,15 @@ _RECENT = 5
 _MEMORY = 20 * SECOND
 """The mean place rests on about so much time: of what was before the 300 s by which a replay begins earlier, nothing is
 left."""
-NEAR = 0.75
+_SAME_SIZE = 0.75
 """Who comes nearer or goes away changes in size by more than this ratio."""
-LASTED = 3 * SECOND
+_LASTED = 3 * SECOND
 """Who was seen for less (ns) may have walked towards the camera: that shows in a face's size after some steps alone."""
 
 
 @dataclass(slots=True)
 class Stillness:
-    """Where one track is, and for how long it has been seen there without moving."""
+    """Where one track began, where it is, and for how long it has been seen there without moving."""
 
     begun: int
     """Its first sighting, ns."""
@@ -78,8 +79,8 @@ class Stillness:
 
         It is lost within one size of where it was found, hardly larger or smaller, after three seconds or more.
         """
-        is_there = where.apart(self.first) <= 1 and NEAR <= where.size / self.first.size <= 1 / NEAR
-        return is_there and self.last - self.begun >= LASTED
+        is_there = where.apart(self.first) <= 1 and _SAME_SIZE <= where.size / self.first.size <= 1 / _SAME_SIZE
+        return is_there and self.last - self.begun >= _LASTED
 
     def is_near(self, where: Location) -> bool:
         """Return whether a single sighting is where the face is, within a portrait's noise."""

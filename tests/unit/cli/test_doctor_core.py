@@ -14,7 +14,7 @@ from operate.doctor.core import judged, rights, storage, streams, trip
 from operate.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 from operate.doctor.metrics import NoMetrics, stayed_of
 from proto.permissions import ACCOUNTS, rights_of
-from proto.public import CameraV1, Lifetime
+from proto.public import CameraV1, GapReason, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
 from services.bus.making import config_of
 from services.bus.sizes import sized
@@ -63,6 +63,20 @@ def test_a_window_that_lost_pictures_is_named(age: float | None, state: str):
     found = judged.last_window("cannes", age, 1_200.0, 5.0, 0.62)
     assert found.state == state
     assert ("62% was observed: pictures were lost" in found.found) == (age == 60.0)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "told"),
+    [
+        (["frames-lost"], 0.2),
+        (["camera-down", "frames-lost"], 0.2),
+        (["frames-lost", "started-late"], None),
+        ([], None),
+    ],
+)
+def test_a_window_in_which_counting_began_has_lost_no_pictures(gaps: list[GapReason], told: float | None):
+    """Right after a start most of the last window is missing, and more cores would not help."""
+    assert judged.observed_of_lost(structs.replace(window(0), gaps=gaps, coverage=0.2)) == told
 
 
 @given(st.floats(-10, 10), st.floats(0, 2))
@@ -288,7 +302,7 @@ def test_a_camera_where_half_of_the_passages_stay_is_named():
     """The others are summed up in a line; without a whole day nothing is known."""
     half, few = {("cannes", "gate"): 0.5}, {("cannes", "hall"): 0.4}
     [found] = judged.staying(half | few)
-    assert (found.check, found.state) == ("cannes/gate", "warn")
+    assert (found.check, found.state) == ("who stays at cannes/gate", "warn")
     assert found.found == "50% of yesterday's passages neither came nor went"
     assert "moretta aim" in found.todo
     assert [one.state for one in judged.staying(few)] == ["ok"]
