@@ -131,11 +131,12 @@ URIS = st.from_regex(
 
 @given(URIS, TEXTS, TEXTS)
 def test_whatever_a_camera_says_leads_to_itself(uri, user, password):
-    """A taken URL has the host that was asked, our login and RTSP."""
+    """A taken URL has the host that was asked, our login and RTSP; a refusal does not tell our password."""
     try:
         found = urlsplit(stream_url(uri, CAMERA, [], Login(user, password), link_local=False))
     except AddressError as error:
-        assert password not in str(error) or len(password) < 8  # noqa: PT017 - a short one is part of many words
+        by_chance = len(password) < 8 or password.lower() in uri.lower()  # a part of our words, or of the camera's
+        assert by_chance or password not in str(error)  # noqa: PT017 - either is right
         return
     assert (found.hostname, found.scheme in {"rtsp", "rtsps"}) == ("10.0.0.5", True)
     assert (unquote(found.username), unquote(found.password)) == (user, password)
