@@ -27,10 +27,10 @@ class Guess:
 class Outcome:
     """One annotated face, or one false alarm.
 
-    `picture` is the picture's number. `box` is the annotated box (for a false alarm the predicted one), `truth` its
-    annotated label, None for a false alarm. `said`, `likeliest` and `confidence` are the classifier's; `said` is None
-    for a missed face. `score` is the detector's. For a missed face it is the best score of the boxes on it that scored
-    too little, 0 without such a box.
+    `picture` is the picture's number, `face` the face's among those annotated there (None for a false alarm). `box` is
+    the annotated box (for a false alarm the predicted one), `truth` its annotated label, None for a false alarm.
+    `said`, `likeliest` and `confidence` are the classifier's; `said` is None for a missed face. `score` is the
+    detector's. For a missed face it is the best score of the boxes on it that scored too little, 0 without such a box.
     """
 
     picture: int
@@ -40,6 +40,7 @@ class Outcome:
     likeliest: str | None
     confidence: float
     score: float
+    face: int | None = None
 
     @property
     def is_found(self) -> bool:
@@ -57,27 +58,35 @@ class Outcome:
         return self.is_found and self.said != "unknown"
 
 
-def _missed(picture: int, box: Corners, label: str, found: Prediction, terms: Terms) -> Outcome:
+def _missed(picture: int, face: int, truth: Truth, found: Prediction, terms: Terms) -> Outcome:
+    box = truth.boxes[face]
     near = [score for other, score in zip(found.boxes, found.scores, strict=True) if iou(box, other) >= terms.iou]
     weak = [score for score in near if score < terms.threshold]
-    return Outcome(picture, box, label, None, None, 0.0, max(weak, default=0.0))
+    return Outcome(picture, box, truth.labels[face], None, None, 0.0, max(weak, default=0.0), face)
 
 
-def _seen(picture: int, box: Corners, label: str | None, row: int, found: Prediction, guess: Guess) -> Outcome:
-    verdict = (guess.labels[row], guess.likeliest[row], guess.confidences[row])
-    return Outcome(picture, box, label, *verdict, score=found.scores[row])
+def _found(picture: int, face: int, row: int, truth: Truth, found: Prediction, guess: Guess) -> Outcome:
+    return Outcome(picture, truth.boxes[face], truth.labels[face], *_verdict(row, guess), found.scores[row], face)
+
+
+def _false_alarm(picture: int, row: int, found: Prediction, guess: Guess) -> Outcome:
+    return Outcome(picture, found.boxes[row], None, *_verdict(row, guess), found.scores[row])
+
+
+def _verdict(row: int, guess: Guess) -> tuple[str, str, float]:
+    return guess.labels[row], guess.likeliest[row], guess.confidences[row]
 
 
 def _of_picture(
     picture: int, truth: Truth, found: Prediction, guess: Guess, matched: Match, terms: Terms
 ) -> Iterator[Outcome]:
-    for face, (box, label) in enumerate(zip(truth.boxes, truth.labels, strict=True)):
+    for face in range(len(truth.boxes)):
         if face in matched.hits:
-            yield _seen(picture, box, label, matched.hits[face], found, guess)
+            yield _found(picture, face, matched.hits[face], truth, found, guess)
         elif face not in matched.ignored:
-            yield _missed(picture, box, label, found, terms)
+            yield _missed(picture, face, truth, found, terms)
     for row in matched.false_alarms:
-        yield _seen(picture, found.boxes[row], None, row, found, guess)
+        yield _false_alarm(picture, row, found, guess)
 
 
 def outcomes(pictures: Iterable[tuple[Truth, Prediction, Guess]], terms: Terms) -> list[Outcome]:

@@ -19,8 +19,7 @@ def _source(photo: Photo, _outcome: Outcome) -> str:
 
 def _pose(photo: Photo, outcome: Outcome) -> str:
     """Return how an annotated face is held; nothing for a false alarm, which has no pose."""
-    poses = (pose for box, pose in zip(photo.boxes, photo.pose, strict=False) if box == outcome.box)
-    return next(poses, "") if outcome.truth is not None else ""
+    return photo.pose[outcome.face] if photo.pose and outcome.face is not None else ""
 
 
 def slices(photos: Sequence[Photo], faces: Sequence[Outcome]) -> dict[str, list[dict[str, Any]]]:

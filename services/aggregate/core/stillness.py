@@ -34,14 +34,26 @@ _LASTED = 3 * SECOND
 """Who was seen for less (ns) may have walked towards the camera: that shows in a face's size after some steps alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """When (ns) and where a track was seen first."""
+
+    at: int
+    where: Location
+
+    def stayed(self, last: int, where: Location) -> bool:
+        """Return whether a face that is lost at `where`, seen `last` (ns), neither came nor went.
+
+        It is lost within one size of where it was found, hardly larger or smaller, after three seconds or more.
+        """
+        is_there = where.apart(self.where) <= 1 and _SAME_SIZE <= where.size / self.where.size <= 1 / _SAME_SIZE
+        return is_there and last - self.at >= _LASTED
+
+
 @dataclass(slots=True)
 class Stillness:
-    """Where one track began, where it is, and for how long it has been seen there without moving."""
+    """Where one track is, and for how long it has been seen there without moving."""
 
-    begun: int
-    """Its first sighting, ns."""
-    first: Location
-    """Where it was seen first."""
     since: int
     """Its first sighting where it is, ns."""
     last: int
@@ -55,7 +67,7 @@ class Stillness:
     @classmethod
     def start(cls, at: int, where: Location) -> "Stillness":
         """Return that of a face that is seen for the first time."""
-        return cls(at, where, at, at, where)
+        return cls(at, at, where)
 
     def moves(self, at: int, where: Location) -> bool:
         """Add a sighting; return whether the face has moved since the ones before."""
@@ -73,14 +85,6 @@ class Stillness:
     def is_still(self) -> bool:
         """Whether it is as still as a portrait."""
         return self.held >= STILL
-
-    def stayed(self, where: Location) -> bool:
-        """Return whether a face that is lost at `where` neither came nor went.
-
-        It is lost within one size of where it was found, hardly larger or smaller, after three seconds or more.
-        """
-        is_there = where.apart(self.first) <= 1 and _SAME_SIZE <= where.size / self.first.size <= 1 / _SAME_SIZE
-        return is_there and self.last - self.begun >= _LASTED
 
     def is_near(self, where: Location) -> bool:
         """Return whether a single sighting is where the face is, within a portrait's noise."""

@@ -16,7 +16,7 @@ from services.aggregate.core.config import SECOND
 from services.aggregate.core.evidence import Evidence, Person
 from services.aggregate.core.ground import Ground, Point
 from services.aggregate.core.motion import Location, Motion, gains, place
-from services.aggregate.core.stillness import Stillness
+from services.aggregate.core.stillness import Beginning, Stillness
 
 HIGH_SCORE = 0.5
 """Detections with at least this score are matched first and may begin a track."""
@@ -56,6 +56,7 @@ class Track:
     seen: Location
     """Where the filter placed it at the last sighting."""
     last: int
+    beginning: Beginning
     stillness: Stillness
     person: Person
     """From the sightings before the last time it moved, but for those where it was still."""
@@ -80,7 +81,7 @@ class Track:
     @property
     def stayed(self) -> bool:
         """Whether it neither came nor went, if it ends where it was seen last."""
-        return self.stillness.stayed(self.seen)
+        return self.beginning.stayed(self.last, self.seen)
 
     def patience(self, max_gap: int) -> int:
         """Return for how long it may go unseen, in ns."""
@@ -294,8 +295,8 @@ def _is_gone(track: Track, aspect: float) -> bool:
 
 
 def _begin(picture: _Picture, face: _Face) -> Track:
-    still, person = Stillness.start(picture.at, face.place), Person(Evidence(picture.model))
-    where = face.place
-    track = Track(Motion.start(where), where, picture.at, still, person, where, picture.at)
+    at, where, person = picture.at, face.place, Person(Evidence(picture.model))
+    beginning, still = Beginning(at, where), Stillness.start(at, where)
+    track = Track(Motion.start(where), where, at, beginning, still, person, where, at)
     track.hit(picture, face)
     return track

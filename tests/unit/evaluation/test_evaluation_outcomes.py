@@ -26,7 +26,7 @@ def test_a_found_face_carries_what_was_said():
     """Its own box, its annotated label, verdict, likeliest class, confidence and score."""
     guess = Guess(["unknown"], ["incorrect"], [0.5])
     found = one(Truth([LEFT], ["no_mask"]), Prediction([(1.0, 0.0, 21.0, 20.0)], [0.8]), guess)
-    assert found == [Outcome(0, LEFT, "no_mask", "unknown", "incorrect", 0.5, 0.8)]
+    assert found == [Outcome(0, LEFT, "no_mask", "unknown", "incorrect", 0.5, 0.8, 0)]
 
 
 def test_a_missed_face_carries_its_weak_trace():
@@ -34,12 +34,14 @@ def test_a_missed_face_carries_its_weak_trace():
     boxes = [LEFT, (1.0, 0.0, 21.0, 20.0), RIGHT]
     guess = Guess(["mask"] * 3, ["mask"] * 3, [0.9] * 3)
     found = one(Truth([LEFT], ["mask"]), Prediction(boxes, [0.2, 0.3, 0.45]), guess, threshold=0.5)
-    assert found == [Outcome(0, LEFT, "mask", None, None, 0.0, 0.3)]
+    assert found == [Outcome(0, LEFT, "mask", None, None, 0.0, 0.3, 0)]
 
 
 def test_a_missed_face_without_a_trace():
     """No box near it at all: score 0."""
-    assert one(Truth([LEFT], ["mask"]), Prediction([], []), NOTHING) == [Outcome(0, LEFT, "mask", None, None, 0.0, 0.0)]
+    assert one(Truth([LEFT], ["mask"]), Prediction([], []), NOTHING) == [
+        Outcome(0, LEFT, "mask", None, None, 0.0, 0.0, 0)
+    ]
 
 
 def test_a_box_that_another_face_took_is_no_trace():
