@@ -40,7 +40,7 @@ class Outcome:
     likeliest: str | None
     confidence: float
     score: float
-    face: int | None = None
+    face: int | None
 
     @property
     def is_found(self) -> bool:
@@ -70,7 +70,7 @@ def _found(picture: int, face: int, row: int, truth: Truth, found: Prediction, g
 
 
 def _false_alarm(picture: int, row: int, found: Prediction, guess: Guess) -> Outcome:
-    return Outcome(picture, found.boxes[row], None, *_verdict(row, guess), found.scores[row])
+    return Outcome(picture, found.boxes[row], None, *_verdict(row, guess), found.scores[row], None)
 
 
 def _verdict(row: int, guess: Guess) -> tuple[str, str, float]:

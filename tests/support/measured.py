@@ -32,7 +32,7 @@ def face(truth="mask", said="mask", **fields):
     """An outcome: by default a masked face of 20 px that was found and judged rightly and surely."""
     likeliest = fields.pop("likeliest", truth if said == "unknown" else said)
     side = fields.pop("px", 20.0)
-    usual = {"picture": 0, "box": (0.0, 0.0, side, side), "confidence": 0.9, "score": 0.95}
+    usual = {"picture": 0, "box": (0.0, 0.0, side, side), "confidence": 0.9, "score": 0.95, "face": 0}
     return Outcome(truth=truth, said=said, likeliest=likeliest, **{**usual, **fields})
 
 
@@ -43,7 +43,7 @@ def missed(truth="mask", **fields):
 
 def false_alarm(said="mask", **fields):
     """Something that was taken for a face."""
-    return face(None, said, **{"likeliest": said, **fields})
+    return face(None, said, **{"likeliest": said, "face": None, **fields})
 
 
 def everything(some, threshold=0.3, min_px=0.0):

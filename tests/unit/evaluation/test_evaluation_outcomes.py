@@ -53,7 +53,17 @@ def test_a_box_that_another_face_took_is_no_trace():
 
 def test_a_false_alarm_carries_its_own_box():
     """It has no annotated label."""
-    assert one(Truth([], []), Prediction([RIGHT], [0.8]), SURE) == [Outcome(0, RIGHT, None, "mask", "mask", 0.9, 0.8)]
+    assert one(Truth([], []), Prediction([RIGHT], [0.8]), SURE) == [
+        Outcome(0, RIGHT, None, "mask", "mask", 0.9, 0.8, None)
+    ]
+
+
+def test_an_outcome_knows_which_face_it_is_of():
+    """Also of two on one spot, and behind one that does not count."""
+    truth = Truth([RIGHT, LEFT, LEFT], ["ignore", "mask", "no_mask"])
+    found = one(truth, Prediction([LEFT], [0.8]), SURE)
+    assert [(o.face, o.truth) for o in found] == [(1, "mask"), (2, "no_mask")]
+    assert sum(o.is_found for o in found) == 1
 
 
 @pytest.mark.parametrize(("label", "min_px"), [("ignore", 0), ("mask", 12)])
@@ -118,4 +128,4 @@ def test_it_counts_as_the_scores_do(some, threshold, min_px):
 )
 def test_the_side_is_what_the_rate_asks_for(truth, likeliest, right):
     """Mask or no mask; probabilities that are none are right about nothing."""
-    assert Outcome(0, LEFT, truth, "unknown", likeliest, 0.5, 0.9).is_side_right == right
+    assert Outcome(0, LEFT, truth, "unknown", likeliest, 0.5, 0.9, 0).is_side_right == right

@@ -1,6 +1,7 @@
 """The figures of each source and each pose that a folder's annotations name."""
 
 from modelling.evaluation.labelled import Photo
+from modelling.evaluation.measuring import PredictionLine, what_became
 from modelling.evaluation.outcomes import Outcome
 from modelling.evaluation.slices import slices
 
@@ -37,6 +38,15 @@ def test_each_pose_has_the_faces_that_are_held_so():
     rows = slices(PHOTOS, FACES)["by_pose"]
     found = [(one["name"], one["faces"], one["found"], one["false_alarms"]) for one in rows]
     assert found == [("front", 1, 1, 0), ("turned", 2, 1, 0)]
+
+
+def test_of_two_faces_on_one_spot_each_has_its_own_pose():
+    """From the annotations on: one box was found, so one of the two is missed."""
+    photo = Photo("d", 80, 40, [OTHER, ONE, ONE], ["ignore", "mask", "mask"], pose=["none", "front", "turned"])
+    line = PredictionLine("d", [ONE], [0.9], ["mask"], ["mask"], [0.9])
+    rows = slices([photo], what_became([photo], [line], 0.5))["by_pose"]
+    assert [(one["name"], one["faces"]) for one in rows] == [("front", 1), ("turned", 1)]
+    assert sum(one["found"] for one in rows) == 1
 
 
 def test_without_such_annotations_there_are_none():
