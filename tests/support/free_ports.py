@@ -10,13 +10,15 @@ import socket
 
 _CHANCE = random.SystemRandom()
 """pytest-randomly seeds the other one alike before each test: two workers would take the same ports."""
-_FIRST, _END = 20_000, 32_000
+_USUAL = range(20_000, 32_000)
+LASTING = range(10_000, 20_000)
+"""Of servers that take theirs at once and come back to it: nobody waits to take one of these."""
 
 
-def in_a_row(count: int) -> int:
+def in_a_row(count: int, among: range = _USUAL) -> int:
     """Return the first of so many free ports in a row."""
     while True:
-        first = _CHANCE.randrange(_FIRST, _END)
+        first = _CHANCE.choice(among)
         with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
             for port in range(first, first + count):
                 opened.enter_context(socket.socket()).bind(("127.0.0.1", port))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import secrecy
+from free_ports import LASTING, in_a_row
 from patience import patient
 
 _LISTENING = re.compile(r"Listening for client connections on [^:]+:(\d+)")
@@ -31,13 +32,13 @@ def binary() -> str:
 
 @dataclass
 class NatsProcess:
-    """One server; `folder` keeps its JetStream store over restarts, and the port stays the same.
+    """One server; `folder` keeps its JetStream store over restarts, and the port stays the same: nobody else gets it.
 
     `config` is added to an open server's configuration; `whole` makes another one from port and store.
     """
 
     folder: Path
-    port: int = -1
+    port: int = field(default_factory=lambda: in_a_row(1, LASTING))
     config: str = ""
     max_payload: str = "8MB"
     whole: Callable[[int, str], str] | None = None

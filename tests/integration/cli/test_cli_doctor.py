@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import socket
 import threading
 import time
 
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from aiohttp import web
 from command_line import moretta
+from free_ports import free_port
 from http_peer import HttpPeer
 from msgspec import structs
 from patience import patient, wait_until
@@ -287,8 +287,7 @@ async def test_where_nobody_is_refused_anything_nothing_is_said_of_refusals(nats
 @pytest.mark.timeout(900)
 def test_a_round_trip_as_helm_test_makes_it(tmp_path):
     """A film goes in as a camera and comes out as a number, and no part of it is heard."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     camera = {"id": "film", "url": f"http://127.0.0.1:{port}/film.ts", "long_side": 480}
     site = {"id": "selftest", "profile": "lab", "window_s": 10.0, "lateness_s": 1.0, "cameras": [camera]}
     file = tmp_path / "settings.yaml"

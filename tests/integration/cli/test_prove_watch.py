@@ -5,7 +5,6 @@ import base64
 import io
 import json
 import os
-import socket
 import subprocess
 import threading
 import urllib.request
@@ -17,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest
+from free_ports import free_port
 from PIL import Image, ImageDraw
 
 from operate.box.child import TOO_LONG
@@ -211,8 +211,7 @@ async def test_the_planter_plants_in_every_place_that_it_is_for(tmp_path, search
 
 async def test_a_planter_that_cannot_plant_is_told(tmp_path, search, watch):
     """In its own words, as soon as it has ended."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     ground = Ground(tmp_path, tmp_path / "no-such-box", port, "http://127.0.0.1:9/", lambda _name: [], watch.line)
     with pytest.raises(StoryError, match=r"planter ended \(exit code 1\).*No such file or directory"):
         async with planted("planter", search.rows, b"", ground):

@@ -53,13 +53,14 @@ def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path
         lambda: aggregate.metric("moretta_aggregate_window_delay_seconds_count", site="market") > 1, "windows", 60
     )
     wait_until(lambda: aggregate.metric("moretta_stream_bytes", stream="WINDOWS") > 0, "streams", 60)
+    coverage = lambda: aggregate.metric("moretta_window_coverage_ratio", site="market", zone="_site")  # noqa: E731
+    wait_until(lambda: coverage() > 0, "a window that was observed", 60)
     found = pages(services)
     for metric in table.everything():
         for name in metric.services:
             assert metric.name in {f.name for f in found[name]} | {
                 f"{f.name}".removesuffix("_info") for f in found[name]
             }
-    assert aggregate.metric("moretta_window_coverage_ratio", site="market", zone="_site") > 0
     known = {metric.name: metric for metric in table.everything()}
     ids = {"site": {"market", "hall"}, "camera": {"door"}}
     for name, families in found.items():

@@ -1,11 +1,11 @@
 """SMS through Debian's Kannel and its fake SMS centre: sending, delivery reports, and Kannel's own split."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from random import Random
 
 import pytest
+from free_ports import free_port
 from kannel_process import Kannel
 from notifications import NUMBER, SITE, TEN, notification, rate, recipient
 from patience import until
@@ -56,8 +56,7 @@ def _told() -> list[Report]:
 @pytest.fixture(name="channel")
 async def _channel(told: list[Report], logs) -> AsyncIterator[Callable[..., SmsChannel]]:
     """`channel(kannel, password=...)`: a channel to that Kannel, whose reports end in `told`."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     reports = ReportsSettings(port=port, url=f"http://127.0.0.1:{port}", token=Secret("s3cret-0123456789"))
 
     async def tell(report: Report) -> None:

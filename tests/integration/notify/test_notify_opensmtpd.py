@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from free_ports import free_port
 from patience import until, wait_until
 from program import Program
 
@@ -78,8 +79,7 @@ def _relay(folder: Path) -> Iterator[Relay]:
     certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
     (folder / "key.pem").chmod(0o600)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     hashed = subprocess.run([SMTPCTL, "encrypt", PASSWORD], check=True, capture_output=True, text=True).stdout.strip()
     (folder / "smtpd.conf").write_text(CONFIG.format(folder=folder, hash=hashed, port=port))
     (folder / "smtpd.conf").chmod(0o600)

@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
+from free_ports import free_port
 from http_peer import HttpPeer
 from notifications import NUMBER, SITE, TEN, notification, rate, recipient
 
@@ -95,19 +96,12 @@ async def test_each_fault_is_told_apart(peer, channel, answer, failure: Failure)
 
 async def test_a_server_that_is_not_there_or_not_known_by_name(peer, channel):
     """In the operating system's words, without its address."""
-    nowhere = channel(f"http://127.0.0.1:{_unused()}/x")
+    nowhere = channel(f"http://127.0.0.1:{free_port()}/x")
     assert await nowhere.send(FIRST, recipient()) == Failure("connect", "connect", detail="connection refused")
     unknown = await channel("http://nobody.invalid/s3cret", allow_http=True).send(FIRST, recipient())
     assert unknown is not None
     assert (unknown.kind, unknown.detail) == ("connect", "the name cannot be resolved")
     assert failure_of(aiohttp.ConnectionTimeoutError()) == Failure("timeout", "connect")
-
-
-def _unused() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 async def test_a_certificate_is_checked(channel, certificates, wrong_name):

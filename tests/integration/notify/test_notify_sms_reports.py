@@ -1,11 +1,11 @@
 """The server for delivery reports: lost, late, doubled and forged ones, as query, form and JSON."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from free_ports import free_port
 
 from services.kernel.settings import Secret
 from services.notify.channels.sms import delivery_reports
@@ -34,8 +34,7 @@ def _trouble() -> list[Exception]:
 @pytest.fixture(name="report")
 async def _report(told, trouble, logs) -> AsyncIterator:
     """`await report(path, status=1)`: the answer's status; `json` and `data` are bodies."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = ReportsSettings(
         port=port,
         url=f"http://127.0.0.1:{port}",
