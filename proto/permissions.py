@@ -63,6 +63,8 @@ NATIVE = (
 OWN_SPACE = ("moretta.>", "_INBOX.>", "my.>")
 """What a reader may subscribe in its own account: all that is told there, any inbox, and `my.>` for what its consumers
 push. Not `>`: on the mirrors' own subjects each message comes once more; and JetStream tells who made them."""
+DELIVERED = ("_INBOX.>", "my.>", f"_INBOX_{READER}.>")
+"""Where a reader's consumers may deliver: its inboxes and `my.>`, on which its account imports nothing (ADR 45)."""
 IMPORTED_REPLIES = "_R_.>"
 """Where whoever answers finds those who ask from such an account: the server's own names for their inboxes."""
 

@@ -56,7 +56,8 @@ def _subjects(stream: str) -> list[str]:
     """Return the subjects that are there for a reader of this stream alone, as the subscriber has them."""
     told = [row.wildcard() for row in heard_by(READER) if row.stream == stream]
     filled = [f"{JETSTREAM_API}CONSUMER.CREATE.{stream}", f"$JS.FC.{stream}.>"]
-    return [*told, *filled, f"{READERS_API}{APART[READER]}.STREAM.*.{stream}"]
+    kept = (f"STREAM.*.{stream}", f"CONSUMER.LIST.{stream}", f"CONSUMER.DELETE.{stream}.*")
+    return [*told, *filled, *(f"{READERS_API}{APART[READER]}.{one}" for one in kept)]
 
 
 def _site() -> Config:

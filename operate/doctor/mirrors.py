@@ -12,6 +12,7 @@ from operate.doctor.core.findings import Finding, fail, left_out, ok
 from proto.permissions import JETSTREAM_API, READER, READERS_API, USER_INFO, heard_by, mirrored
 from proto.subjects import Subject
 from services.bus import Bus
+from services.bus.consumer_limits import exceeded
 from services.bus.copied import Info, late
 from services.bus.mirrors import LATEST, STATES, readers_of, wanted
 
@@ -21,6 +22,8 @@ _EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))
 _STATES = {str(row.stream) for row in STATES}
 _ABSENT = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
 _STANDS = "tell the operator of Moretta; MorettaReadersUnserved in docs/runbooks.md"
+
+_BEYOND = "aggregate removes it within 15 s; if it comes back, talk to that reader, or remove the reader"
 
 
 async def own(bus: Bus) -> list[Finding]:
@@ -59,13 +62,22 @@ async def _of_one(bus: Bus, account: str, rows: tuple[Subject, ...]) -> Finding 
     due = [one["name"] for one in wanted(account, rows, 1)]
     if lacking := [name for name in due if name not in there]:
         return fail(f"reader {account}", f"lacks {', '.join(lacking)}", "aggregate makes them: what says its log?")
-    found = await _late(bus, api, due)
-    return fail(f"reader {account}", "; ".join(f"{name} {why}" for name, why in found), _STANDS) if found else None
+    if found := await _late(bus, api, due):
+        return fail(f"reader {account}", "; ".join(f"{name} {why}" for name, why in found), _STANDS)
+    beyond = [why for one in mirrored(rows) for why in await _exceeding(bus, api, one.name)]
+    return fail(f"reader {account}", "; ".join(beyond), _BEYOND) if beyond else None
 
 
 async def _names(bus: Bus, api: str) -> set[str]:
     answer: dict[str, Any] = json.loads(await bus.ask(f"{api}STREAM.NAMES", timeout=_ANSWER_S))
     return {*(answer.get("streams") or ())}
+
+
+async def _exceeding(bus: Bus, api: str, stream: str) -> list[str]:
+    """Return a phrase for each consumer of a reader's stream that goes beyond a reader's limits."""
+    answer: dict[str, Any] = json.loads(await bus.ask(f"{api}CONSUMER.LIST.{stream}", timeout=_ANSWER_S))
+    found = ((one["name"], exceeded(one["config"])) for one in answer.get("consumers") or ())
+    return [f"consumer {name} of {stream}: {', '.join(why)}" for name, why in found if why]
 
 
 async def _late(bus: Bus, api: str, names: Iterable[str]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ no subjects but the asker's own (ADR 20). A reader has mirrors of the public str
 reads (ADR 45); the page, which many visitors share, asks for one stored message after another.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,11 @@ _SPARE, _COPIES = _MIB, 3
 have to fit into the server's."""
 _ANSWERED = "5s"
 """How long NATS remembers where an answer goes. Until then each question takes 0.9 KB of the server's memory."""
-_VERBS = ("CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES")
-"""What the maker of a reader's streams may ask of JetStream in the reader's account."""
+_VERBS = (
+    *(f"STREAM.{verb}" for verb in ("CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES")),
+    *(f"CONSUMER.{verb}" for verb in ("LIST.*", "DELETE.*.*")),
+)
+"""What the maker of a reader's streams may ask of JetStream in the reader's account: it removes consumers, too."""
 READERS_AT_ONCE = 8
 """JetStream's limits grow by so many readers, `subscriber` among them: a server takes lower ones only at a start."""
 
@@ -101,7 +104,7 @@ class Apart:
         users: list[Bridge] = [{"nkey": key, "permissions": allowed} | DOORS for key in keys]
         found: Bridge = {"limits": self.limits, "users": users, "imports": self._imports(giver)}
         if self.streams:
-            services = [{"service": f"{JETSTREAM_API}STREAM.{verb}", "accounts": [giver]} for verb in _VERBS]
+            services = [{"service": f"{JETSTREAM_API}{verb}", "accounts": [giver]} for verb in _VERBS]
             return found | {"jetstream": _jetstream(), "exports": services}
         return found | {"mappings": {one: origin(one) for one in self.asked if one != origin(one)}}
 
@@ -170,8 +173,8 @@ def back(readers: Iterable[Apart]) -> list[Bridge]:
     """Return the giver's imports: JetStream's API of each reader's account, with which the mirrors are made."""
     return [
         {
-            "service": {"account": one.account, "subject": f"{JETSTREAM_API}STREAM.{verb}"},
-            "to": f"{READERS_API}{one.account}.STREAM.{verb}",
+            "service": {"account": one.account, "subject": f"{JETSTREAM_API}{verb}"},
+            "to": f"{READERS_API}{one.account}.{verb}",
         }
         for one in readers
         if one.streams
@@ -185,11 +188,17 @@ def made(readers: Iterable[Apart]) -> list[str]:
     From these it knows which streams each reader's account has to have (`services.bus.mirrors.readers_of`).
     """
     return [
-        f"{READERS_API}{one.account}.STREAM.{asked}"
+        f"{READERS_API}{one.account}.{asked}"
         for one in readers
         if one.streams
-        for asked in ("NAMES", "DELETE.*", *(f"*.{name}" for name in (*one.streams, LATEST)))
+        for asked in ("STREAM.NAMES", "STREAM.DELETE.*", *_kept(one.streams))
     ]
+
+
+def _kept(streams: Sequence[str]) -> Iterator[str]:
+    """Yield what is asked of each of a reader's streams: to make it, and which consumers it has; to remove those."""
+    yield from (f"STREAM.*.{name}" for name in (*streams, LATEST))
+    yield from (f"CONSUMER.{verb}" for name in streams for verb in (f"LIST.{name}", f"DELETE.{name}.*"))
 
 
 def reserved(readers: int) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.copied import late
 from services.bus.making import Made, ask, config_of, ensure
-from services.bus.mirroring import remove, remove_old
+from services.bus.mirroring import exceeding, remove, remove_consumer, remove_old
 from services.bus.mirrors import made_for, no_longer, with_bucket
 from services.bus.nkey import Seed
 from services.bus.originals import info
@@ -112,6 +112,7 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
     wanted = [_copied(config, how.replicas) for config in configs]
     try:
         others = await _others(connection.client, api, configs, how) if api != JETSTREAM_API else []
+        others += await _consumers(connection.client, api, configs, how) if api != JETSTREAM_API else []
         if api != JETSTREAM_API and not how.plan:
             await remove_old(connection.client, api, [one["name"] for one in configs if "mirror" in one])
         did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
@@ -151,6 +152,15 @@ async def _others(client: Client, api: str, configs: list[Config], how: How) -> 
         await remove(client, api, with_bucket(found))
     does = ("to be removed" if how.plan else "removed") if how.shrink else "--shrink removes it"
     return [f"  {name} is this reader's no longer, with its consumers: {does}" for name in found]
+
+
+async def _consumers(client: Client, api: str, configs: list[Config], how: How) -> list[str]:
+    """Return a line for each consumer that goes beyond a reader's limits; unless it is a plan, it is removed."""
+    found = await exceeding(client, api, [one["name"] for one in configs])
+    for one in [] if how.plan else found:
+        await remove_consumer(client, api, one)
+    done = "to be removed" if how.plan else "removed"
+    return [f"  consumer {one.name} of {one.stream}: {'; '.join(one.why)}: {done}" for one in found]
 
 
 async def _behind(client: Client, api: str, names: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from services.bus.mirroring import State
 
@@ -12,9 +12,19 @@ READERS = Gauge(
     " not be looked at",
     ["state"],
 )
+REMOVED = Counter(
+    "moretta_reader_consumers_removed_total",
+    "Consumers of a reader that were removed because they went beyond a reader's limits; the log has the reason",
+    ["account"],
+)
 
 
 def show(states: Mapping[State, int]) -> None:
     """Show the number of accounts in each state."""
     for state, count in states.items():
         READERS.labels(state).set(count)
+
+
+def count_removed(account: str) -> None:
+    """Count a consumer that was removed from a reader's account."""
+    REMOVED.labels(account).inc()

@@ -120,6 +120,7 @@ async def wire(app: App, file: AggregateFile) -> None:
         raise StartError(str(error)) from None
     mirrors = bus.mirrors()
     readers.show(mirrors.states)
+    mirrors.consumer_removed.append(readers.count_removed)
     if file.nats.seed is not None:  # a server without identities has no readers' accounts
         app.spawn("keep the readers' streams", mirrors.run(readers.show))
     host = HostClock(lambda: bus.clock_offset(str(SIGHTINGS.stream)), app.probes.ready)

@@ -7,7 +7,7 @@ for which it asks the server.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import nats.errors
 from nats.aio.client import Client
@@ -16,6 +16,7 @@ from nats.js.errors import APIError, NotFoundError
 from proto.permissions import JETSTREAM_API, READERS_API, USER_INFO
 from proto.subjects import Subject
 from services.bus.connection import Connection
+from services.bus.consumer_limits import exceeded
 from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
 from services.bus.mirrors import LATEST, is_old, no_longer, readers_of, wanted, with_bucket
 from services.bus.originals import Originals, info, is_older
@@ -38,6 +39,8 @@ class Mirrors:
 
     def __init__(self, connection: Connection, replicas: int) -> None:
         self._client, self._replicas = connection.client, replicas
+        self.consumer_removed: list[Callable[[str], None]] = []
+        """Called with the reader's account for each of its consumers that was removed."""
         self._compared: dict[str, tuple[Subject, ...]] = {}
         self._accounts: dict[str, tuple[Subject, ...]] = {}
         self._told: dict[str, str] = {}
@@ -87,6 +90,7 @@ class Mirrors:
         for account, rows in self._accounts.items():
             try:
                 await self._keep(account, rows)
+                await self._limit(account, {str(row.stream) for row in rows})
                 await self._keeps_up(account, {str(row.stream) for row in rows})
             except (StreamConflict, APIError, nats.errors.Error) as error:
                 self._warn(account, getattr(error, "description", None) or str(error) or type(error).__name__)
@@ -99,6 +103,15 @@ class Mirrors:
             self._warn(account, f"{behind} {_BEHIND}")
         elif self._originals.is_due or not self._told.get(account, "").endswith(_BEHIND):
             self._told.pop(account, None)
+
+    async def _limit(self, account: str, names: set[str]) -> None:
+        """Remove the consumers that go beyond a reader's limits; each is one log line."""
+        for one in await exceeding(self._client, api := f"{READERS_API}{account}.", names):
+            await remove_consumer(self._client, api, one)
+            why = "; ".join(one.why)
+            log.warning("reader's consumer removed", account=account, stream=one.stream, consumer=one.name, reason=why)
+            for callback in self.consumer_removed:
+                callback(account)
 
     async def _keep(self, account: str, rows: tuple[Subject, ...]) -> None:
         api = f"{READERS_API}{account}."
@@ -145,6 +158,31 @@ async def remove(client: Client, api: str, names: Iterable[str]) -> None:
     for name in names:
         with contextlib.suppress(NotFoundError):
             await ask(client, f"{api}STREAM.DELETE.{name}")
+
+
+class Exceeding(NamedTuple):
+    """A consumer of a reader's mirror that goes beyond the limits, with what it has beyond them."""
+
+    stream: str
+    name: str
+    why: list[str]
+
+
+async def exceeding(client: Client, api: str, streams: Iterable[str]) -> list[Exceeding]:
+    """Return the consumers of a reader's streams that go beyond its limits. A stream that is not there has none."""
+    found = list[Exceeding]()
+    for stream in sorted(streams):
+        with contextlib.suppress(NotFoundError):
+            answer = await ask(client, f"{api}CONSUMER.LIST.{stream}")  # one page: there are fewer than its 256
+            every = [Exceeding(stream, one["name"], exceeded(one["config"])) for one in answer.get("consumers") or ()]
+            found += [one for one in every if one.why]
+    return found
+
+
+async def remove_consumer(client: Client, api: str, one: Exceeding) -> None:
+    """Remove a consumer of a reader, if it is still there."""
+    with contextlib.suppress(NotFoundError):
+        await ask(client, f"{api}CONSUMER.DELETE.{one.stream}.{one.name}")
 
 
 async def _is_old(client: Client, api: str, name: str) -> bool:

@@ -109,6 +109,12 @@ def users() -> list[User]:
     asked = dict.fromkeys(ACCOUNTS, ("NAMES", "DELETE.*", "*.KV_moretta_latest"))
     mirrors = [f"_READER.{account}.STREAM.{one}" for account, common in asked.items() for one in common]
     mirrors += [f"_READER.{account}.STREAM.*.{name}" for account, names in ACCOUNTS.items() for name in names]
+    mirrors += [
+        f"_READER.{account}.CONSUMER.{one}"
+        for account, names in ACCOUNTS.items()
+        for name in names
+        for one in (f"LIST.{name}", f"DELETE.{name}.*")
+    ]
     makers = [User(f"streams-{site}", made("INTAKE_"), (f"_INBOX_streams-{site}.>",)) for site in SITES]
     readers = [User(name, _NATIVE, ("moretta.>", "my.>", "_INBOX.>", "_INBOX_subscriber.>")) for name in READERS]
     return [User("streams", (*made(""), *mirrors), ("_INBOX_streams.>",)), *makers, *readers]

@@ -98,7 +98,10 @@ class Case:
         self.probe("publish", api.format("INFO"), self.native or reads or writes or owns or watches)
         self.probe("publish", api.format("MSG.GET"), self.native or asks or (backs_up and main and stream in REPAIRED))
         self.probe("publish", f"_READER.SUBSCRIBERS.STREAM.CREATE.{stream}", owns and stream in MIRRORS)
-        self.probe("publish", f"_READER.SUBSCRIBERS.CONSUMER.CREATE.{stream}", may=False)
+        for verb in ("LIST.{}", "DELETE.{}.x"):
+            self.probe("publish", f"_READER.SUBSCRIBERS.CONSUMER.{verb.format(stream)}", owns and stream in MIRRORS)
+        for verb in ("CREATE.{}", "CREATE.{}.x", "MSG.NEXT.{}.x", "INFO.{}.x"):
+            self.probe("publish", f"_READER.SUBSCRIBERS.CONSUMER.{verb.format(stream)}", may=False)
         for place in ("_ORIGIN", "_MIRROR.SUBSCRIBERS"):
             self.probe("publish", f"{place}.STREAM.CREATE.{stream}", may=False)
             self.probe("publish", f"{place}.CONSUMER.CREATE.{stream}", may=False)

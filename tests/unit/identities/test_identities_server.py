@@ -53,7 +53,7 @@ def test_the_pages_account_has_what_is_imported_and_nothing_else(config: dict):
 
 
 def test_a_readers_account_takes_what_its_mirrors_need_and_gives_the_making_of_streams(config: dict):
-    """Of MAIN's JetStream nothing but making the mirrors' consumers; of its own to MAIN nothing but making streams."""
+    """Of MAIN's JetStream nothing but making the mirrors' consumers; of its own: making streams, removing consumers."""
     reader, main = config["accounts"]["SUBSCRIBERS"], config["accounts"]["MAIN"]
     streams = [stream.name for stream in mirrored(heard_by("subscriber"))]
     assert streams == ["WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES"]
@@ -64,9 +64,10 @@ def test_a_readers_account_takes_what_its_mirrors_need_and_gives_the_making_of_s
     assert [one["to"] for one in api if "to" in one] == [f"_ORIGIN.CONSUMER.CREATE.{name}" for name in streams]
     told = [one["stream"]["subject"] for one in reader["imports"] if "stream" in one]
     assert told == [*(row.wildcard() for row in heard_by("subscriber")), "_MIRROR.SUBSCRIBERS.>"]
-    verbs = ["CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES"]
-    assert reader["exports"] == [{"service": f"$JS.API.STREAM.{verb}", "accounts": ["MAIN"]} for verb in verbs]
-    assert [one["to"] for one in main["imports"]] == [f"_READER.SUBSCRIBERS.STREAM.{verb}" for verb in verbs]
+    verbs = [f"STREAM.{verb}" for verb in ("CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES")]
+    verbs += ["CONSUMER.LIST.*", "CONSUMER.DELETE.*.*"]
+    assert reader["exports"] == [{"service": f"$JS.API.{verb}", "accounts": ["MAIN"]} for verb in verbs]
+    assert [one["to"] for one in main["imports"]] == [f"_READER.SUBSCRIBERS.{verb}" for verb in verbs]
     assert [one["accounts"] for one in main["exports"] if "_MIRROR" in one.get("stream", "")] == [["SUBSCRIBERS"]]
 
 
@@ -88,9 +89,10 @@ def test_the_mirrors_fit_the_account_and_all_accounts_the_server(config: dict):
 
 
 def _made(account: str, *streams: str) -> list[str]:
-    """What aggregate may publish to make the streams of a reader's account."""
-    asked = ["NAMES", "DELETE.*", *(f"*.{name}" for name in (*streams, "KV_moretta_latest"))]
-    return [f"_READER.{account}.STREAM.{one}" for one in asked]
+    """What aggregate may publish to make the streams of a reader's account, and to remove consumers of them."""
+    asked = ["STREAM.NAMES", "STREAM.DELETE.*", *(f"STREAM.*.{name}" for name in (*streams, "KV_moretta_latest"))]
+    consumers = [f"CONSUMER.{one}" for name in streams for one in (f"LIST.{name}", f"DELETE.{name}.*")]
+    return [f"_READER.{account}.{one}" for one in (*asked, *consumers)]
 
 
 @pytest.mark.parametrize("streams", [("WINDOWS", "ALERTS"), ("CAMERAS",), ("DELIVERIES", "RULES")])

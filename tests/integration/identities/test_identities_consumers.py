@@ -1,0 +1,101 @@
+"""Consumers of a reader that deliver without end into its account's imports: found and removed, and others are not."""
+
+import json
+from typing import Any
+
+import pytest
+from mirrored import has, owner, publish
+from nats.aio.msg import Msg
+from patience import until
+from readers import ACME, CITY, Ear, Readers, coming
+from structlog.testing import capture_logs
+
+from operate.doctor import mirrors as doctor
+from proto.subjects import STATS
+
+NS = 1_000_000_000
+ACCOUNT = "SUBSCRIBERS_acme"
+DURABLE = {"ack_policy": "explicit", "ack_wait": 30 * NS, "max_ack_pending": 1_000}
+HURRIED = {"ack_policy": "explicit", "ack_wait": 1_000_000, "max_ack_pending": 1_000}
+IMPORTS = ("_ORIGIN.CONSUMER.CREATE.WINDOWS", "moretta.v1.stats.cannes", "$SYS.REQ.USER.INFO")
+"""What a reader's account imports: the origin's API, statistics, and the system account's answer on one's rights."""
+
+
+async def api(one: Ear, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    answer = await one.client.request(f"$JS.API.{subject}", json.dumps(body).encode() if body else b"", timeout=10)
+    found: dict[str, Any] = json.loads(answer.data)
+    return found
+
+
+async def add(one: Ear, name: str, config: dict[str, Any]) -> None:
+    """Make a durable consumer of WINDOWS, or change the one of that name."""
+    body = {"stream_name": "WINDOWS", "config": {"durable_name": name} | config}
+    assert "error" not in await api(one, f"CONSUMER.DURABLE.CREATE.WINDOWS.{name}", body)
+
+
+async def consumers(one: Ear) -> dict[str, int]:
+    """Return how often each consumer of WINDOWS has delivered something."""
+    found = (await api(one, "CONSUMER.LIST.WINDOWS")).get("consumers") or ()
+    return {each["name"]: each["delivered"]["consumer_seq"] for each in found}
+
+
+async def ignore(_msg: Msg) -> None:
+    """Statistics have somebody who answers: where nobody does, nothing is delivered."""
+
+
+@pytest.mark.parametrize("place", IMPORTS)
+async def test_what_is_delivered_into_an_import_without_end_is_removed(server: Readers, place: str):
+    """Pushed, and pulled by one request that its reader leaves behind. Durables within the limits keep their place."""
+    await publish(server, "one", "two")
+    async with coming(server, ACME) as one, owner(server) as bus:
+        await bus._connection.client.subscribe(STATS.wildcard(), STATS.queue or "", cb=ignore)
+        await until(lambda: has(one.client.jetstream(), "WINDOWS", 2), "both")
+        await add(one, "mine", DURABLE)
+        bound = await one.client.jetstream().pull_subscribe_bind("mine", "WINDOWS")
+        [mine] = await bound.fetch(1)
+        await mine.ack_sync()
+        await add(one, "pushed", HURRIED | {"deliver_subject": place})
+        await add(one, "pulled", HURRIED)
+        await one.client.publish("$JS.API.CONSUMER.MSG.NEXT.WINDOWS.pulled", b'{"batch":100000000}', reply=place)
+
+        async def flooded() -> bool:
+            return (await consumers(one))["pulled"] > 20  # two messages, again and again
+
+        await until(flooded, "deliveries without end")
+        removed, mirrors = list[str](), bus.mirrors()
+        mirrors.consumer_removed.append(removed.append)
+        with capture_logs() as lines:
+            await mirrors.turn()
+        assert (await consumers(one), removed) == ({"mine": 1}, [ACCOUNT] * 2)
+        said = {line["consumer"]: line["reason"] for line in lines if line["event"] == "reader's consumer removed"}
+        assert said.keys() == {"pushed", "pulled"}
+        assert said["pushed"].startswith(f"deliver_subject {place} is not in _INBOX.>")
+        assert said["pulled"].startswith("max_ack_pending 1000 with a wait of 0.001 s delivers")
+        assert {line["account"] for line in lines if "consumer" in line} == {ACCOUNT}
+
+
+async def test_one_that_was_changed_afterwards_is_removed(server: Readers):
+    """JetStream tells nobody of a change. Its request for all messages at once goes with it; doctor names it before."""
+    async with coming(server, ACME) as one, owner(server) as bus:
+        await add(one, "mine", DURABLE)
+        mirrors = bus.mirrors()
+        await mirrors.turn()
+        assert await consumers(one) == {"mine": 0}
+        assert [each.state for each in await doctor.of_all(bus)] == ["ok"]
+        await add(one, "mine", HURRIED)
+        await add(one, "hoard", DURABLE | {"max_waiting": 50_000_000})
+        [found] = await doctor.of_all(bus)
+        assert found.check == f"reader {ACCOUNT}"
+        assert "consumer mine of WINDOWS: max_ack_pending 1000 with a wait of 0.001 s delivers" in found.found
+        assert "consumer hoard of WINDOWS: max_waiting 50000000 is more than 512" in found.found
+        await mirrors.turn()
+        assert await consumers(one) == {}
+
+
+async def test_a_reader_has_no_say_over_anothers_consumers(server: Readers):
+    """Those of another reader stay while one's are removed."""
+    async with coming(server, ACME) as one, coming(server, CITY) as other, owner(server) as bus:
+        await add(other, "mine", DURABLE)
+        await add(one, "mine", HURRIED)
+        await bus.mirrors().turn()
+        assert (await consumers(one), await consumers(other)) == ({}, {"mine": 0})
