@@ -3,19 +3,14 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 )
 
 func main() {
-	bucket := try(connect().KeyValue(context.Background(), "moretta_latest"))
-	alerts := try(bucket.Watch(context.Background(), "alerts.>"))
-	for entry := range alerts.Updates() {
-		if entry != nil { // nil: that is all that there was
-			names := []string{"state", "site", "zone", "rule", "since", "end", "rate"}
-			try(fmt.Println(strings.Join(texts(entry.Value(), names), " ")))
-		}
+	alerts := latest("ALERTS", "moretta.v1.alerts.>")
+	names := []string{"state", "site", "zone", "rule", "since", "end", "rate"}
+	for {
+		try(fmt.Println(strings.Join(texts(try(alerts.Next()).Data(), names), " ")))
 	}
-	select {} // the connection is closed, upon which connect.go ends the program
 }

@@ -1,10 +1,11 @@
 // Prints the state of each alert, since when and the end of the window that decided it; then each change.
 // Install: npm install. Run: node alerts.mjs
-import { Kvm } from '@nats-io/kv';
+import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
 import { connect, print } from './connect.mjs';
 
-const bucket = await new Kvm(await connect()).open('moretta_latest');
-for await (const entry of await bucket.watch({ key: 'alerts.>' })) {
-  const { state, site, zone, rule, since, end, rate } = entry.json();
+const latest = { deliver_policy: DeliverPolicy.LastPerSubject, filter_subjects: 'moretta.v1.alerts.>' };
+const alerts = await jetstream(await connect()).consumers.get('ALERTS', latest);
+for await (const msg of await alerts.consume()) {
+  const { state, site, zone, rule, since, end, rate } = msg.json();
   print(state, site, zone, rule, since, end, rate);
 }

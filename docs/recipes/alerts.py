@@ -3,15 +3,15 @@
 import json
 
 from connect import connect, run
+from nats.js.api import DeliverPolicy
 
 
 async def main():
-    nc = await connect()
-    bucket = await nc.jetstream().key_value("moretta_latest")
-    async for entry in await bucket.watch("alerts.>"):
-        if entry is None:  # all that there was
-            continue
-        alert = json.loads(entry.value)
+    js = (await connect()).jetstream()
+    latest = {"ordered_consumer": True, "deliver_policy": DeliverPolicy.LAST_PER_SUBJECT}
+    alerts = await js.subscribe("moretta.v1.alerts.>", stream="ALERTS", **latest)
+    async for message in alerts.messages:
+        alert = json.loads(message.data)
         names = "state", "site", "zone", "rule", "since", "end", "rate"
         print(*(alert[name] for name in names), flush=True)
 

@@ -43,6 +43,13 @@ func durable(name string) jetstream.MessagesContext {
 	return try(consumer.Messages())
 }
 
+// latest returns the last message of each subject that a stream has, and then each new one.
+func latest(stream, subjects string) jetstream.MessagesContext {
+	policy := jetstream.DeliverLastPerSubjectPolicy
+	how := jetstream.OrderedConsumerConfig{DeliverPolicy: policy, FilterSubjects: []string{subjects}}
+	return try(try(connect().OrderedConsumer(context.Background(), stream, how)).Messages())
+}
+
 // show prints a window.
 func show(data []byte) {
 	var window struct {

@@ -2,15 +2,15 @@
 import json
 
 from connect import connect, run
+from nats.js.api import DeliverPolicy
 
 
 async def main():
-    nc = await connect()
-    bucket = await nc.jetstream().key_value("moretta_latest")
-    async for entry in await bucket.watch("windows.>"):
-        if entry is None:  # all that there was
-            continue
-        window = json.loads(entry.value)
+    js = (await connect()).jetstream()
+    latest = {"ordered_consumer": True, "deliver_policy": DeliverPolicy.LAST_PER_SUBJECT}
+    windows = await js.subscribe("moretta.v1.windows.>", stream="WINDOWS", **latest)
+    async for message in windows.messages:
+        window = json.loads(message.data)
         print(window["end"], window["site"], window["zone"], window["rate"], window["persons"], flush=True)
 
 

@@ -24,11 +24,11 @@ from operate.identities import WebSocket
 from operate.show import has_reader
 from operate.view import View
 from proto.codec import as_json
+from proto.permissions import READER, heard_by, mirrored
 from proto.public import AlertV1
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, NOTIFICATIONS, OPERATIONS, RULES, WINDOWS
 from services.aggregate.settings import AggregateFile, PageSettings
 from services.bus import Bus, Request
-from services.bus.mirrors import LATEST
 from services.ingest.settings import IngestFile
 from services.kernel.app import end_tasks
 from services.kernel.settings import SettingsError, load
@@ -37,6 +37,8 @@ from services.sites.settings import SiteSettings
 PRINTED = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS, NOTIFICATIONS, DELIVERIES)
 """What it prints as lines of JSON where it is not on a terminal."""
 _REFRESH_S, _SOON_S, _LATE_S = 1.0, 0.1, 30.0
+_LAST = mirrored(heard_by(READER))[-1].name
+"""The stream of a reader's account that aggregate makes last."""
 
 
 async def up(
@@ -129,7 +131,7 @@ async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> 
         async with asyncio.timeout(_LATE_S):
             while late:
                 with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
-                    await bus.streams.js.stream_info(LATEST)
+                    await bus.streams.js.stream_info(_LAST)
                     late = ""
                 await asyncio.sleep(_SOON_S)
     _tell(screen, f"{address}{late}")

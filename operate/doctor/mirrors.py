@@ -14,12 +14,11 @@ from proto.subjects import Subject
 from services.bus import Bus
 from services.bus.consumer_limits import exceeded
 from services.bus.copied import Info, late
-from services.bus.mirrors import LATEST, STATES, readers_of, wanted
+from services.bus.mirrors import readers_of, wanted
 
 _ANSWER_S = 3.0
 _EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))
 """The streams that a reader may have."""
-_STATES = {str(row.stream) for row in STATES}
 _ABSENT = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
 _STANDS = "tell the operator of Moretta; MorettaReadersUnserved in docs/runbooks.md"
 
@@ -27,22 +26,18 @@ _BEYOND = "aggregate removes it within 15 s; if it comes back, talk to that read
 
 
 async def own(bus: Bus) -> list[Finding]:
-    """Return whether a reader's account has its streams, and whether they keep up.
+    """Return whether a reader's account has streams, and whether they keep up.
 
-    Which it should have says `readers` of `nats.yaml`; here the bucket of states tells, which is fed from them.
+    A reader can't see which of them `readers` of `nats.yaml` gives it.
     """
     found = await _names(bus, JETSTREAM_API)
     there = [name for name in _EVERY if name in found]
-    bucket = await _info(bus, JETSTREAM_API, LATEST) if LATEST in found else {}
-    fed = [one["name"] for one in bucket.get("config", {}).get("sources") or ()]
-    if lacking := [name for name in fed if name not in found] or ([] if bucket or not _STATES & found else [LATEST]):
-        return [fail("streams", f"this reader's account lacks {', '.join(lacking)}", _ABSENT)]
     if not there:
         return [fail("streams", "this reader's account has no streams", _ABSENT)]
     if troubled := await _late(bus, JETSTREAM_API, found):
         return [fail(f"stream {name}", why, _STANDS) for name, why in troubled]
     others = [name for name in _EVERY if name not in found]
-    beside = f"; not {', '.join(others)}, which it was not given" if others else ""
+    beside = f"; not {', '.join(others)}: not given, or not made" if others else ""
     return [ok("streams", f"this reader's account has {', '.join(there)}, which keep up{beside}")]
 
 

@@ -28,7 +28,7 @@ from proto.permissions import (
     user_of,
 )
 from proto.subjects import STATS, Identity, Subject
-from services.bus.mirrors import LATEST, room
+from services.bus.mirrors import EARLIER, room
 
 Bridge = dict[str, Any]
 """An entry of an account's exports or imports."""
@@ -45,9 +45,9 @@ _PAGE = {"max_connections": 200, "max_subscriptions": 6, "max_payload": 16 * _KI
 """Limits of the page's account: many people may look, with five subscriptions each."""
 _CONSUMERS, _UNACKNOWLEDGED = 32, 1_000
 """The most consumers of one mirror, and the most messages that one consumer waits to have acknowledged."""
-_SPARE, _COPIES = _MIB, 3
-"""Room for consumers, and the copies of a stream. An account's limit counts each copy; and the limits of all accounts
-have to fit into the server's."""
+_SPARE, _COPIES = 3 * _MIB, 3
+"""Room for consumers and for the stream of the version before, and the copies of a stream. An account's limit counts
+each copy; and the limits of all accounts have to fit into the server's, which takes lower ones only at a start."""
 _ANSWERED = "5s"
 """How long NATS remembers where an answer goes. Until then each question takes 0.9 KB of the server's memory."""
 _VERBS = (
@@ -185,7 +185,8 @@ def back(readers: Iterable[Apart]) -> list[Bridge]:
 def made(readers: Iterable[Apart]) -> list[str]:
     """Return what the maker of the mirrors may publish in the giver's account, beside its own rights.
 
-    From these it knows which streams each reader's account has to have (`services.bus.mirrors.readers_of`).
+    From these it knows which streams each reader's account has to have (`services.bus.mirrors.readers_of`). The version
+    before makes one more (ADR 29).
     """
     return [
         f"{READERS_API}{one.account}.{asked}"
@@ -197,7 +198,7 @@ def made(readers: Iterable[Apart]) -> list[str]:
 
 def _kept(streams: Sequence[str]) -> Iterator[str]:
     """Yield what is asked of each of a reader's streams: to make it, and which consumers it has; to remove those."""
-    yield from (f"STREAM.*.{name}" for name in (*streams, LATEST))
+    yield from (f"STREAM.*.{name}" for name in (*streams, EARLIER))
     yield from (f"CONSUMER.{verb}" for name in streams for verb in (f"LIST.{name}", f"DELETE.{name}.*"))
 
 
@@ -211,7 +212,7 @@ def reserved(readers: int) -> tuple[int, int]:
 def _jetstream() -> dict[str, int]:
     """Return the limits of JetStream in a reader's account: its mirrors, and consumers of them."""
     on_disk, in_memory = room()
-    streams = len(mirrored(heard_by(READER))) + 1
+    streams = len(mirrored(heard_by(READER))) + 1  # and that of the version before
     return {
         "max_file": _COPIES * (on_disk + _SPARE),
         "max_memory": _COPIES * in_memory,

@@ -24,7 +24,7 @@ from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.copied import late
 from services.bus.making import Made, ask, config_of, ensure
 from services.bus.mirroring import exceeding, remove, remove_consumer, remove_old
-from services.bus.mirrors import made_for, no_longer, with_bucket
+from services.bus.mirrors import made_for, no_longer
 from services.bus.nkey import Seed
 from services.bus.originals import info
 from services.bus.sizes import sized
@@ -114,7 +114,7 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
         others = await _others(connection.client, api, configs, how) if api != JETSTREAM_API else []
         others += await _consumers(connection.client, api, configs, how) if api != JETSTREAM_API else []
         if api != JETSTREAM_API and not how.plan:
-            await remove_old(connection.client, api, [one["name"] for one in configs if "mirror" in one])
+            await remove_old(connection.client, api, [one["name"] for one in configs])
         did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
         there = [one.name for one in did if not one.is_new] if how.plan else []
         copying = await _behind(connection.client, api, there)
@@ -146,10 +146,10 @@ def _lines(user: str, api: str, did: list[Made], how: How) -> Iterator[str]:
 
 
 async def _others(client: Client, api: str, configs: list[Config], how: How) -> list[str]:
-    """Return a line for each stream that a reader is to have no more; with `shrink` it is removed, with the bucket."""
+    """Return a line for each stream that a reader is to have no more; with `shrink` it is removed."""
     found = no_longer((await ask(client, f"{api}STREAM.NAMES")).get("streams") or (), configs)
     if found and how.shrink and not how.plan:
-        await remove(client, api, with_bucket(found))
+        await remove(client, api, found)
     does = ("to be removed" if how.plan else "removed") if how.shrink else "--shrink removes it"
     return [f"  {name} is this reader's no longer, with its consumers: {does}" for name in found]
 

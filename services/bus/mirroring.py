@@ -18,7 +18,7 @@ from proto.subjects import Subject
 from services.bus.connection import Connection
 from services.bus.consumer_limits import exceeded
 from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
-from services.bus.mirrors import LATEST, is_old, no_longer, readers_of, wanted, with_bucket
+from services.bus.mirrors import is_old, no_longer, readers_of, wanted
 from services.bus.originals import Originals, info, is_older
 from services.kernel.log import get_logger
 
@@ -117,17 +117,11 @@ class Mirrors:
         api = f"{READERS_API}{account}."
         every = wanted(account, rows, self._replicas)
         there = set((await ask(self._client, f"{api}STREAM.NAMES")).get("streams") or ())
-        if others := with_bucket(no_longer(there, every)):
+        if others := no_longer(there, every):
             log.info("reader's streams removed", account=account, streams=others)
             await remove(self._client, api, others)
-            there -= {*others}
-        mirrors = [one for one in every if "mirror" in one]
         if is_new := self._compared.get(account) != rows:
-            await remove_old(self._client, api, [one["name"] for one in mirrors])
-        if not there.issuperset(one["name"] for one in mirrors if one["storage"] == "file"):
-            # The server would look for the lost source only after a while, and go on behind what it had of it.
-            await remove(self._client, api, [LATEST])
-            there.discard(LATEST)
+            await remove_old(self._client, api, [one["name"] for one in every])
         for config in every:
             if is_new or config["name"] not in there:
                 await ensure(self._client, config, api=api)
@@ -140,7 +134,7 @@ class Mirrors:
 
 
 async def remove_old(client: Client, api: str, names: Iterable[str]) -> list[str]:
-    """Delete the mirrors that are out of step with their originals, and then the bucket; return their names.
+    """Delete the mirrors that are out of step with their originals; return their names.
 
     The caller makes them anew. APIError, and nothing is deleted, if an original can't be asked now. Each is compared
     once more before it is deleted: another replica that looks at the same moment may have made it anew by then.
@@ -149,7 +143,6 @@ async def remove_old(client: Client, api: str, names: Iterable[str]) -> list[str
     for name in old:
         if await _is_old(client, api, name):
             await remove(client, api, [name])
-    await remove(client, api, [LATEST] if old else [])  # in any case: who removed the mirror may have died before
     return old
 
 

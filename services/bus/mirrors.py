@@ -1,20 +1,17 @@
-"""Readers' mirrors as configuration: copies of the public streams in each account, and the last values as a KV bucket.
+"""Readers' mirrors as configuration: copies of the public streams in each account.
 
-The server alone copies (`mirror`, `sources`; ADR 45). Configurations are JSON as in JetStream's API (NATS ADR-1). Pure.
+The server alone copies (`mirror`; ADR 45). Configurations are JSON as in JetStream's API (NATS ADR-1). Pure.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from proto.permissions import MIRRORING, ORIGIN, READER, READERS_API, heard_by, mirrored
-from proto.subjects import ALERTS, CAMERAS, OPERATIONS, RULES, WINDOWS, Stream, Subject
+from proto.subjects import WINDOWS, Stream, Subject
 from services.bus.making import Config, config_of
 
-BUCKET = "moretta_latest"
-"""The KV bucket with the last window of each zone, and the state of each alert, rule and camera."""
-LATEST = f"KV_{BUCKET}"
-"""The stream of that bucket (NATS ADR-8)."""
-STATES: tuple[Subject, ...] = (WINDOWS, ALERTS, RULES, OPERATIONS, CAMERAS)
+EARLIER = "KV_moretta_latest"
+"""A stream that the version before makes in readers' accounts, with the last message of each subject."""
 _MIB = 1 << 20
 _LARGE, _USUAL, _SMALL = 8 * _MIB, 2 * _MIB, _MIB
 _AS_ORIGINAL = (
@@ -41,45 +38,9 @@ def _size(stream: Stream) -> int:
     return _LARGE if stream.name == WINDOWS.stream else _USUAL
 
 
-def latest(rows: Iterable[Subject], replicas: int) -> Config:
-    """Return the bucket of the last values: a key such as `windows.cannes.gate` for each subject.
-
-    On disk: who watches a bucket goes on from a sequence, which must not begin anew with the server. But not synced at
-    each camera's report: what a power cut takes comes again from the mirrors. With copies it is synced.
-    """
-    return {
-        "name": LATEST,
-        "description": "the last value of each zone, alert, rule and camera",
-        "storage": "file",
-        "retention": "limits",
-        "discard": "old",
-        "max_bytes": _USUAL,
-        "max_msgs_per_subject": 1,
-        "num_replicas": replicas,
-        "allow_direct": True,
-        "deny_delete": True,
-        "deny_purge": True,
-        **({"persist_mode": "async"} if replicas == 1 else {}),
-        "sources": [
-            {"name": str(row.stream), "subject_transforms": [{"src": row.wildcard(), "dest": _key(row)}]}
-            for row in rows
-        ],
-    }
-
-
-def _key(row: Subject) -> str:
-    """Return where a row's messages are in the bucket, as a subject transform (NATS ADR-30)."""
-    kind = row.pattern.split(".")[2]
-    tokens = (f"{{{{wildcard({number})}}}}" for number in range(1, len(row.fields) + 1))
-    return ".".join(("$KV", BUCKET, kind, *tokens))
-
-
 def wanted(account: str, rows: Iterable[Subject], replicas: int) -> list[Config]:
-    """Return all streams of a reader's account whose giver tells it these rows; the bucket after its sources."""
-    told = [row for row in rows if row.stream]
-    mirrors = [mirror(stream, account, replicas) for stream in mirrored(told)]
-    states = [row for row in STATES if row in told]
-    return [*mirrors, latest(states, replicas)] if states else mirrors
+    """Return all streams of a reader's account whose giver publishes these rows to it."""
+    return [mirror(stream, account, replicas) for stream in mirrored(rows)]
 
 
 def room() -> tuple[int, int]:
@@ -111,17 +72,8 @@ def _is_given(row: Subject, asked: set[str]) -> bool:
 
 def no_longer(there: Iterable[str], wanted: Iterable[Config]) -> list[str]:
     """Return which streams that are there a reader is to have no more; of those that are made for readers alone."""
-    ours = {*(stream.name for stream in mirrored(heard_by(READER))), LATEST}
+    ours = {*(stream.name for stream in mirrored(heard_by(READER))), EARLIER}
     return sorted(({*there} & ours) - {one["name"] for one in wanted})
-
-
-def with_bucket(gone: Collection[str]) -> list[str]:
-    """Return what is deleted when these streams of a reader are: the bucket, too, if it has states of theirs.
-
-    The bucket comes first: what breaks off after it still finds the others, and goes on.
-    """
-    names = [one for one in gone if one != LATEST]
-    return [LATEST, *names] if {LATEST, *(str(row.stream) for row in STATES)} & {*gone} else names
 
 
 def is_old(ours: Config, theirs: Config) -> bool:

@@ -48,7 +48,7 @@ _MADE = ("CREATE", "UPDATE", "INFO")
 _ASIDE = (
     *("_LEAF.cannes.x", "_LEAF.nice.x", "_INTAKE.cannes.x", "_INTAKE.nice.x", "_COPY.x", "_R_.x", "$JSC.R.x", "$NRG.x"),
     *(f"_MIRROR.{account}.x" for account in ACCOUNTS),
-    *("_INBOX.x", "my.x", "moretta", "moretta.v2.windows.x.x", "moretta.v1.other", "$KV.moretta_latest.x", "$O.x.C.y"),
+    *("_INBOX.x", "my.x", "moretta", "moretta.v2.windows.x.x", "moretta.v1.other", "$O.x.C.y"),
     *("$SYS.REQ.USER.INFO", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.HUB.CONNZ", "$SRV.PING", "$SRV.INFO.x"),
     *(f"_INBOX_{user}.x" for user in ("streams", "streams-cannes", "streams-nice", "leaf", *READERS, "operator")),
 )

@@ -28,9 +28,7 @@ READERS = {"subscriber", "page", NAMED}
 """Who is in an account of its own; their inboxes are called after the first."""
 NATIVE = {"subscriber", NAMED}
 """Who has mirrors there, and all of JetStream's API that reads."""
-MIRRORS = ("WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES", "KV_moretta_latest")
-ALL = MIRRORS[:-1]
-"""The streams of a reader with a name that reads all there is."""
+MIRRORS = ("WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES")
 """The streams of a reader's account."""
 OWNER = "aggregate"
 REPAIRED = {"WINDOWS", "ALERTS", "RULES", "OPERATIONS"}

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from identity_matrix import ALL, SEEDS, with_admin
+from identity_matrix import MIRRORS, SEEDS, with_admin
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats_process import NatsProcess
@@ -34,7 +34,7 @@ class Readers(NatsProcess):
     def __init__(self, folder: Path, *, monitored: bool = False) -> None:
         super().__init__(folder, whole=self.text)
         self.users: tuple[str, ...] = (ACME, CITY)
-        self.streams: dict[str, tuple[str, ...]] = {"acme": ALL, "city": ALL}
+        self.streams: dict[str, tuple[str, ...]] = {"acme": MIRRORS, "city": MIRRORS}
         self.monitored = monitored
 
     def text(self, port: int, store: str) -> str:

@@ -11,7 +11,7 @@ import nats.js.errors
 import pytest
 from golden import BY_TYPE
 from identity_matrix import (
-    ALL,
+    MIRRORS,
     OWNER,
     SEEDS,
     admin,
@@ -42,7 +42,7 @@ def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess]:
     folder = tmp_path_factory.mktemp("matrix")
 
     def config(port: int, store: str) -> str:
-        return with_admin(nats_config(port, store, keys, readers={"acme": ALL}))
+        return with_admin(nats_config(port, store, keys, readers={"acme": MIRRORS}))
 
     server = NatsProcess(folder, whole=config)
     server.start()

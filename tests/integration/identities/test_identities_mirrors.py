@@ -15,8 +15,7 @@ from mirrored import WINDOW, has, make, owner, publish, state, zones_of
 from msgspec import structs
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig
+from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import BadRequestError, NotFoundError
 from on_bus import settled
 from patience import patient, until
@@ -32,6 +31,7 @@ from services.bus.making import ask
 from services.bus.mirroring import State
 from services.kernel.app import end_tasks
 
+LATEST: Any = {"ordered_consumer": True, "deliver_policy": DeliverPolicy.LAST_PER_SUBJECT}
 pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
 
 
@@ -41,7 +41,7 @@ async def names(one: Ear) -> set[str]:
 
 @pytest.mark.parametrize("user", ["subscriber", ACME])
 async def test_what_nats_users_know_works(server: Readers, user: str):
-    """A durable pull, an ordered subscription, a bucket that is watched, a direct get, and live by a wildcard."""
+    """A durable pull, an ordered subscription, the latest of each subject, a direct get, and live by a wildcard."""
     await publish(server, "one", "two")
     async with coming(server, user) as one:
         js = one.client.jetstream()
@@ -55,14 +55,10 @@ async def test_what_nats_users_know_works(server: Readers, user: str):
         await found[0].ack()
         ordered = await js.subscribe("moretta.v1.windows.>", stream="WINDOWS", ordered_consumer=True)
         assert zones_of([await ordered.next_msg(timeout=patient(5)) for _ in range(2)]) == ["one", "two"]
-        await until(lambda: has(js, "KV_moretta_latest", 2), "both states")
-        bucket = await js.key_value("moretta_latest")
-        watched = await bucket.watch("windows.>")
-        first = [await watched.updates(timeout=patient(5)) for _ in range(3)]
-        assert [entry and entry.key for entry in first] == ["windows.cannes.one", "windows.cannes.two", None]
+        latest = await js.subscribe("moretta.v1.windows.>", stream="WINDOWS", **LATEST)
+        assert zones_of([await latest.next_msg(timeout=patient(5)) for _ in range(2)]) == ["one", "two"]
         await publish(server, "three")
-        assert (await watched.updates(timeout=patient(5))).key == "windows.cannes.three"
-        await until(lambda: has(js, "WINDOWS", 3), "the other copy has it, too")
+        assert zones_of([await latest.next_msg(timeout=patient(5))]) == ["three"]
         got = await js.get_last_msg("WINDOWS", WINDOWS.subject(site="cannes", zone="three"), direct=True)
         assert json.loads(got.data)["zone"] == "three"
         await until(lambda: one.heard, "live")
@@ -98,10 +94,8 @@ async def test_no_message_is_stored_twice(server: Readers):
     async with coming(server, ACME) as one:
         js = one.client.jetstream()
         await until(lambda: has(js, "WINDOWS", 2), "both")
-        await until(lambda: has(js, "KV_moretta_latest", 2), "both states")
         await publish(server, "two")
         await until(lambda: has(js, "WINDOWS", 3), "the third")
-        assert await state(js, "KV_moretta_latest") == 2
 
 
 ORDERS = ("$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.WINDOWS", "_ORIGIN.CONSUMER.CREATE.WINDOWS")
@@ -173,19 +167,10 @@ async def test_who_deletes_its_mirror_hurts_itself(server: Readers):
         async with owner(server) as bus:
             await bus.mirrors().turn()
             await until(lambda: has(js, "WINDOWS", 2), "all of it again")
-            await publish(server, "three")
-            bucket = await js.key_value("moretta_latest")
-
-            async def known() -> bool:
-                with contextlib.suppress(NotFoundError, nats.errors.TimeoutError):
-                    return bool(await bucket.get("windows.cannes.three"))
-                return False
-
-            await until(known, "the bucket goes on")
 
 
 async def test_what_was_in_memory_is_made_again(server: Readers):
-    """A server that starts again has no memory stream: aggregate makes it, and the bucket fills from the disk."""
+    """A server that starts again has no memory stream: aggregate makes it; what is on the disk stays."""
     await publish(server, "one")
     async with contextlib.AsyncExitStack() as stack:
         bus = await stack.enter_async_context(owner(server))
@@ -201,7 +186,7 @@ async def test_what_was_in_memory_is_made_again(server: Readers):
 
             await until(there, "all streams")
             js = one.client.jetstream()
-            await until(lambda: has(js, "KV_moretta_latest", 1), "the last window")
+            await until(lambda: has(js, "WINDOWS", 1), "the window")
         assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_acme", "SUBSCRIBERS_city"]
 
 
@@ -333,34 +318,29 @@ async def test_a_new_reader_is_found(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("given", "heard", "keys"),
+    ("given", "heard"),
     [
-        (("WINDOWS", "ALERTS"), {"WindowV1"}, ["windows.cannes.one"]),
-        (("CAMERAS",), {"CameraV1"}, ["cameras.cannes.gate"]),
-        (("WINDOWS", "DELIVERIES", "CAMERAS"), {"WindowV1", "CameraV1"}, ["cameras.cannes.gate", "windows.cannes.one"]),
+        (("WINDOWS", "ALERTS"), {"WindowV1"}),
+        (("CAMERAS",), {"CameraV1"}),
+        (("WINDOWS", "DELIVERIES", "CAMERAS"), {"WindowV1", "CameraV1"}),
     ],
 )
-async def test_a_reader_is_given_fewer_streams(
-    server: Readers, given: tuple[str, ...], heard: set[str], keys: list[str]
-):
-    """It has these, a bucket of these alone, and no live message of others. Another reader's are as they were."""
+async def test_a_reader_is_given_fewer_streams(server: Readers, given: tuple[str, ...], heard: set[str]):
+    """It has these alone, and no live message of others. Another reader's are as they were."""
     await publish(server, "one")
     server.streams |= {"acme": given}
     server.rewrite(server.users)
     await server.reload(2)
     async with owner(server) as bus, coming(server, ACME) as one, coming(server, CITY) as other:
         await bus.mirrors().turn()
-        assert await names(one) == {*given, "KV_moretta_latest"}
+        assert await names(one) == {*given}
         assert await names(other) == set(MIRRORS)
-        await until(lambda: is_fed(one.client.jetstream()), "what comes in this moment is not copied")
         await one.client.subscribe("moretta.>", cb=one.take)
         await settled(one.client)
         await bus.store(WINDOWS, structs.replace(WINDOW, zone="one"))
         async with owner(server, "ingest") as ingest:
             await ingest.store(CAMERAS, structs.replace(BY_TYPE[CameraV1], site="cannes", camera="gate"))
         await until(lambda: heard <= {json.loads(msg.data)["type"] for msg in one.heard}, "live ones")
-        await until(lambda: has(one.client.jetstream(), "KV_moretta_latest", len(keys)), "the states")
-        assert sorted(await (await one.client.jetstream().key_value("moretta_latest")).keys()) == keys
         assert {json.loads(msg.data)["type"] for msg in one.heard} == heard
 
 
@@ -371,23 +351,16 @@ async def test_a_readers_streams_change_while_it_reads(server: Readers):
         mirrors, js = bus.mirrors(), one.client.jetstream()
         await one.client.subscribe("moretta.>", cb=one.take)
         pull = await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
-        for given, keys in (
-            (("WINDOWS",), ["windows.cannes.gate"]),
-            (("WINDOWS", "CAMERAS"), ["cameras.cannes.gate", "windows.cannes.gate"]),
-            (("CAMERAS",), ["cameras.cannes.gate"]),
-        ):
+        for given in (("WINDOWS",), ("WINDOWS", "CAMERAS"), ("CAMERAS",)):
             server.streams |= {"acme": given}
             server.rewrite(server.users)
             await server.reload(1)
             await mirrors.turn()
-            assert await names(one) == {*given, "KV_moretta_latest"}
-            await until(lambda: is_fed(js), "what comes in this moment is not copied")
+            assert await names(one) == {*given}
             one.heard.clear()
             await bus.store(WINDOWS, structs.replace(WINDOW, zone="gate", start=WINDOW.start + len(given)))
             await ingest.store(CAMERAS, structs.replace(cameras, camera="gate", at=cameras.at + len(given)))
             await until(lambda given=given: len(one.heard) >= len(given), "live ones")
-            await until(lambda keys=keys: has(js, "KV_moretta_latest", len(keys)), "the states")
-            assert sorted(await (await js.key_value("moretta_latest")).keys()) == keys
             assert {json.loads(msg.data)["type"] for msg in one.heard} == {KINDS[name] for name in given}
             if "WINDOWS" in given:
                 [msg] = await pull.fetch(1, timeout=patient(5))
@@ -396,12 +369,6 @@ async def test_a_readers_streams_change_while_it_reads(server: Readers):
 
 
 KINDS = {"WINDOWS": "WindowV1", "CAMERAS": "CameraV1"}
-
-
-async def is_fed(js: JetStreamContext) -> bool:
-    """Whether the bucket hears of all its sources: of a new one the server may miss what comes in its first moment."""
-    sources = (await js.stream_info("KV_moretta_latest")).sources or []
-    return all(one.active is not None and one.active >= 0 for one in sources)
 
 
 @pytest.fixture(name="open_server")
@@ -453,7 +420,7 @@ async def test_two_replicas_make_it_anew_once(server: Readers, monkeypatch: pyte
         await until(lambda: has(js, "WINDOWS", 2), "the windows")
         await inside.jetstream().delete_stream("WINDOWS")
         await fast.ensure_streams(["WINDOWS"])
-        client, before = slow._connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-2]}"
+        client, before = slow._connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-1]}"
         request = client.request
 
         async def overtaken(subject: str, *args: Any, **kwargs: Any) -> Msg:
@@ -482,34 +449,31 @@ async def tell(server: Readers, camera: str, times: int = 1) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.first
 async def test_who_watches_goes_on_after_the_server_began_anew(server: Readers):
-    """The bucket keeps its sequence, and cameras' states, which were in memory, go on behind theirs."""
+    """Cameras' states, which were in memory, go on behind the sequence of before."""
     await tell(server, "before", times=20)
     seen: set[str] = set()
     one = await watching(server, seen)
     try:
-        await until(lambda: seen == {"bucket before", "stream before"}, lambda: str(seen))
+        await until(lambda: seen == {"before"}, lambda: str(seen))
         server.stop()
         server.start()
         await make(server)
         await tell(server, "after")
-        await until(lambda: {"bucket after", "stream after"} <= seen, lambda: str(seen), 60)
+        await until(lambda: "after" in seen, lambda: str(seen), 60)
     finally:
         await one.close()
 
 
 async def watching(server: Readers, seen: set[str]) -> Client:
-    """A connection that comes back, with a watcher of the bucket and an ordered consumer; `seen` is what they got."""
+    """A connection that comes back, with an ordered consumer; `seen` is what it got."""
     one, key = Client(), KEYS[ACME]
     one._public_nkey = key.public
     await one.connect(server.url, signature_cb=key.sign, error_cb=_nothing, max_reconnect_attempts=-1)
 
     async def take(msg: Msg) -> None:
-        place = "bucket" if msg.subject.startswith("$KV") else "stream"
-        seen.add(f"{place} {json.loads(msg.data)['camera']}")
+        seen.add(json.loads(msg.data)["camera"])
 
-    js = one.jetstream()
-    for subject, stream in (("$KV.moretta_latest.cameras.>", MIRRORS[-1]), ("moretta.v1.cameras.>", "CAMERAS")):
-        await js.subscribe(subject, stream=stream, ordered_consumer=True, cb=take)
+    await one.jetstream().subscribe("moretta.v1.cameras.>", stream="CAMERAS", ordered_consumer=True, cb=take)
     return one
 
 
@@ -522,14 +486,14 @@ async def test_what_was_removed_goes_from_the_mirrors_too(server: Readers):
     await publish(server, "one", "wrong", "three")
     async with coming(server, ACME) as one, admin(server) as inside:
         js = one.client.jetstream()
-        await until(lambda: has(js, "KV_moretta_latest", 3), "all of it")
+        await until(lambda: has(js, "WINDOWS", 3), "all of it")
         await inside.jetstream().delete_msg("WINDOWS", 2)
         async with owner(server) as bus:
             await bus.mirrors().turn()
 
         async def two() -> bool:
             with contextlib.suppress(NotFoundError):
-                return await state(js) == await state(js, "KV_moretta_latest") == 2
+                return await state(js) == 2
             return False
 
         await until(two, "the two that are left", 60)

@@ -55,7 +55,6 @@ REFUSED = {
         lambda _, js: js.delete_msg("WINDOWS", 1), of("publish", "$JS.API.STREAM.MSG.DELETE.WINDOWS"), _LATE
     ),
     "subscribe to all": Refused(lambda one, _: one.client.subscribe(">"), of("subscription", ">")),
-    "put into the bucket": Refused(lambda _, js: put(js), of("publish", "$KV.moretta_latest.x"), _LATE),
     "a consumer with too much": Refused(
         lambda _, js: js.add_consumer("WINDOWS", ConsumerConfig(durable_name="x", max_ack_pending=2_000)),
         "max ack pending", _NO,
@@ -64,10 +63,6 @@ REFUSED = {
         lambda _, js: js.stream_info("SIGHTINGS"), "stream not found", nats.js.errors.NotFoundError
     ),
 }  # fmt: skip
-
-
-async def put(js: JetStreamContext) -> None:
-    await (await js.key_value("moretta_latest")).put("x", b"{}")
 
 
 @pytest.fixture(name="server", scope="module")

@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from on_bus import settled
 from patience import patient, until
 from recipe_place import TODAY, Place, store
@@ -111,34 +110,6 @@ async def stream_get(one: Command, line: Line) -> None:
     await until(is_latest, "the last window")
 
 
-async def kv_watch(one: Command, line: Line) -> None:
-    """Is the bucket one, then an ordered consumer that pushes into the inbox: the last of each key, then new ones."""
-    stream, before = f"KV_{line.bucket}", f"$KV.{line.bucket}."
-    assert (await one.get(f"STREAM.INFO.{stream}"))["config"]["max_msgs_per_subject"] >= 1
-    latest, listening = one.stored[-2:], await one.client.subscribe(inbox := one.client.new_inbox())
-    config = {
-        "deliver_policy": "last_per_subject", "ack_policy": "none", "ack_wait": 22 * 3600 * 10**9, "max_deliver": 1,
-        "filter_subject": before + line.key, "replay_policy": "instant", "flow_control": True,
-        "idle_heartbeat": 5 * 10**9, "deliver_subject": inbox, "num_replicas": 1, "mem_storage": True,
-    }  # fmt: skip
-    await one.get(f"CONSUMER.CREATE.{stream}.W1.{before}{line.key}", made(stream, config))
-    await _heard(listening, before, latest)
-    await _heard(listening, before, await one.publish())
-    await listening.unsubscribe()
-
-
-async def _heard(listening: Subscription, before: str, wanted: list[WindowV1]) -> None:
-    """Read values until these have come, each by its key; answer what asks whether it is still read."""
-    missing = {f"{before}windows.{one.site}.{one.zone}": published(one) for one in wanted}
-    while missing:
-        msg = await listening.next_msg(timeout=patient(2 * TIMEOUT_S))
-        if (msg.headers or {}).get("Status") == "100":
-            if msg.reply:
-                await msg.respond(b"")
-        elif missing.get(msg.subject) == told(msg.data):
-            del missing[msg.subject]
-
-
 async def consumer_add(one: Command, line: Line) -> None:
     """There is none of that name, but the stream; then a durable one, by the subject of one release or of another."""
     assert (line.pull, line.defaults) == (True, True), "it would ask"
@@ -203,7 +174,6 @@ FLAG: dict[str, Any] = {"action": "store_true"}
 COMMANDS: dict[str, tuple[Play, list[str], dict[str, dict[str, Any]]]] = {
     "sub": (subscribe, ["subject"], {}),
     "stream get": (stream_get, ["stream"], {"--last-for": {}}),
-    "kv watch": (kv_watch, ["bucket", "key"], {}),
     "consumer add": (consumer_add, ["stream", "consumer"], {"--pull": FLAG, "--defaults": FLAG}),
     "consumer next": (consumer_next, ["stream", "consumer"], {"--count": {"type": int}}),
     "request": (request, ["subject", "body"], {}),
@@ -273,6 +243,6 @@ def test_a_line_that_nobody_plays():
     """A command, an argument or a flag that is not known here fails the test."""
     with pytest.raises(AssertionError, match="nobody plays"):
         read("nats stream ls")
-    for line in ("nats sub 'moretta.>' --all", "nats kv watch moretta_latest 'windows.>' more"):
+    for line in ("nats sub 'moretta.>' --all", "nats stream get WINDOWS more"):
         with pytest.raises(SystemExit):
             read(line)

@@ -9,19 +9,7 @@ from hypothesis import strategies as st
 from operate.identities.readers import apart, made
 from proto.permissions import heard_by, mirrored
 from proto.subjects import CAMERAS, DELIVERIES, WINDOWS, stream
-from services.bus.mirrors import (
-    LATEST,
-    STATES,
-    is_old,
-    latest,
-    made_for,
-    mirror,
-    no_longer,
-    readers_of,
-    room,
-    wanted,
-    with_bucket,
-)
+from services.bus.mirrors import is_old, made_for, mirror, no_longer, readers_of, room, wanted
 
 READER = heard_by("subscriber")
 
@@ -38,31 +26,18 @@ def test_a_mirror_has_no_subject_and_is_smaller_than_its_original():
         assert (made["deny_delete"], made["deny_purge"], made["allow_direct"], made["mirror_direct"]) == (True,) * 4
 
 
-def test_the_bucket_has_a_key_for_each_state():
-    """The last window of each zone, and each alert's, rule's and camera's state; no delivery."""
-    made = latest(STATES, 1)
-    places = {one["src"]: one["dest"] for source in made["sources"] for one in source["subject_transforms"]}
-    assert places["moretta.v1.windows.*.*"] == "$KV.moretta_latest.windows.{{wildcard(1)}}.{{wildcard(2)}}"
-    assert places["moretta.v1.alerts.*.*.*"].endswith(".alerts.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}")
-    assert len(places) == len(STATES)
-    assert "subjects" not in made
-    assert (made["max_msgs_per_subject"], made["storage"], made["persist_mode"]) == (1, "file", "async")
-    assert "persist_mode" not in latest(STATES, 3)
-
-
 def test_a_hubs_reader_has_what_crosses():
-    """The bucket comes after its sources, of which there are those that are told there."""
+    """Its mirrors, on disk all of them."""
     api, made = made_for("SUBSCRIBERS", (WINDOWS, CAMERAS))
     assert api == "_READER.SUBSCRIBERS."
-    assert [one["name"] for one in made] == ["WINDOWS", "CAMERAS", LATEST]
-    assert [one["name"] for one in made[-1]["sources"]] == ["WINDOWS", "CAMERAS"]
+    assert [one["name"] for one in made] == ["WINDOWS", "CAMERAS"]
     assert {one["storage"] for one in made} == {"file"}, "a hub that starts anew has them still"
 
 
 def test_all_that_a_reader_hears_is_kept():
     """Each row's stream is mirrored, and the room for it is what the streams take."""
     made = wanted("SUBSCRIBERS", READER, 1)
-    assert {one["name"] for one in made} == {str(row.stream) for row in READER} | {LATEST}
+    assert {one["name"] for one in made} == {str(row.stream) for row in READER}
     on_disk, in_memory = room()
     assert on_disk == sum(one["max_bytes"] for one in made)
     assert in_memory == sum(one["max_bytes"] for one in made if one["storage"] == "memory")
@@ -91,11 +66,6 @@ def test_a_mirror_out_of_step_is_known(ours: dict, theirs: dict, old: bool):
     assert is_old(ours, theirs) == old
 
 
-def test_a_reader_of_deliveries_alone_has_no_bucket():
-    """They are no state; a stream without sources would take a subject of its own."""
-    assert [one["name"] for one in wanted("SUBSCRIBERS_acme", (DELIVERIES,), 1)] == ["DELIVERIES"]
-
-
 NAMES = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
 STREAMS = [stream.name for stream in mirrored(READER)]
 
@@ -118,19 +88,11 @@ def test_a_configuration_of_before_gives_each_reader_all():
 
 
 def test_what_a_reader_is_to_have_no_more():
-    """With the bucket, if no state is left; a stream that this version does not know is nobody's to remove."""
-    there = ["WINDOWS", "CAMERAS", "DELIVERIES", LATEST, "FUTURE"]
-    assert no_longer(there, wanted("SUBSCRIBERS", (WINDOWS, DELIVERIES), 1)) == ["CAMERAS"]
-    assert no_longer(there, wanted("SUBSCRIBERS", (DELIVERIES,), 1)) == ["CAMERAS", LATEST, "WINDOWS"]
-    assert no_longer(there, wanted("SUBSCRIBERS", READER, 1)) == []
-
-
-def test_the_bucket_goes_with_what_it_has_states_of():
-    """Before them, so that what breaks off is gone on with; deliveries are no states, and leave it and its watchers."""
-    assert with_bucket(["CAMERAS", "DELIVERIES"]) == [LATEST, "CAMERAS", "DELIVERIES"]
-    assert with_bucket(["DELIVERIES"]) == ["DELIVERIES"]
-    assert with_bucket(["DELIVERIES", LATEST]) == [LATEST, "DELIVERIES"]
-    assert with_bucket([]) == []
+    """With an earlier version's bucket; a stream that this version does not know is nobody's to remove."""
+    there = ["WINDOWS", "CAMERAS", "DELIVERIES", "KV_moretta_latest", "FUTURE"]
+    assert no_longer(there, wanted("SUBSCRIBERS", (WINDOWS, DELIVERIES), 1)) == ["CAMERAS", "KV_moretta_latest"]
+    assert no_longer(there, wanted("SUBSCRIBERS", READER, 1)) == ["KV_moretta_latest"]
+    assert no_longer(["WINDOWS"], wanted("SUBSCRIBERS", READER, 1)) == []
 
 
 @pytest.mark.parametrize("data", [None, {}, {"permissions": None}, {"permissions": {"publish": {}}}])
