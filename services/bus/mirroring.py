@@ -32,6 +32,7 @@ Tell = Callable[[Mapping[State, int]], None]
 _RIGHTS = ""
 """What the question about our own rights is called among the accounts that failed."""
 _BEHIND = "is behind its original"
+_NO_CONSUMERS = "no answer about its consumers; is nats.conf of this version? `moretta nats apply` brings it up"
 
 
 class Mirrors:
@@ -106,7 +107,11 @@ class Mirrors:
 
     async def _limit(self, account: str, names: set[str]) -> None:
         """Remove the consumers that go beyond a reader's limits; each is one log line."""
-        for one in await exceeding(self._client, api := f"{READERS_API}{account}.", names):
+        try:
+            found = await exceeding(self._client, api := f"{READERS_API}{account}.", names)
+        except nats.errors.TimeoutError:  # the server answers nothing to what one may not ask
+            raise nats.errors.Error(_NO_CONSUMERS) from None
+        for one in found:
             await remove_consumer(self._client, api, one)
             why = "; ".join(one.why)
             log.warning("reader's consumer removed", account=account, stream=one.stream, consumer=one.name, reason=why)
