@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import ctypes
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+
+from operate.box.tied import tied
 
 FIRST_WAIT_S, LONGEST_WAIT_S, HEALTHY_S = 0.2, 10.0, 30.0
 CHECK_S, CHECK_LIMIT_S, FROZEN_AFTER = 1.0, 2.0, 3
@@ -16,7 +16,6 @@ STOP_LIMIT_S = 12.0
 USAGE = 2
 """The exit code for a user's mistake: another start would not help."""
 TOO_LONG = "wrote a line that is too long; a part of it was dropped"
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,11 @@ class Child:
             refused = refused + 1 if code == self.program.usage else 0
             if refused == 2 and not self.ran_well:
                 self.failed = "\n".join(self.last_words) or f"{self.program.name} could not start"
-                on_exit(f"{self.program.name}: cannot start")
+                _say(on_exit, f"{self.program.name}: cannot start")
                 return
             if time.monotonic() - started > HEALTHY_S:
                 wait, self.ran_well = FIRST_WAIT_S, True
-            on_exit(f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
+            _say(on_exit, f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
             if not await self._is_wanted_after(wait):
                 return
             wait = min(LONGEST_WAIT_S, wait * 2)
@@ -74,13 +73,12 @@ class Child:
     async def _once(self) -> int:
         self.last_words.clear()
         self.process = process = await asyncio.create_subprocess_exec(
-            *self.program.command(),
+            *tied(self.program.command()),
             env=dict(self.program.environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # we pass on Ctrl-C ourselves, in order
-            preexec_fn=_die_with_parent,
         )
         reading = asyncio.create_task(self._read(process))
         watching = asyncio.create_task(self._watch(process))
@@ -102,14 +100,13 @@ class Child:
             try:
                 line = await process.stderr.readline()
             except ValueError:  # a line beyond the reader's limit; the rest of it follows
-                self.program.stderr(f"{self.program.name} {TOO_LONG}")
+                _say(self.program.stderr, f"{self.program.name} {TOO_LONG}")
                 continue
             if not line:
                 return
             text = line.decode(errors="backslashreplace").rstrip()
             self.last_words.append(text)
-            with contextlib.suppress(OSError):  # our own standard error is gone; a full pipe would stop the program
-                self.program.stderr(text)
+            _say(self.program.stderr, text)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Kill a process that runs but does not answer: a frozen process would never end by itself."""
@@ -117,7 +114,7 @@ class Child:
         while silent < FROZEN_AFTER:
             await asyncio.sleep(CHECK_S)
             silent = 0 if await self._answers() else silent + 1
-        self.program.stderr(f"{self.program.name} does not answer; killing it")
+        _say(self.program.stderr, f"{self.program.name} does not answer; killing it")
         process.kill()
 
     async def _answers(self) -> bool:
@@ -142,11 +139,11 @@ class Child:
                 await process.wait()
 
 
+def _say(take: Callable[[str], None], text: str) -> None:
+    """Pass a line on; where our own standard error is gone or full, the program is watched and read all the same."""
+    with contextlib.suppress(OSError):
+        take(text)
+
+
 def _reason(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _die_with_parent() -> None:
-    """In the child: end when the parent is killed, so that nothing is left running (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

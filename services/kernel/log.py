@@ -1,4 +1,8 @@
-"""Logging as JSON lines, or as readable lines on a terminal. Secrets, and passwords in URLs, are never logged."""
+"""Logging as JSON lines, or as readable lines on a terminal. Secrets, and passwords in URLs, are never logged.
+
+A line that cannot be written, as when the log's reader has ended or its disk is full, is counted and dropped. Logging
+raises no error, so that a service works, and above all ends, without its log.
+"""
 
 import logging
 import math
@@ -9,6 +13,7 @@ from typing import Any, Literal
 
 import structlog
 from msgspec import Struct
+from prometheus_client import Counter
 
 # Up to the last @ of the word: a password may hold @, / and quotes. Masking too much is safer than too little.
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*:/{1,2})(?:(?!://)\S)*@", re.IGNORECASE)
@@ -23,6 +28,7 @@ _QUERY_SECRET = re.compile(
 _HEADER_SECRET = re.compile(r"(?P<key>\bauthorization[\"']?\s*:\s*)[^\r\n]+|(?P<scheme>\bbearer\s+)\S+", re.IGNORECASE)
 _SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 MASK = "***"
+LOST = Counter("moretta_log_lines_lost_total", "Log lines that could not be written, and were dropped")
 _NOTES: dict[str, Callable[[], str]] = {}
 
 
@@ -74,6 +80,26 @@ def _noted(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+def _bound_logger(level: str) -> type:
+    """Return structlog's logger of this level, with no error from any of its calls."""
+
+    class Logger(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
+        def _proxy_to_logger(self, *event: Any, **keys: Any) -> Any:
+            try:
+                return super()._proxy_to_logger(*event, **keys)
+            except Exception:
+                LOST.inc()
+
+    return Logger
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Takes the standard library's records, with no error, and no report of one beside the log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the name is logging's
+        LOST.inc()
+
+
 def configure(service: str, settings: LogSettings | None = None) -> None:
     """Set up structlog and the standard library's logging, both through one chain, to standard error."""
     settings = settings or LogSettings()
@@ -93,14 +119,14 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *chain[len(shared) :], *last],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # matplotlib warns when it builds its list of fonts; the user can do nothing about it.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*chain, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+        wrapper_class=_bound_logger(settings.level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

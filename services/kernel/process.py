@@ -190,8 +190,17 @@ def run(name: str, file: Path, schema: type[Struct], wire: Wire, before: Before 
             before(file, settings)
         except StartError as error:
             return _cannot_start(file, error)
+    return _run_loop(serve(name, file, schema, settings, wire, content))
+
+
+def _run_loop(service: Coroutine[Any, Any, int]) -> int:
+    """Run a service in an event loop; return the exit code. No thread outlives the loop, whatever ended it."""
+    code = EXIT_FAULT
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(serve(name, file, schema, settings, wire, content))
+        try:
+            code = runner.run(service)
+        except BaseException:  # a cancellation, too: a camera's thread would go on with nobody to pause it
+            log.exception("the event loop ended by itself")
         last = _leave_at_the_latest(code)
     _leave_stuck_threads(code)
     last.cancel()
@@ -210,7 +219,6 @@ def _leave_at_the_latest(code: int) -> threading.Timer:
 
     def leave() -> None:
         log.warning("leaving what does not end", threads=[thread.name for thread in threading.enumerate()])
-        sys.stderr.flush()
         os._exit(code)
 
     timer = threading.Timer(STEP_LIMIT_S, leave)
@@ -227,5 +235,4 @@ def _leave_stuck_threads(code: int) -> None:
     stuck = [thread.name for thread in others if thread.is_alive()]
     if stuck:
         log.warning("leaving threads that do not end", threads=stuck)
-        sys.stderr.flush()
         os._exit(code)

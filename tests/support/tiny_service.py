@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ services.kernel.app.STEP_LIMIT_S = services.kernel.process.STEP_LIMIT_S = 0.5
 Mode = Literal[
     "well", "task-returns", "task-raises", "task-ends-as-it-may", "step-hangs", "step-hangs-stubbornly", "step-fails",
     "step-is-cancelled", "start-error", "start-crashes", "start-hangs", "start-fault", "start-slowly",
-    "task-never-ends", "thread-never-ends", "no-reload", "file-changes-meanwhile",
+    "task-never-ends", "thread-never-ends", "no-reload", "file-changes-meanwhile", "loop-is-cancelled",
 ]  # fmt: skip
 
 
@@ -86,6 +87,10 @@ async def wire(app: App, settings: TinyFile) -> None:
         app.spawn(mode, stubborn())
     if mode == "thread-never-ends":
         app.spawn(mode, asyncio.to_thread(time.sleep, 3600))
+    if mode == "loop-is-cancelled":
+        threading.Thread(target=time.sleep, args=(3600,), name="camera").start()
+        for task in asyncio.all_tasks():
+            task.cancel()
     if mode == "start-error":
         raise StartError("ingest.mode: cannot start; take another mode")
     if mode == "start-crashes":

@@ -18,6 +18,7 @@ from patience import patient, until, wait_until
 from operate.box import child as module
 from operate.box.box import Box
 from operate.box.child import TOO_LONG, Child, Program
+from operate.box.tied import tied
 
 SLEEPS = "echo up >&2; exec sleep 600"
 STUBBORN = "trap '' TERM; echo up >&2; while :; do sleep 0.05; done"
@@ -262,6 +263,22 @@ async def test_last_words():
         assert any(TOO_LONG in line for line in watched.lines), "a line of which a part was dropped is told"
 
 
+async def test_nobody_reads_our_words_of_it():
+    """Our own standard error is closed: a program that ends is started again, one that is frozen is killed."""
+    watched = Watched()
+    watched.alive = lambda: watched.starts != 2
+
+    def broken(_line: str) -> None:
+        raise BrokenPipeError
+
+    program = watched.program(lambda n: "exit 3" if n == 1 else SLEEPS)
+    child = Child(Program("prog", program.command, program.environment, program.alive, broken))
+    task = asyncio.create_task(child.run(broken))
+    await until(lambda: watched.starts == 3)
+    await child.stop()
+    await task
+
+
 async def test_nobody_reads_our_words():
     """Our own standard error is closed: the program's pipe must still be emptied, or it would hang on it."""
     watched = Watched()
@@ -308,6 +325,27 @@ asyncio.run(child.run(print))
     parent.wait()
     parent.stdout.close()
     wait_until(lambda: not is_running(pid), "its end", ignoring=(psutil.NoSuchProcess,))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_its_parent_died_before_it_began():
+    """The kernel sends no signal for a death that was: then the program is not run at all."""
+    command = tied(["echo", "running"])
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "running\n"
+    command[command.index(str(os.getpid()))] = "1"
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "the parent has ended\n")
+
+
+async def test_a_program_that_cannot_be_started():
+    """Says which, and why."""
+    watched = Watched()
+    child = Child(Program("prog", lambda: ["/etc/hostname"], {}, watched.program("").alive, watched.lines.append))
+    task = asyncio.create_task(child.run(watched.ends.append))
+    await until(lambda: watched.ends)
+    assert watched.lines[0] == "/etc/hostname: cannot be started: Permission denied"
+    await child.stop()
+    await task
 
 
 async def test_a_box_stops_in_order(tmp_path: Path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tiny_service
+from patience import patient
 from program import Program
 from warm import warm
 
@@ -130,6 +131,32 @@ def test_a_thread_that_will_not_end_is_left(start: Start):
     service.signal(signal.SIGTERM)
     assert service.ended() == 0
     assert service.said("leaving what does not end")
+
+
+def test_no_thread_outlives_the_loop(start: Start):
+    """Whatever ends the event loop: a camera's thread would go on with nobody to pause it."""
+    service = start("loop-is-cancelled")
+    assert service.ended() == 1
+    assert service.said("the event loop ended by itself")
+    (line,) = [line for line in service.lines if line["event"].startswith("leaving ")]
+    assert "camera" in line["threads"]
+
+
+@pytest.mark.parametrize(
+    "mode", ["well", "step-fails", "step-hangs-stubbornly", "task-never-ends", "thread-never-ends"]
+)
+def test_it_ends_without_its_log(file: Path, mode: str):
+    """The log's reader is gone: every line of the stop fails, and the service ends as it would with it."""
+    file.write_text(f"ingest: {{mode: {mode}}}\n")
+    service = warm().start(str(SCRIPT), ["-c", str(file)])
+    try:
+        with service.stdout, service.stderr as log:
+            assert any('"running"' in line for line in log)
+        service.terminate()
+        assert service.wait(patient()) == 0
+    finally:
+        service.kill()
+        service.wait()
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])

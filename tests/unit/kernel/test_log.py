@@ -1,6 +1,7 @@
 """Logging: one JSON line an event, readable on a terminal, and no secret whatever way it tries to come out."""
 
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -14,7 +15,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.log import LogSettings, configure, get_logger, redact, redact_value
+from services.kernel.log import LOST, LogSettings, configure, get_logger, redact, redact_value
 
 SECRET = "hunter2"
 
@@ -259,3 +260,48 @@ def test_configuring_twice_does_not_double(stderr: Written):
     get_logger().info("once")
     logging.getLogger("library").warning("once")
     assert len(lines(stderr)) == 2
+
+
+class Unwritable(io.StringIO):
+    """Standard error that can't be written to."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def write(self, _text: str) -> int:
+        raise self._error
+
+
+class Unspeakable:
+    """A value without a text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("hunter2")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(), OSError(errno.ENOSPC, "No space left on device"), ValueError("closed file")], ids=repr
+)
+def test_a_line_that_cannot_be_written_is_dropped(monkeypatch: pytest.MonkeyPatch, error: Exception, form):
+    """Logging raises nothing, whoever logs: what a service does next, such as ending, does not depend on its log."""
+    monkeypatch.setattr(sys, "stderr", Unwritable(error))
+    configure("ingest", LogSettings(format=form))
+    before = LOST._value.get()
+    get_logger().info("lost")
+    get_logger().bind(camera="gate").warning("lost")
+    get_logger().exception("lost", exc_info=ValueError("hm"))
+    logging.getLogger("library").error("lost")
+    assert LOST._value.get() - before == 4
+
+
+def test_a_line_that_cannot_be_made_is_dropped(stderr: Written):
+    """A value whose text can't be had costs its line alone, and does not bring the arguments into the log."""
+    configure("ingest")
+    before = LOST._value.get()
+    get_logger().error("lost", value=Unspeakable())
+    logging.getLogger("library").error("lost %s", Unspeakable())
+    get_logger().error("kept")
+    assert [event["event"] for event in lines(stderr)] == ["kept"]
+    assert LOST._value.get() - before == 2
