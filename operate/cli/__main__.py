@@ -161,10 +161,13 @@ def count(
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV, as `moretta stats --format csv` does")] = False,
     sep: CellSeparator = ",",
 ) -> None:
-    """Count the people in a recorded file, with the real services on a private bus."""
+    """Count the people in a recorded file, with the real services on a private bus.
+
+    Exit code 1 if it could not be counted in one go, as when a service was killed.
+    """
     from operate import show
+    from operate.cli.count import CountError, length_of
     from operate.cli.count import count as run_count
-    from operate.cli.count import length_of
     from operate.cli.stats import check_separator, shown
 
     check_separator("moretta count", sep, is_csv=as_csv, option="--csv")
@@ -173,8 +176,12 @@ def count(
     path = Path(source)
     source = str(path.resolve()) if path.exists() else source
     length = length_of(source)
-    with tempfile.TemporaryDirectory(prefix="moretta-") as scratch, show.progress("counting", length) as progress:
-        tally = asyncio.run(run_count(Path(scratch), source, fps, progress))
+    try:
+        with tempfile.TemporaryDirectory(prefix="moretta-") as scratch, show.progress("counting", length) as progress:
+            tally = asyncio.run(run_count(Path(scratch), source, fps, progress))
+    except CountError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     shown(tally.reply(), "csv", sep) if as_csv else show.result(tally.result(), show.counts, as_json=as_json)
 
 

@@ -52,6 +52,10 @@ def length_of(source: str) -> float | None:
         raise SettingsError("moretta count", [("", error.message)]) from None
 
 
+class CountError(Exception):
+    """The film was not counted as a whole; the text says why."""
+
+
 @dataclass
 class Tally:
     """Collects what the bus tells about the run."""
@@ -63,10 +67,12 @@ class Tally:
     period: int = 0
     ended: CameraV1 | None = None
     watch: Watch | None = None
+    leases: set[int] = field(default_factory=set)
 
     def sightings(self, message: SightingsV1) -> None:
         """Count an analysed picture."""
         self.frames += 1
+        self.leases.add(message.lease)
         self.first = message.at if self.first is None else self.first
         self.watch = self.watch or Watch(self.first, "frames-lost")
         self.watch.picture(message.at, message.period)
@@ -80,6 +86,11 @@ class Tally:
     def seconds(self) -> float:
         """Return the event time that the pictures span, in seconds."""
         return 0.0 if self.first is None else (self.last - self.first + self.period) / 1e9
+
+    @property
+    def begun_again(self) -> bool:
+        """Whether pictures came under two leases: an ingest that starts again reads the film from its beginning."""
+        return len(self.leases) > 1
 
     def complete(self) -> bool:
         """Return whether the camera has ended and every window of its pictures is closed."""
@@ -136,7 +147,10 @@ class Tally:
 
 
 async def count(folder: Path, source: str, fps: float, progress: Callable[[float], None]) -> Tally:
-    """Return what was counted in a file; `progress` is called with the seconds of it that are done."""
+    """Return what was counted in a file; `progress` is called with the seconds of it that are done.
+
+    CountError if ingest or NATS started again meanwhile: people would be counted twice, or not at all.
+    """
     settings_file = folder / "settings.yaml"
     settings_file.write_text(yaml.safe_dump(settings_of(source, fps)), encoding="utf-8")
     tally, said = Tally(), list[str]()
@@ -144,7 +158,7 @@ async def count(folder: Path, source: str, fps: float, progress: Callable[[float
         taps = [await _tap(box, "aggregate", tally, progress), await _tap(box, "subscriber", tally, progress)]
         failed = asyncio.create_task(box.failed())
         try:
-            while not tally.complete() and not failed.done() and _usable(tally):
+            while not (tally.complete() or tally.begun_again or failed.done()) and _usable(tally):
                 await asyncio.wait([failed], timeout=0.1)
         finally:
             failed.cancel()
@@ -153,6 +167,10 @@ async def count(folder: Path, source: str, fps: float, progress: Callable[[float
         faults = box.faults()
     if faults:
         raise BoxError("\n".join(faults))
+    if tally.begun_again:
+        raise CountError(
+            "\n".join([f"{source}: ingest or NATS ended while it was counted; count it again", *said[-5:]])
+        )
     if not _usable(tally):
         raise BoxError("\n".join([f"{source}: cannot be read", *said[-5:]]))
     return tally

@@ -4,9 +4,13 @@ import json
 
 import clips
 import numpy as np
+import psutil
+import pytest
 from command_line import moretta
+from in_process import invoke
 from market import market
 
+from operate.cli.count import Tally
 from operate.simulation.film import pictures
 from operate.simulation.plan import Plan
 from operate.simulation.walkers import HEIGHT, WIDTH
@@ -24,3 +28,26 @@ def test_a_film_that_lies_on_its_side_is_counted_upright(tmp_path):
     assert run.returncode == 0, run.stderr
     counted = json.loads(run.stdout)
     assert counted["masked"] >= 0.8 * len(people) > 3
+
+
+def test_ingest_is_killed_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """The next ingest reads the film from its beginning: no figure, but what happened, and exit code 1."""
+    film = clips.make_clip(tmp_path / "film.mp4", fps=5, pictures=300)
+    take, killed = Tally.sightings, list[int]()
+
+    def kill_after_a_few(tally: Tally, message) -> None:
+        take(tally, message)
+        if tally.frames == 3:
+            ours = psutil.Process().children(recursive=True)
+            (ingest,) = [one for one in ours if "services.ingest" in one.cmdline()]
+            ingest.kill()
+            killed.append(ingest.pid)
+
+    monkeypatch.setattr(Tally, "sightings", kill_after_a_few)
+    run = invoke("count", str(film), "--json")
+    assert run.exit_code == 1
+    assert "passages" not in run.stdout
+    lines = run.stderr.splitlines()
+    assert lines[0] == f"{film}: ingest or NATS ended while it was counted; count it again"
+    assert any("ingest ended (killed by SIGKILL)" in line for line in lines), lines
+    assert killed
