@@ -1,1 +1,1 @@
-"""The gate, which decides whether work lands. `.ci/run` runs all of it, `make test` its stages, once."""
+"""The gate, which decides whether work lands. `.ci/run` runs all of it, `make test` its stages."""

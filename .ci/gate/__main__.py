@@ -1,9 +1,9 @@
 """Decides whether work lands.    .ci/run    or: python .ci/gate tests [STAGE ...], which is `make test`
 
 `.ci/run` runs `make setup`, `make check` and `make test`, with every optional part but PyTorch required. A test that
-fails there is run again, alone; one that passes then is unsteady: a defect to mend next, which holds up nobody. The
-last line is "green: N tests, M unsteady" or "red: STAGE: what: the first line of the error". Standard library only:
-it runs before anything is installed.
+fails, in its fixtures too, is run again, alone; one that passes then is unsteady: a defect to mend next, which holds up
+nobody. The last line is "green: N tests, M unsteady" or "red: STAGE: what: the first line of the error". Standard
+library only: it runs before anything is installed.
 """
 
 import json
@@ -25,8 +25,6 @@ from gate.verdict import Verdict  # noqa: E402
 
 _MISLEADING = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MORETTA_ONLY", "MORETTA_RECORDS", "MORETTA_SEED")
 """Variables that would choose what is run; those of pytest, too."""
-_AGAIN = "MORETTA_AGAIN"
-"""Set for `make test` by `.ci/run`: a failed test gets a second chance."""
 
 
 def tests(names: list[str]) -> int:
@@ -35,7 +33,7 @@ def tests(names: list[str]) -> int:
         print(f"no such stage: {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in STAGES)}")
         return 2
     stages = [stage for stage in STAGES if not names or stage.name in names]
-    verdict = run(stages, Place(ROOT, ROOT / "build"), again=os.environ.get(_AGAIN) == "1")
+    verdict = run(stages, Place(ROOT, ROOT / "build"))
     subprocess.run([sys.executable, ROOT / ".ci/stages", ROOT / "build/junit", *(s.name for s in stages)], check=False)
     _say(verdict)
     return 1 if verdict.red else 0
@@ -57,7 +55,7 @@ def gate() -> int:
     (told := ROOT / "build/gate/verdict.json").unlink(missing_ok=True)
     for name in [one for one in os.environ if one in _MISLEADING or one.startswith("PYTEST_")]:
         del os.environ[name]
-    os.environ |= {"MORETTA_REQUIRE_ALL": "1", _AGAIN: "1"}
+    os.environ["MORETTA_REQUIRE_ALL"] = "1"
     red = [line for line in [_make("setup")] if line]
     if not red:
         red = [line for line in [_make("check"), _make("test")] if line]

@@ -30,10 +30,8 @@ class Failed:
         return Only(files=frozenset({test.file})) if test.blames_others else Only(frozenset({test.id}))
 
 
-def run(
-    stages: Sequence[Stage], place: Place, *, again: bool, pause_s: float = PAUSE_S, again_s: float = AGAIN_S
-) -> Verdict:
-    """Run all stages, whatever an earlier one said; with `again` what failed gets a second and a third chance."""
+def run(stages: Sequence[Stage], place: Place, *, pause_s: float = PAUSE_S, again_s: float = AGAIN_S) -> Verdict:
+    """Run all stages, whatever an earlier one said; a failed test gets a second and a third chance."""
     seed = random.SystemRandom().randrange(2**32)
     shutil.rmtree(place.build / "gate", ignore_errors=True)
     verdict, failed = Verdict(), list[Failed]()
@@ -43,7 +41,7 @@ def run(
         verdict.broken |= found.broken
         verdict.red += fatal(stage.name, code, found, place.limit_s)
         failed += [Failed(stage, test) for test in found.failed]
-    if again and not verdict.red and len(failed) <= MOST_FAILED:
+    if not verdict.red and len(failed) <= MOST_FAILED:
         first = failed
         failed = _second(first, place, seed, time.monotonic() + again_s, pause_s)
         ids = {(one.stage.name, one.test.id) for one in failed}

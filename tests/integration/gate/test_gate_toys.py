@@ -38,13 +38,13 @@ def _judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in [one for one in os.environ if one.startswith(("PYTEST_", "MORETTA_"))]:
         monkeypatch.delenv(name)
 
-    def run(files: dict[str, str], workers: str = "0", *, again: bool = True, limit_s: float = 100.0) -> Verdict:
+    def run(files: dict[str, str], workers: str = "0", *, limit_s: float = 100.0) -> Verdict:
         (tmp_path / "conftest.py").write_text(CONFTEST)
         (tmp_path / "pytest.ini").write_text(INI)
         for name, text in files.items():
             (tmp_path / name).write_text(textwrap.dedent(ONCE) + textwrap.dedent(text))
         place = Place(tmp_path, tmp_path / "build", limit_s=limit_s)
-        return gate.run([Stage("toys", tuple(files), workers)], place, again=again, pause_s=0.01)
+        return gate.run([Stage("toys", tuple(files), workers)], place, pause_s=0.01)
 
     return run
 
@@ -69,6 +69,20 @@ def test_what_passes_alone_is_unsteady_and_the_rest_is_red(judged, tmp_path: Pat
                     yield
                     assert not first("tidy"), "could not tidy up"
                 def test_teardown(tidy): pass
+                @pytest.fixture(scope="module")
+                def server(): assert not first("server"), "it did not start"
+                @pytest.mark.xdist_group("server")
+                def test_setup(server): pass
+                @pytest.mark.xdist_group("server")
+                def test_setup_of_its_neighbour(server): pass
+                @pytest.fixture
+                def never(): raise OSError("never there")
+                def test_setup_always(never): pass
+                def test_both(tidy_too): assert not first("both"), "this"
+                @pytest.fixture
+                def tidy_too():
+                    yield
+                    assert not first("tidy too"), "and that"
                 @pytest.mark.parametrize("name", [{STRANGE!r}])
                 def test_strange(name): assert not first("strange")
                 @pytest.mark.xdist_group("together")
@@ -85,16 +99,20 @@ def test_what_passes_alone_is_unsteady_and_the_rest_is_red(judged, tmp_path: Pat
     assert {(one.what, one.error) for one in verdict.red} == {
         ("test_one.py::test_always", "AssertionError: always"),
         ("test_one.py::test_skipped_then", "ValueError: was here"),
+        ("test_one.py::test_setup_always", "OSError: never there"),
     }
     unsteady = {one.id.partition("::")[2]: one.error for one in verdict.unsteady}
     assert unsteady == {
         "test_innocent": "AssertionError: threads left behind",
         "test_once": "AssertionError: only once",
         "test_teardown": "AssertionError: could not tidy up",
+        "test_setup": "AssertionError: it did not start",
+        "test_setup_of_its_neighbour": "AssertionError: it did not start",
+        "test_both": "AssertionError: this",
         f"test_strange[{STRANGE}]": "AssertionError: assert not True",
         "test_grouped": "AssertionError: assert not True",
     }
-    assert verdict.tests == 9
+    assert verdict.tests == 13
     assert verdict.last_line().startswith("red: toys: test_one.py::test_")
     again = (tmp_path / "build/gate/toys-again/reports.jsonl").read_text()
     assert '"test_company.py::test_other"' in again
@@ -142,12 +160,6 @@ def test_red_in_company_only(judged, tmp_path: Path):
     assert verdict.last_line() == "green: 3 tests, 1 unsteady"
     assert verdict.unsteady[0].error.startswith("pytest.PytestUnraisableExceptionWarning")
     assert '"test_innocent.py::test_beside"' in (tmp_path / "build/gate/toys-again/reports.jsonl").read_text()
-
-
-def test_no_second_chance(judged):
-    """`make test` gives none."""
-    verdict = judged({"test_a.py": "def test_a(): assert not first('a'), 'no'\n"}, again=False)
-    assert verdict.last_line() == "red: toys: test_a.py::test_a: AssertionError: no"
 
 
 IMPORT = "import nothing_of_this_name\ndef test_a(): pass\n"
@@ -211,7 +223,7 @@ def test_what_is_broken_is_named(judged, tmp_path: Path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "pytest.ini").write_text(INI + "markers = broken: not now\n")
     stage = Stage("toys", ("test_a.py",), "0", ("-m", "not broken"))
-    verdict = gate.run([stage], Place(tmp_path, tmp_path / "build"), again=True)
+    verdict = gate.run([stage], Place(tmp_path, tmp_path / "build"))
     assert verdict.broken == {"test_a.py::test_b": "loses a message"}
     assert verdict.last_line() == "green: 1 tests, 0 unsteady"
 
