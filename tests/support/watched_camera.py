@@ -11,13 +11,13 @@ from services.kernel.clock import boottime_ns
 from services.sites.settings import CameraSettings
 
 MS = 1_000_000
-LIMIT_S = patient(20)
+LIMIT_S, STOP_S = patient(20), patient(10)
 NOISE_S = patient(3)
 """What a busy machine may add to a time."""
 
 
 @asynccontextmanager
-async def watching(url, *, stop_limit_s=10, backoff=None, slow_retry_s=0.3, **more):
+async def watching(url, *, stop_limit_s=STOP_S, backoff=None, slow_retry_s=0.3, **more):
     """A running camera and the list of its states; `more` are settings of it, or arguments of Camera."""
     states = []
     own = {name: more.pop(name) for name in ("resolve", "stuck_limit_s", "on_stuck") if name in more}
