@@ -37,7 +37,7 @@ def ratio(
         try:
             clip = source or make_clip(Path(scratch) / "clip.mp4", FULL_HD, seconds=12)
         except ModuleNotFoundError as error:
-            why = f"making a clip needs {error.name}; pip install 'moretta[demo]', or give a file"
+            why = f"making a clip needs {error.name}; pip install 'moretta[box]', or give a file"
             raise SettingsError("bench ratio", [("--source", why)]) from None
         with show.stages() as progress:
             result = asyncio.run(run_bench(clip, cameras, fps, seconds, progress))

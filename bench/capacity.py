@@ -207,4 +207,4 @@ if __name__ == "__main__":
     try:
         typer.run(main)
     except ModuleNotFoundError as error:
-        sys.exit(f"bench.capacity: needs {error.name}; install it with: pip install 'moretta[demo]'")
+        sys.exit(f"bench.capacity: needs {error.name}; install it with: pip install 'moretta[box]'")

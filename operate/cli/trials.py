@@ -85,11 +85,8 @@ def tryout(
     door: Annotated[int, typer.Option(min=0, max=65_535, help="port of the page with its numbers")] = 8088,
 ) -> None:
     """Be two simulated cameras, a mail server that prints its mails, and one port for the page: the chart's try-out."""
-    try:
-        from operate.tryout import command
-        from operate.tryout.door import Door
-    except ModuleNotFoundError as error:
-        raise SettingsError("moretta tryout", [("", f"needs {error.name}; pip install 'moretta[demo]'")]) from None
+    from operate.tryout import command
+    from operate.tryout.door import Door
 
     doors = Door(command.place("--page", page), command.place("--websocket", websocket))
     asyncio.run(command.serve(host, command.Ports(rtsp, mjpeg, mail, door), doors))
@@ -110,10 +107,7 @@ def prove(
 
     Run it as root, with strace. Exit code 1 if anything was found, or any place could not be searched.
     """
-    try:
-        from operate.proof.report import prove as run_proof
-    except ModuleNotFoundError as error:
-        raise SettingsError("moretta prove", [("", f"needs {error.name}; pip install 'moretta[demo]'")]) from None
+    from operate.proof.report import prove as run_proof
 
     raise typer.Exit(run_proof(seconds, without or [], report, as_json=as_json))
 

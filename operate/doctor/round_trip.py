@@ -162,11 +162,8 @@ async def _shown(ear: Ear, camera: FilmServer, limit_s: float, tell: Tell) -> No
 
 
 def _film(scratch: Path, long_side: int) -> Film:
-    try:
-        from operate.proof.site import FPS, PEOPLE, SECONDS, make_film, make_stream, rate
-    except ModuleNotFoundError as error:
-        why = f"drawing its film needs {error.name}; pip install 'moretta[demo]'"
-        raise SettingsError(COMMAND, [("--round-trip", why)]) from None
+    from operate.proof.site import FPS, PEOPLE, SECONDS, make_film, make_stream, rate
+
     film = make_film(scratch / "film.mp4", time.time_ns() & 0x7FFFFFFF)
     stream = make_stream(film, scratch / "stream.ts")
     secret = Secret()

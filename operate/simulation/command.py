@@ -70,13 +70,10 @@ def _touch(option: str, file: Path | None) -> None:
 
 
 def _drawing(plan: Plan, out: Path, people: Path | None) -> Callable[[], None]:
-    """Return a function that draws the film; SettingsError if a package is missing or `people` can't be used."""
-    try:
-        from operate.simulation import film as films
-        from operate.simulation.cutouts import Cutouts
-    except ModuleNotFoundError as error:
-        why = f"drawing needs {error.name}; pip install 'moretta[demo]'"
-        raise SettingsError(COMMAND, [("--out", why)]) from None
+    """Return a function that draws the film; SettingsError if `people` can't be used."""
+    from operate.simulation import film as films
+    from operate.simulation.cutouts import Cutouts
+
     try:
         cutouts = None if people is None else Cutouts.of(people, plan.scenario)
     except InputError as error:

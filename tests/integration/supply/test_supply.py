@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import grimp
 import pytest
 
 pytestmark = pytest.mark.xdist_group("supply")
@@ -19,6 +21,12 @@ SOMEONE_ELSES = {
     "aggregate": {"av", "aiortc", "onnxruntime", "aiosmtplib", "typer"},
     "notify": {"av", "aiortc", "onnxruntime", "scipy", "typer"},
 }
+OURS = ("proto", "services", "operate", "bench", "modelling")
+STARTED = {name: [f"services.{name}.__main__"] for name in SOMEONE_ELSES}
+STARTED["box"] = ["operate.cli.entry", *(module for [module] in STARTED.values())]
+"""The modules that an image's commands begin with; all that these import, be it within a function, is in the image."""
+ELSEWHERE = {"faster_coco_eval"}
+"""What `moretta eval --report` names when it is missing: no image measures a model."""
 
 
 @pytest.fixture(name="bills", scope="module")
@@ -56,6 +64,26 @@ def test_a_service_brings_nothing_that_it_does_not_run(bills: Path, name: str):
     """Design §3: an image has nothing it does not run."""
     bill = json.loads((bills / f"{name}.cdx.json").read_text())
     assert not SOMEONE_ELSES[name] & {part["name"] for part in bill["components"]}
+
+
+@pytest.fixture(name="imports", scope="module")
+def _imports() -> grimp.ImportGraph:
+    """Who imports whom, of the installed wheel."""
+    return grimp.build_graph(*OURS, include_external_packages=True, cache_dir=None)
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_a_lock_file_has_what_its_images_commands_import(imports: grimp.ImportGraph, name: str):
+    """Whatever a command imports when it is called, too: the try-out's mail server was missing in the image alone."""
+    begun = set(STARTED[name])
+    reached = begun.union(*(imports.find_upstream_modules(module) for module in begun))
+    others = {module for module in reached if module.partition(".")[0] not in {*OURS, *sys.stdlib_module_names}}
+    providers = packages_distributions()
+    found = {module: {one.lower().replace("_", "-") for one in providers.get(module, [])} for module in others}
+    pinned = set(re.findall(r"^([a-z0-9.-]+)==", (HERE / f"requirements/{name}.txt").read_text(), re.MULTILINE))
+    missing = {module for module, packages in found.items() if not packages & pinned}
+    assert len(others) > 10
+    assert {m: imports.find_modules_that_directly_import(m) & reached for m in missing - ELSEWHERE} == {}
 
 
 def test_no_lock_file_and_no_bill_names_a_registry(bills: Path):
