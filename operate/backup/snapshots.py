@@ -35,10 +35,12 @@ async def asked(client: Client, subject: str, body: dict[str, Any], timeout: flo
     """Return JetStream's answer, which may be an error; BackupError if there is no answer."""
     try:
         answer = await client.request(subject, json.dumps(body).encode() if body else b"", timeout=timeout)
+    except nats.errors.NoRespondersError:
+        why = "no answer: JetStream is off; is NATS's volume full? See docs/how-to/full-volume.md"
+        raise BackupError(f"{subject}: {why}") from None
     except nats.errors.Error as error:
-        raise BackupError(
-            f"{subject}: no answer ({error or type(error).__name__}); has this key the right to it?"
-        ) from None
+        why = "do most of NATS's servers run, with room on their volumes, and has this key the right to it?"
+        raise BackupError(f"{subject}: no answer ({error or type(error).__name__}); {why}") from None
     found: dict[str, Any] = json.loads(answer.data)
     return found
 

@@ -165,8 +165,8 @@ def test_services_know_one_server_and_three():
     [server_, reloader] = spec["template"]["spec"]["containers"]
     assert "preStop" in server_["lifecycle"]
     assert "lifecycle" not in render()[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]["containers"][0]
-    folders = {one["mountPath"] for one in reloader["volumeMounts"]} - {"/var/run/nats"}
-    assert folders == {"/etc/nats", "/etc/nats-tls", "/etc/nats-routes-tls"} == set(reloader["command"][4:])
+    folders = {one["mountPath"] for one in reloader["volumeMounts"]} - {"/var/run/nats", "/data"}
+    assert folders == {"/etc/nats", "/etc/nats-tls", "/etc/nats-routes-tls"} == set(reloader["command"][6:])
 
 
 def test_who_may_reach_the_servers():

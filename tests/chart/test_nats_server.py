@@ -81,7 +81,8 @@ def _place(tmp_path: Path) -> Iterator[tuple[RenderedNats, Volume]]:
     (server.folder / "nats.conf").unlink()
     (server.folder / "nats.conf").symlink_to(tmp_path / "mounted/..data/nats.conf")
     script = ROOT / "k8s/moretta/files/nats-reload.sh"
-    command = ["sh", str(script), str(tmp_path / "nats.pid"), "0.2", str(tmp_path / "mounted")]
+    monitor, data = str(server.found["monitor"]), str(tmp_path)
+    command = ["sh", str(script), str(tmp_path / "nats.pid"), "0.2", monitor, data, str(tmp_path / "mounted")]
     with subprocess.Popen(command, start_new_session=True) as watching:
         yield server, volume
         os.killpg(watching.pid, signal.SIGKILL)

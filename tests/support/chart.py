@@ -163,6 +163,12 @@ def container(pod: Object) -> Object:
     return only
 
 
+def container_named(pod: Object, name: str) -> Object:
+    """Return the container of this name."""
+    [found] = [one for one in pod["spec"]["containers"] if one["name"] == name]
+    return found
+
+
 def environment(pod: Object) -> dict[str, str]:
     """Return the variables of a pod's container; of those that Kubernetes fills in, where it takes them from."""
     return {one["name"]: one.get("value", str(one.get("valueFrom"))) for one in container(pod)["env"]}

@@ -57,6 +57,11 @@ class NatsProcess:
         assert self._process
         return self._process.pid
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> "NatsProcess":
         """Start and wait until it is ready; its own words on failure."""
         conf = self.folder / "nats.conf"

@@ -13,6 +13,7 @@ from command_line import moretta
 from golden import BY_TYPE
 from lively_site import SECOND, WINDOW_S, Ground, lively
 from msgspec import structs
+from nats_process import NatsProcess
 from patience import wait_until
 from program import Program
 from site_process import Site
@@ -316,6 +317,18 @@ async def test_only_the_identity_backup_may(full, tmp_path):
     silent = await run("backup", "--out", tmp_path / "none", "-c", file)
     assert silent.returncode == 2
     assert "is NATS there" in silent.stderr
+
+
+async def test_jetstream_that_is_off_is_named(tmp_path):
+    """As nats-server switches it off where its volume is full."""
+    server = NatsProcess(tmp_path, whole=lambda port, _store: f"listen: 127.0.0.1:{port}").start()
+    try:
+        (file := tmp_path / "here.yaml").write_text(f"nats: {{url: {server.url}, user: backup}}")
+        told = await run("backup", "--out", tmp_path / "taken", "-c", file)
+        assert told.returncode == 1
+        assert "JetStream is off; is NATS's volume full? See docs/how-to/full-volume.md" in told.stderr
+    finally:
+        server.stop()
 
 
 def listens(port: int) -> bool:

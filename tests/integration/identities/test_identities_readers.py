@@ -143,7 +143,8 @@ def watching(server: Readers, folder: Path) -> Iterator[None]:
     assert server._process
     (pid := folder.with_name("nats.pid")).write_text(str(server._process.pid))
     script = ROOT / "k8s/moretta/files/nats-reload.sh"
-    with subprocess.Popen(["sh", str(script), str(pid), "1", str(folder)], start_new_session=True) as watching:
+    command = ["sh", str(script), str(pid), "1", "0", str(folder), str(folder)]  # it has no monitor here
+    with subprocess.Popen(command, start_new_session=True) as watching:
         try:
             yield
         finally:
