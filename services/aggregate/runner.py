@@ -48,10 +48,10 @@ _ONCE: dict[type[Struct], tuple[Subject, str, str]] = {
     WindowV1: (WINDOWS, "start", ""),
     AlertV1: (ALERTS, "start", "resolved"),
     RuleStateV1: (RULES, "start", "normal"),
-    OperationalAlertV1: (OPERATIONS, "at", ""),
+    OperationalAlertV1: (OPERATIONS, "at", "resolved"),
 }
 """Types of messages that are stored once. For each: its subject; the field that says up to which window the subject is
-published; and the state that a new configuration may add after the same window's own decisions."""
+published; and the state that new settings may add after the same window's own decisions."""
 
 
 _REPAIR_S = 10.0

@@ -1,15 +1,17 @@
 """Wiring of aggregate: which parts run, and what a reload changes."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SIGHTINGS, SITE_LEASES, STREAMS
-from services.aggregate import readers, retention
+from services.aggregate import readers, removed, retention
 from services.aggregate.ahead import WentBack
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.drift import SiteDrift
+from services.aggregate.removed import RemovedSites
 from services.aggregate.retention import Retention
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
@@ -30,35 +32,60 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class _Running:
-    runner: SiteRunner
-    drift: SiteDrift
     tasks: list[asyncio.Task[None]]
+    runner: SiteRunner | None = None
+    """None: a site that the settings no longer have, which is being ended."""
+    drift: SiteDrift | None = None
+
+    def configure(self, site: SiteSettings) -> None:
+        if self.drift is not None:
+            self.drift.configure(site)
+        if self.runner is not None:
+            self.runner.configure(SiteConfig.of(site))
+
+    def close(self) -> None:
+        for part in (self.drift, self.runner):
+            if part is not None:
+                part.close()
 
 
 class Sites:
-    """The configured sites, and those of them that run in this replica."""
+    """The sites of the settings, those that are to end, and those of both that run in this replica."""
 
     def __init__(self, app: App, bus: Bus, settings: AggregateSettings, host: HostClock) -> None:
         self._app, self._bus, self._settings, self._host = app, bus, settings, host
-        self.wanted: dict[str, SiteSettings] = {}
+        self.configured: dict[str, SiteSettings] = {}
+        self.removed: set[str] = set()
+        """Sites that no settings have, and that are to end here."""
         self.running: dict[str, _Running] = {}
         self.caught_up: set[str] = set()
         """Running sites that have read all messages stored before they started."""
         self.fenced: set[str] = set()
         """Running sites that were given up: another replica publishes them, or they begin anew."""
 
+    @property
+    def wanted(self) -> set[str]:
+        """The sites to run: those of the settings, and those that are to end."""
+        return self.configured.keys() | self.removed
+
     def apply(self, file: AggregateFile) -> None:
         """Apply new settings to the sites that run."""
         configured.tell(file.sites)
-        self.wanted = {site.id: site for site in file.sites}
+        self.configured = {site.id: site for site in file.sites}
         for name, running in self.running.items():
-            if (site := self.wanted.get(name)) is not None:
-                running.drift.configure(site)
-                running.runner.configure(SiteConfig.of(site))
+            if (site := self.configured.get(name)) is not None:
+                running.configure(site)
 
     def start(self, name: str, held: LeaseCheck) -> None:
-        """Run a site from now on, and publish only while `held`."""
-        site = self.wanted[name]
+        """Run a site from now on, or end it if the settings no longer have it; publish only while `held`."""
+        site = self.configured.get(name)
+        if site is None:
+            ending = self._app.spawn(f"end {name}", self._end(name, held), may_end=True)
+            self.running[name] = _Running([ending])
+        else:
+            self._run(name, site, held)
+
+    def _run(self, name: str, site: SiteSettings, held: LeaseCheck) -> None:
         if notice := PROFILES[site.profile].notice:
             log.warning(notice, site=name, profile=site.profile)
 
@@ -75,17 +102,17 @@ class Sites:
             self._app.spawn(f"follow {name}", self._until_fenced(name, runner.follow()), may_end=True),
             self._app.spawn(f"tick {name}", runner.tick()),
             self._app.spawn(f"drift {name}", drift.run()),
-            self._app.spawn(f"streams of {name}", retention.watch(lambda: SiteConfig.of(self.wanted[name]))),
+            self._app.spawn(f"streams of {name}", retention.watch(lambda: SiteConfig.of(self.configured[name]))),
         ]
-        self.running[name] = _Running(runner, drift, tasks)
+        self.running[name] = _Running(tasks, runner, drift)
         log.info("site in service", site=name)
 
     async def stop(self, name: str) -> None:
         """Stop a site at its current position; a replay, here or elsewhere, continues from there."""
-        running = self.running.pop(name)
+        if (running := self.running.pop(name, None)) is None:  # it has ended meanwhile
+            return
         await end_tasks(running.tasks, STEP_LIMIT_S)
-        running.drift.close()
-        running.runner.close()
+        running.close()
         self.caught_up.discard(name)
         self.fenced.discard(name)
         self._app.probes.forget(f"streams of {name}")
@@ -96,6 +123,13 @@ class Sites:
         """Stop every site."""
         for name in list(self.running):
             await self.stop(name)
+
+    async def _end(self, name: str, held: LeaseCheck) -> None:
+        """End a removed site; then its lease is given back."""
+        with contextlib.suppress(Fenced):  # another replica wrote: the next look says what is left
+            await removed.end(self._bus, name, held)
+        self.removed.discard(name)
+        self.running.pop(name, None)
 
     async def _until_fenced(self, name: str, following: Coroutine[Any, Any, None]) -> None:
         try:
@@ -127,6 +161,7 @@ async def wire(app: App, file: AggregateFile) -> None:
     await host.measure()
     leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, file.aggregate.replica or new_replica_name())
     sites = Sites(app, bus, file.aggregate, host)
+    gone = RemovedSites(bus, leases, sites)
     sharing = Sharing(sites, leases, wrong=lambda: host.wrong)
     stats = Stats(bus)
     page = PageServer(file.aggregate.page) if file.aggregate.page else None
@@ -153,5 +188,6 @@ async def wire(app: App, file: AggregateFile) -> None:
     await apply(file)
     app.spawn("keep the leases", leases.keep())
     app.spawn("share the sites", sharing.run())
+    app.spawn("end removed sites", gone.run())
     app.on_stop("hand the sites over", sharing.hand_over)
     app.on_reload(apply)

@@ -27,7 +27,7 @@ APART = 24 * 3_600 * SECOND
 """The longest time between two bad windows of a row. A restart reads all windows of a row; because of this limit it
 need not read all of a long pause."""
 AlertKey = tuple[OperationalKind, str]
-_OURS: frozenset[OperationalKind] = frozenset({"camera-down", "no-data"})
+OURS: frozenset[OperationalKind] = frozenset({"camera-down", "no-data"})
 """The kinds that aggregate decides; notify raises and ends the others."""
 
 
@@ -117,7 +117,7 @@ class Operations:
         A zone's row is rebuilt from its last windows, as many as `is_enough` needs. A camera's row is rebuilt from the
         stream, which the replay reads again.
         """
-        for alert in (alert for alert in alerts if alert.kind in _OURS):
+        for alert in (alert for alert in alerts if alert.kind in OURS):
             self._standings[alert.kind, alert.name] = Standing(firing=alert.state == "firing", since=alert.since)
         for window in windows:
             self._published[window.zone] = max(window.start, self._published.get(window.zone, -1))
@@ -130,13 +130,14 @@ class Operations:
 
         `coming` is the newest configuration, which takes over at a border. A camera that it lacks was removed on
         purpose, and is silent from that moment on. The end of a recorded file is no fault, so with `close_on_end`
-        nothing is decided.
+        nothing fires, and the alerts of live cameras before it end.
         """
         config = slot.config
         cameras = [c for c in config.zone_cameras.get(WHOLE_SITE, []) if c in coming.grounds]
-        if config.close_on_end:
-            return
         is_out = slot.start <= self._published.get(WHOLE_SITE, -1)
+        if config.close_on_end:
+            yield from () if is_out else self._part(slot, set())
+            return
         for camera in cameras:
             needed = 0 if is_out else config.operations.camera_down_windows
             yield from self._decide(slot, ("camera-down", camera), judge_camera(slot, camera), needed)

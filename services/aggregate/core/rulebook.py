@@ -67,10 +67,7 @@ class RuleBook:
     def _end(self, key: RuleKey) -> Iterator[Decision]:
         alert, last, judged = self._alerts.pop(key, None), self._changes.pop(key, None), self._judged.pop(key, None)
         self._states.pop(key, None)
-        if alert is not None and alert.state == "firing":
-            yield _over(alert, judged)
-        if last is not None and last.state != "normal":
-            yield _normal(last, judged)
+        return ending(alert, last, judged)
 
     def restore(
         self,
@@ -108,6 +105,19 @@ def is_enough(windows: Sequence[WindowV1], states: Iterable[RuleStateV1]) -> boo
     """
     begun = (told.start for told in states if told.state in {"pending", "recovering"})
     return bool(windows) and windows[0].start <= min(begun, default=windows[-1].start)
+
+
+def ending(
+    alert: AlertV1 | None, last: RuleStateV1 | None, judged: tuple[RuleSettings, WindowV1] | None
+) -> Iterator[Decision]:
+    """Yield what ends a rule that is judged no more, if anything of it is to end.
+
+    `alert` is its last alert, `last` its last change of state, `judged` the rule and its last window.
+    """
+    if alert is not None and alert.state == "firing":
+        yield _over(alert, judged)
+    if last is not None and last.state != "normal":
+        yield _normal(last, judged)
 
 
 def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:

@@ -209,6 +209,18 @@ def test_what_is_not_configured_any_more_is_resolved(make):
     ]
 
 
+def test_a_camera_that_becomes_a_film_is_not_down(make):
+    """Its alert ends with the first window of the film: of films nothing fires, and so nothing would end it."""
+    films = site(make, close_on_end=True)
+    stream = make.stream(ordered=False).watch(0, 100, camera="back").put(films.message(), make.hour + 62 * make.second)
+    messages = sorted(stream.watch(75, 100).messages, key=lambda m: m.time)
+    found = told(run(SiteCore(site(make)), messages), make.hour)
+    assert {(kind, name) for kind, name, state, *_ in found if state == "firing"} == {
+        (kind, name) for kind, name, state, *_ in found if state == "resolved"
+    }
+    assert len(found) == 4
+
+
 def test_a_camera_that_is_taken_away_is_not_down(make):
     """It is silent from then on, while the window goes on; nobody is told, nor of its zone's rules that go with it."""
     left = site(make, cameras=CAMERAS[:1], zones=[], rules=[], window_s=20.0)

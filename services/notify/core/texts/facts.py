@@ -101,7 +101,7 @@ def why(notice: Notice, words: Words) -> str:
     if is_about_delivery(notice):
         return _of_delivery(notice, words)
     if not notice.firing:
-        return words.gettext("Figures are complete again.")
+        return words.gettext("Figures are complete again, or the camera or the zone was removed from the settings.")
     reasons: dict[GapReason | None, str] = {
         "camera-down": words.gettext(
             "The camera gave no pictures for most of the time. Check its power, its network and its address."
