@@ -166,7 +166,7 @@ class RuleStateV1(Timed, Struct, frozen=True, tag="RuleStateV1", kw_only=True):
     reason: RuleReason
     """Why it changed."""
     row: Count
-    """Windows in a row: breaching ones in `pending`, clearing ones in `recovering`; kept while there is no data."""
+    """Windows in a row: breaching ones in `pending`, clearing ones in `recovering`; kept for an hour without data."""
     start: Instant
     """Start of the window that decided."""
     end: Instant

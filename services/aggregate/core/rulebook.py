@@ -136,6 +136,7 @@ def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:
         since=told.since or 0,
         config=told.config_sha256,
         blind=told.state == "no-data",
+        until=told.start if told.state == "no-data" else told.end,
     )
 
 

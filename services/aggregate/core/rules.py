@@ -3,8 +3,9 @@
 A window *breaches* when its rate and the upper bound of its interval are below `fire_below`; it *clears* when its rate
 is above `clear_above`. `for_windows` breaching windows in a row fire the alert, and as many clearing ones resolve it. A
 window in between ends either row, so nothing flaps inside the band. A window with too few people, or with too little
-observed, is no data: it changes nothing and ends no row. A row counts windows of one configuration only, since a new
-threshold must not judge old windows.
+observed, is no data: it changes nothing and ends no row, but an hour without data does, since the windows before and
+after it are no neighbours. A row counts windows of one configuration only, since a new threshold must not judge old
+windows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,12 +15,14 @@ from typing import Literal
 
 from proto.public import AlertV1, RuleReason, RuleStateName, RuleStateV1, WindowV1
 from proto.types import AlertState
-from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.config import SECOND, SiteConfig
 from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 
 MIN_COVERAGE = 0.5
 """A window of which less than this share was observed is not judged."""
+MAX_GAP = 3_600 * SECOND
+"""The longest time without data between two windows of a row, in ns."""
 Judgement = Literal["breach", "clear", "between", "no-data"]
 Decision = AlertV1 | RuleStateV1
 """A window's decision about a rule: first an alert, then the change of state that it makes."""
@@ -34,6 +37,8 @@ class RuleState:
     """Breaching windows in a row while not firing, clearing ones while firing."""
     since: int = 0
     """Start of the first window that breached."""
+    until: int = 0
+    """End of the last window with data; while `blind` the start of the first one without; ns."""
     config: str | None = None
     """The configuration of the last window with data, and so of the row."""
     blind: bool = False
@@ -71,10 +76,12 @@ def fold(rule: RuleSettings, state: RuleState, window: WindowV1) -> tuple[RuleSt
         return state, None
     judgement = judge(rule, window)
     if judgement == "no-data":
-        return replace(state, blind=True), None
+        return _blinded(state, window), None
+    if window.start - state.until > MAX_GAP:
+        state = replace(state, row=0)
     if window.config_sha256 != state.config:
         state = replace(state, row=0, config=window.config_sha256)
-    state = replace(state, blind=False)
+    state = replace(state, blind=False, until=window.end)
     if judgement != ("clear" if state.firing else "breach"):
         return replace(state, row=0), None
     since = window.start if not state.firing and not state.row else state.since
@@ -83,6 +90,17 @@ def fold(rule: RuleSettings, state: RuleState, window: WindowV1) -> tuple[RuleSt
         return state, None
     state = replace(state, firing=not state.firing, row=0)
     return state, alert_of(rule, window, "firing" if state.firing else "resolved", since)
+
+
+def _blinded(state: RuleState, window: WindowV1) -> RuleState:
+    """Return the state after a window without data.
+
+    No message says when the last window with data ended, so a restart takes it for the start of the first one without.
+    Where the two are not the same, because windows are missing between them, the row ends here.
+    """
+    if state.blind:
+        return state
+    return replace(state, blind=True, row=state.row if window.start == state.until else 0, until=window.start)
 
 
 def change(rule: RuleSettings, before: RuleState, after: RuleState, window: WindowV1) -> RuleStateV1 | None:

@@ -1,5 +1,8 @@
 """Rate alerts: a fold over published windows."""
 
+from itertools import accumulate, groupby
+from operator import itemgetter
+
 import messages
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from msgspec import structs
 from proto.codec import encode
 from proto.public import AlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, RULES, WINDOWS
-from services.aggregate.core.config import CameraConfig, SiteConfig
+from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
 from services.aggregate.core.rulebook import RuleBook, is_enough
 from services.aggregate.core.rules import RuleState, alert_id, fold, judge
 from services.sites.figures import rates
@@ -18,13 +21,14 @@ from services.sites.settings import RuleSettings
 
 RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=2, min_persons=20)
 CONFIG = SiteConfig(site="market", profile="alerting", window_s=300, lateness_s=5, rules=[RULE])
+STEP = 300 * SECOND
 
 
 def window(index, masked, judged, coverage=1.0, unknown=0, config=CONFIG.sha256, profile="alerting", zone="_site"):
     """Return the window of that index with `masked` of `judged` people."""
     return messages.window(
-        index * 300, masked, (judged - masked, 0, unknown), site="market", zone=zone, profile=profile,
-        end=index * 300 + 300, coverage=coverage, config_sha256=config,
+        index * STEP, masked, (judged - masked, 0, unknown), site="market", zone=zone, profile=profile,
+        end=(index + 1) * STEP, coverage=coverage, config_sha256=config,
     )  # fmt: skip
 
 
@@ -129,16 +133,16 @@ def test_an_alert_comes_before_its_change_of_state():
     decided = [book.take([RULE], window(index, *pair)) for index, pair in enumerate([HIGH, LOW, LOW])]
     assert [[type(d).__name__ for d in of_window] for of_window in decided] == [
         [], ["RuleStateV1"], ["AlertV1", "RuleStateV1"]]  # fmt: skip
-    assert (decided[2][1].start, decided[2][1].end, decided[2][1].profile) == (600, 900, "alerting")
+    assert (decided[2][1].start, decided[2][1].end, decided[2][1].profile) == (2 * STEP, 3 * STEP, "alerting")
 
 
 def test_an_alert_names_its_windows_and_figures():
     """Firing carries the window that decided, the first one that breached, and what it rests on."""
     [alert] = run(HIGH, LOW, (30, 100))[1]
-    assert (alert.state, alert.since, alert.start, alert.end) == ("firing", 300, 600, 900)
+    assert (alert.state, alert.since, alert.start, alert.end) == ("firing", STEP, 2 * STEP, 3 * STEP)
     assert (alert.rate, alert.persons, alert.coverage) == (0.3, 100, 1.0)
     assert alert.interval == rates(30, [Judged(100)]).interval
-    assert alert.alert == alert_id("market", "_site", "low", 300)
+    assert alert.alert == alert_id("market", "_site", "low", STEP)
 
 
 def test_resolved_has_the_id_of_firing():
@@ -146,7 +150,7 @@ def test_resolved_has_the_id_of_firing():
     alerts = run(LOW, LOW, HIGH, HIGH, LOW, LOW)[1]
     assert [a.state for a in alerts] == ["firing", "resolved", "firing"]
     assert alerts[0].alert == alerts[1].alert != alerts[2].alert
-    assert [a.since for a in alerts] == [0, 0, 1_200]
+    assert [a.since for a in alerts] == [0, 0, 4 * STEP]
 
 
 def test_ids_differ_by_all_they_name():
@@ -274,21 +278,70 @@ def test_only_the_far_side_of_the_band_changes_an_alert(rule, state, series):
 @given(ANY_RULE, ANY_STATE, NUMBERS)
 def test_an_alert_is_held_for_its_windows(rule, state, series):
     """Between two alerts lie as many windows with data as the rule asks for, all of them beyond its threshold."""
-    row = state.row if state.config == CONFIG.sha256 else 0
+    row, last = (state.row if state.config == CONFIG.sha256 else 0), 0
     for index, pair in enumerate(series):
         said = judge(rule, window(index, *pair))
+        row = 0 if said != "no-data" and index - last > HOUR else row
         row = row + 1 if said == ("clear" if state.firing else "breach") else row if said == "no-data" else 0
+        last = last if said == "no-data" else index + 1
         before = state.firing
         state, alert = fold(rule, state, window(index, *pair))
         assert (alert is not None) == (said != "no-data" and row >= rule.for_windows) == (state.firing is not before)
         row = 0 if alert else row
 
 
+HOUR = 12
+"""In windows."""
+SPACED = st.lists(st.tuples(PAIR, st.sampled_from([0] * 6 + [1, HOUR, HOUR + 1, 300])), max_size=25)
+"""Windows, each with how many come before it of which nothing was published."""
+
+
+def placed(series):
+    """Return the index of each window and its (masked, judged)."""
+    ends = list(accumulate(gap + 1 for _, gap in series))
+    return [(end - 1, pair) for end, (pair, _) in zip(ends, series, strict=True)]
+
+
+@given(ANY_RULE, SPACED)
+def test_windows_of_a_row_are_neighbours(rule, series):
+    """The windows with data that decided an alert follow one another by an hour at most, whether the time between has
+    windows or not; the alert is on since the first of them, and no such row is without its alert."""
+    state, row, found, before = RuleState(), [], [], -1
+    for index, pair in placed(series):
+        seen = window(index, *pair)
+        said, wanted = judge(rule, seen), "clear" if state.firing else "breach"
+        if said != "no-data":
+            near = [*row, index] if not row or index - row[-1] - 1 <= HOUR else [index]
+            row = near if said == wanted else []
+        elif row and row[-1] == before != index - 1:  # published windows do not come back from a gap without data
+            row = []
+        before = index
+        state, alert = fold(rule, state, seen)
+        assert (alert is not None) == (said == wanted and len(row) == rule.for_windows)
+        if alert:
+            found.append(alert)
+            assert alert.since == (row[0] * STEP if state.firing else found[-2].since)
+            row = []
+
+
+def test_an_hour_without_people_ends_a_row():
+    """A quiet hour between two windows that breach is bridged, a longer one begins again; so is it for the end."""
+    assert run(LOW, *[NONE] * HOUR, LOW)[0][-1] == "firing"
+    assert run(LOW, *[NONE] * (HOUR + 1), LOW)[0][-1] == "pending"
+    assert run(LOW, LOW, HIGH, *[NONE] * HOUR, HIGH)[0][-1] == "normal"
+    assert run(LOW, LOW, HIGH, *[NONE] * (HOUR + 1), HIGH)[0][-1] == "recovering"
+    [alert] = run(LOW, *[NONE] * 993, LOW, LOW)[1]
+    assert alert.since == alert.start - STEP
+
+
 @given(ANY_RULE, SERIES)
 def test_no_data_between_changes_no_alert(rule, series):
-    """Windows without data put in anywhere leave the same alerts, but for their times."""
-    thinned = [p for p in series if judge(rule, window(0, *p)) != "no-data"]
-    decided = [[(a.state, a.rate) for a in run(*s, rule=rule)[1]] for s in (series, thinned)]
+    """Windows without data put in anywhere, for an hour at most, leave the same alerts, but for their times."""
+    marked = [(judge(rule, window(0, *pair)) == "no-data", pair) for pair in series]
+    parts = [list(part) for _, part in groupby(marked, key=itemgetter(0))]
+    short = [pair for part in parts for blind, pair in part[: HOUR if part[0][0] else None]]
+    thinned = [pair for blind, pair in marked if not blind]
+    decided = [[(a.state, a.rate) for a in run(*s, rule=rule)[1]] for s in (short, thinned)]
     assert decided[0] == decided[1]
 
 
@@ -320,18 +373,19 @@ def least(published):
 def test_a_start_reads_back_to_where_a_row_began():
     """Without a row the last window is enough; with one, the window that began the earliest, and no later one."""
     seen = [window(index, *LOW) for index in range(4)]
-    pending, other = (changes(LOW)[0], structs.replace(changes(LOW)[0], start=600))
+    pending, other = (changes(LOW)[0], structs.replace(changes(LOW)[0], start=2 * STEP))
     assert [is_enough(seen[-n:] if n else [], []) for n in range(3)] == [False, True, True]
     assert [is_enough(seen[-n:], [other]) for n in (1, 2, 3)] == [False, True, True]
     assert [is_enough(seen[-n:], [other, pending]) for n in (2, 3, 4)] == [False, False, True]
     assert is_enough(seen[-1:], [structs.replace(pending, state="firing")])
 
 
-@given(st.lists(st.tuples(PAIR, st.sampled_from("aaab")), max_size=40), st.floats(0, 1))
-def test_a_crash_loses_and_doubles_nothing(series, where):
-    """Killed after any message and restarted from what is published, also where the configuration had just changed:
-    windows, alerts and changes of state are the same bytes in the same order."""
-    windows = [(name, window(i, *pair, config=CONFIG_OF[name].sha256)) for i, (pair, name) in enumerate(series)]
+@given(SPACED, st.lists(st.sampled_from("aaab"), min_size=25, max_size=25), st.floats(0, 1))
+def test_a_crash_loses_and_doubles_nothing(series, names, where):
+    """Killed after any message and restarted from what is published, also where the configuration had just changed, and
+    where nothing was published for hours: windows, alerts and changes of state are the same bytes in the same order."""
+    spaced = zip(names, placed(series), strict=False)
+    windows = [(name, window(i, *pair, config=CONFIG_OF[name].sha256)) for name, (i, pair) in spaced]
     whole = RuleBook()
     wanted = [message for name, w in windows for message in (w, *whole.take([RULE_OF[name]], w))]
     got = wanted[: round(where * len(wanted))]
@@ -371,7 +425,7 @@ def test_a_new_rule_does_not_judge_the_past():
     rules, missing = book(CONFIG, old)
     assert missing == []
     assert of(AlertV1, rules.take([RULE], window(9, *LOW))) == []
-    assert [a.since for a in of(AlertV1, rules.take([RULE], window(10, *LOW)))] == [2_700]
+    assert [a.since for a in of(AlertV1, rules.take([RULE], window(10, *LOW)))] == [9 * STEP]
 
 
 def test_a_new_configuration_ends_the_row_but_not_the_alert():
@@ -400,11 +454,11 @@ GONE = structs.replace(CONFIG, rules=[])
 @pytest.mark.parametrize(
     ("pairs", "figures"),
     [
-        ([LOW, LOW], (300, 0.2, 100)),
-        ([LOW, LOW, BAND], (600, 0.7, 100)),
-        ([LOW, LOW, HIGH], (600, 0.95, 100)),
-        ([LOW, LOW, BAND, FEW], (300, 0.2, 100)),
-        ([LOW, LOW, DARK], (300, 0.2, 100)),
+        ([LOW, LOW], (STEP, 0.2, 100)),
+        ([LOW, LOW, BAND], (2 * STEP, 0.7, 100)),
+        ([LOW, LOW, HIGH], (2 * STEP, 0.95, 100)),
+        ([LOW, LOW, BAND, FEW], (STEP, 0.2, 100)),
+        ([LOW, LOW, DARK], (STEP, 0.2, 100)),
     ],
 )
 def test_a_rule_that_is_gone_is_over(pairs, figures):
@@ -418,7 +472,7 @@ def test_a_rule_that_is_gone_is_over(pairs, figures):
     assert (alert.state, alert.alert, alert.since) == ("resolved", firing.alert, firing.since)
     assert (alert.start, alert.rate, alert.persons) == figures
     assert (changed.before, changed.state, changed.reason, changed.row) == (was, "normal", "new-configuration", 0)
-    assert (changed.start, changed.end, changed.since) == (300 * len(pairs) - 300, 300 * len(pairs), None)
+    assert (changed.start, changed.end, changed.since) == ((len(pairs) - 1) * STEP, len(pairs) * STEP, None)
     assert rules.part(GONE) == []
     assert rules.state(RULE) == RuleState()
 
@@ -444,7 +498,7 @@ def test_what_was_gone_before_this_version_is_over_at_the_start():
     assert rules.restore(of(AlertV1, decided), of(RuleStateV1, decided), later, GONE) == []
     alert, changed = rules.part(GONE)
     assert alert == structs.replace(of(AlertV1, decided)[0], state="resolved")
-    assert (changed.start, changed.before, changed.state) == (300, "firing", "normal")
+    assert (changed.start, changed.before, changed.state) == (STEP, "firing", "normal")
 
 
 def test_a_rule_sees_its_own_zone_only():
