@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,6 +15,7 @@ from proto.frames import FrameV1
 from services.frames.sealing.seal import SealError, i420_bytes, open_into, wipe
 from services.inference.core.faces import Face
 from services.inference.core.quality import FaceSize, Light, Meter, size_of
+from services.inference.core.stuck import START_NS, StuckWatch, limit_ns
 from services.inference.core.width import Width
 from services.inference.model import FaceModel
 from services.kernel.clock import boottime_ns
@@ -20,6 +23,12 @@ from services.kernel.clock import boottime_ns
 LONGEST_SIDE = 1920
 LARGEST_PIXELS = LONGEST_SIDE * LONGEST_SIDE
 """A lane's buffer holds the largest analysed picture that settings allow."""
+LOOK_S = 0.5
+_R = TypeVar("_R")
+
+
+class StuckError(RuntimeError):
+    """A lane's thread does not come back: only the end of the process gets rid of it. The text names the lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +61,55 @@ class Lane:
 
     def __init__(self, model: FaceModel, number: int, clock: Callable[[], int] = boottime_ns) -> None:
         self.model, self._clock = model, clock
-        self.busy = False
+        self.busy = self.is_stuck = False
+        self._run: asyncio.Future[Any] | None = None
+        self._runs = 0
         self._pixels = memoryview(bytearray(i420_bytes(LARGEST_PIXELS, 1)))
         self._meter = Meter(LONGEST_SIDE)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{number}")
 
     async def warm_up(self, width: int, height: int) -> int:
         """Run the model on a grey picture; returns how long the second, warm run took in ns."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
+        await self._on_thread(partial(self.model.warm_up, width, height))
         started = self._clock()
-        await loop.run_in_executor(self._executor, self.model.warm_up, width, height)
+        await self._on_thread(partial(self.model.warm_up, width, height))
         return self._clock() - started
 
     async def analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
-        """Return the faces of a sealed frame; SealError if it does not open. The pixels are overwritten either way."""
+        """Return the faces of a sealed frame; SealError if it does not open, StuckError if the thread does not return.
+
+        The pixels are overwritten either way.
+        """
         self.busy = True
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self._analyse, frame, cipher)
+            return await self._on_thread(partial(self._analyse, frame, cipher))
         finally:
-            self.busy = False
+            self.busy = self.is_stuck
+
+    @property
+    def run(self) -> int | None:
+        """The number of what the thread does now; None if it does nothing."""
+        return None if self._run is None else self._runs
+
+    async def _on_thread(self, function: Callable[[], _R]) -> _R:
+        self._runs += 1
+        # By no local name: an error that it raises would keep this frame, and so itself, with the frame's cipher.
+        self._run = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        try:
+            return cast("_R", await self._run)
+        except asyncio.CancelledError:
+            if self.is_stuck:
+                raise StuckError from None
+            raise
+        finally:
+            self._run = None
+
+    def give_up(self) -> None:
+        """Wait for the thread no longer: overwrite the pixels under it, and end what awaits it with StuckError."""
+        self.is_stuck = True
+        wipe(self._pixels)
+        if self._run is not None:
+            self._run.cancel()
 
     def _analyse(self, frame: FrameV1, cipher: AESGCM) -> Analysed:
         started, cpu = self._clock(), time.thread_time_ns()
@@ -98,8 +135,8 @@ class Lane:
         return Quality(light, smallest, [size_of(face, frame.width, frame.height, smallest) for face in faces])
 
     def close(self) -> None:
-        """End the thread; the frame in hand is finished first."""
-        self._executor.shutdown(wait=True)
+        """End the thread; the frame in hand is finished first, unless the lane is stuck."""
+        self._executor.shutdown(wait=not self.is_stuck)
         wipe(self._pixels)
 
 
@@ -116,7 +153,7 @@ class Lanes:
     ) -> None:
         self._lanes = [Lane(load(), number, clock) for number in range(count)]
         self._width, self._clock = Width(count, count if always else 1), clock
-        self._always = always
+        self._always, self._limit = always, START_NS
         self.model = self._lanes[0].model
 
     @property
@@ -143,7 +180,19 @@ class Lanes:
 
     async def warm_up(self, width: int, height: int) -> int:
         """Warm every lane up for a picture size; returns the slowest warm run in ns."""
-        return max([await lane.warm_up(width, height) for lane in self._lanes])
+        warm = max([await lane.warm_up(width, height) for lane in self._lanes])
+        self._limit = limit_ns(warm)
+        return warm
+
+    async def watch(self) -> None:
+        """Look after the threads, for ever. StuckError, with a lane's name, once one is stuck; its pixels are zeros."""
+        watch = StuckWatch(len(self._lanes))
+        while True:
+            await asyncio.sleep(LOOK_S)
+            number = watch.look(self._clock(), [lane.run for lane in self._lanes], self._limit)
+            if number is not None:
+                self._lanes[number].give_up()
+                raise StuckError(f"lane-{number} has been at one picture for {self._limit / 1e9:.0f} s")
 
     def close(self) -> None:
         """End all threads and overwrite all buffers."""

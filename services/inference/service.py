@@ -37,6 +37,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
         folder = Path(settings.inference.model) if settings.inference.model else None
         lanes = _lanes(folder, settings.inference.threads)
         app.on_stop("end the lanes", lambda: asyncio.to_thread(lanes.close))
+        app.spawn("watch the lanes", lanes.watch())
         errors = read_errors(folder or MODELS, lanes.model.sha256)
         warm_ns = await lanes.warm_up(*_WARM_UP)
     except (ModelError, ValueError) as error:

@@ -12,7 +12,7 @@ from services.bus import Request
 from services.frames.budget import Shedder, may_wait
 from services.frames.sealing.keys import FrameKey, OpeningKeys
 from services.frames.sealing.seal import SealError, check_form, proof_of, reply_key
-from services.inference.lanes import Analysed, Lane, Lanes, Quality
+from services.inference.lanes import Analysed, Lane, Lanes, Quality, StuckError
 from services.inference.metrics import FrameMetrics
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
@@ -132,7 +132,10 @@ class Worker:
     async def _work(self, lane: Lane, turn: _Turn | None) -> None:
         """Analyse this frame, and then the frames that waited for the lane."""
         while turn is not None:
-            outcome, analysed = await self._analyse(lane, turn)
+            try:
+                outcome, analysed = await self._analyse(lane, turn)
+            except StuckError:  # a reply would confirm that the picture is gone, of which the thread has copies
+                return
             following, refused = self._next() if self._lanes.is_used(lane) else (None, [])
             lane.busy = following is not None  # before anything is awaited: nobody else may take it
             self._widen()
@@ -180,6 +183,8 @@ class Worker:
         except SealError as error:
             log.error("a frame does not open", subject=subject, reason=str(error))
             return "invalid", None
+        except StuckError:
+            raise
         except Exception:
             log.exception("the model failed", subject=subject)
             return "failed", None

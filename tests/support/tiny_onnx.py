@@ -3,7 +3,7 @@
 ONNX's protocol buffers (onnx.proto3), of which a graph needs a dozen fields; the package that writes them is not here.
 """
 
-FLOAT, UINT8, DOUBLE = 1, 2, 11
+FLOAT, UINT8, INT64, BOOL, DOUBLE = 1, 2, 7, 9, 11
 """Element types."""
 Array = tuple[str, int, tuple[int | str, ...]]
 """An array's name, its element type, and its sides; a text is a side that is open."""
@@ -20,21 +20,55 @@ def network(takes: list[Array], gives: list[Array], nodes: list[bytes] | None = 
     )
 
 
-def constant(name: str, kind: int, sides: tuple[int | str, ...]) -> bytes:
-    """Return a node of the operator Constant, whose one value has one element for each open side."""
+def constant(name: str, kind: int, sides: tuple[int | str, ...], content: bytes | None = None) -> bytes:
+    """Return a node of the operator Constant, zeros unless `content` is given; an open side has one element."""
     fixed = [side if isinstance(side, int) else 1 for side in sides]
     count = 1
     for side in fixed:
         count *= side
-    size = {FLOAT: 4, UINT8: 1, DOUBLE: 8}[kind]
-    tensor = b"".join(_number(1, side) for side in fixed) + _number(2, kind) + _field(9, bytes(size * count))
-    value = _text(1, "value") + _field(5, tensor) + _number(20, 4)
-    return _text(2, name) + _text(4, "Constant") + _field(5, value)
+    size = {FLOAT: 4, UINT8: 1, INT64: 8, DOUBLE: 8}[kind]
+    tensor = b"".join(_number(1, side) for side in fixed) + _number(2, kind)
+    tensor += _field(9, bytes(size * count) if content is None else content)
+    return node("Constant", [], [name], _text(1, "value") + _field(5, tensor) + _number(20, 4))
+
+
+def node(operator: str, takes: list[str], gives: list[str], *attributes: bytes) -> bytes:
+    """Return a node of an operator, from the names of its arrays."""
+    names = b"".join(_text(1, one) for one in takes) + b"".join(_text(2, one) for one in gives)
+    return names + _text(4, operator) + b"".join(_field(5, one) for one in attributes)
 
 
 def product(name: str, left: str, right: str) -> bytes:
     """Return a node of the operator MatMul."""
-    return _text(1, left) + _text(1, right) + _text(2, name) + _text(4, "MatMul")
+    return node("MatMul", [left, right], [name])
+
+
+def detector_that_hangs() -> bytes:
+    """Return a detector that finds nobody in a grey picture, and turns in a loop for years if one pixel is brighter."""
+    body = _field(1, node("Identity", ["go"], ["goes"])) + _field(1, node("Identity", ["before"], ["after"]))
+    body += _text(2, "body") + b"".join(_field(11, _array(*one)) for one in (
+        ("turn", INT64, ()), ("go", BOOL, ()), ("before", FLOAT, (1, 4)),
+    ))  # fmt: skip
+    body += _field(12, _array("goes", BOOL, ())) + _field(12, _array("after", FLOAT, (1, 4)))
+    nodes = [
+        node("ReduceMax", ["i420"], ["brightest"], _integer("keepdims", 0)),
+        node("Cast", ["brightest"], ["number"], _integer("to", INT64)),
+        constant("grey", INT64, (), (128).to_bytes(8, "little")),
+        constant("years", INT64, (), (1 << 50).to_bytes(8, "little")),
+        node("Sub", ["number", "grey"], ["above"]),
+        node("Mul", ["above", "years"], ["turns"]),
+        constant("first", FLOAT, (1, 4)),
+        node("Loop", ["turns", "", "first"], ["boxes"], _text(1, "body") + _field(6, body) + _number(20, 5)),
+        constant("scores", FLOAT, (1,)),
+        constant("worn", FLOAT, (1, 3)),
+    ]
+    gives: list[Array] = [("boxes", FLOAT, ("n", 4)), ("scores", FLOAT, ("n",)), ("worn", FLOAT, ("n", 3))]
+    return network([("i420", UINT8, ("rows", "width"))], gives, nodes)
+
+
+def _integer(name: str, value: int) -> bytes:
+    """Return an attribute of a node that is one whole number."""
+    return _text(1, name) + _number(3, value) + _number(20, 2)
 
 
 def classifier_of_two() -> bytes:

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import signal
 from functools import partial
@@ -13,7 +14,7 @@ import pytest
 from patience import until
 from portrait_picture import picture
 from site_process import Site
-from tiny_onnx import classifier_of_two
+from tiny_onnx import classifier_of_two, detector_that_hangs
 
 from proto.frames import FrameV1
 from proto.sightings import CODES
@@ -304,13 +305,40 @@ def anothers(folder):
     path.write_text(path.read_text().replace(load_model().sha256, "b" * 64))
 
 
+def with_own(folder, part, content):
+    """A model one of whose networks is another."""
+    (copied(folder) / ERRORS_NAME).unlink()
+    (folder / "own.onnx").write_bytes(content)
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest[part] = {"file": "own.onnx", "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "model.json").write_text(json.dumps(manifest))
+
+
 def failing(folder):
     """Its classifier fails at the first picture."""
-    (copied(folder) / ERRORS_NAME).unlink()
-    (folder / "own.onnx").write_bytes(content := classifier_of_two())
-    manifest = json.loads((folder / "model.json").read_text())
-    manifest["classifier"] = {"file": "own.onnx", "sha256": hashlib.sha256(content).hexdigest()}
-    (folder / "model.json").write_text(json.dumps(manifest))
+    with_own(folder, "classifier", classifier_of_two())
+
+
+@pytest.mark.long
+async def test_a_worker_whose_model_hangs_ends(site, ingest):
+    """No answer, so that ingest counts the picture as unconfirmed; one line names the lane, and the process is over."""
+    with_own(site.folder / "model", "detector", detector_that_hangs())
+    settings(site, "cannes", inference={"model": str(site.folder / "model"), "threads": 1})
+    inference = site.start("inference")
+    await ingest.until_done()
+    bright = bytes([255]) + GREY[1:]
+
+    async def is_unanswered():
+        try:
+            await ingest.ask(ingest.frame(pixels=bright), timeout=1.0)
+        except TimeoutError:
+            return True
+        return False
+
+    await until(is_unanswered, "the model hangs", ignoring=(NoWorkers,))
+    assert await asyncio.to_thread(inference.ended) == 1
+    (line,) = [line for line in inference.lines if line["level"] == "error"]
+    assert re.search(r"lane-0 has been at one picture for \d+ s", line["exception"])
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Threads and buffers of a worker: services.inference.lanes."""
 
+import asyncio
 import threading
 
 import numpy as np
 import pytest
 
-from services.inference.lanes import LARGEST_PIXELS, Analysed, Lane, Lanes
+from services.inference.core.stuck import LEAST_NS, START_NS
+from services.inference.lanes import LARGEST_PIXELS, Analysed, Lane, Lanes, StuckError
 
 
 class Model:
@@ -96,3 +98,36 @@ async def test_close_ends_the_threads_and_overwrites_the_buffers(lanes):
     lanes.close()
     assert not any(np.frombuffer(lane._pixels, np.uint8).any() for lane in lanes._lanes)
     assert not any(thread.is_alive() for thread in threads)
+
+
+async def test_a_lane_that_is_stuck_while_it_warms_up_ends_both(monkeypatch):
+    """What waits for the warm-up, and the watch, with the lane's name; its pixels are zeros, and closing waits not."""
+    monkeypatch.setattr("services.inference.lanes.LOOK_S", 0)
+    times, open_gate = iter(range(0, 10**15, 10**9)), threading.Event()
+
+    class Hanging(Model):
+        def warm_up(self, width, height):
+            assert open_gate.wait(60)
+
+    lanes = Lanes(Hanging, 1, lambda: next(times))
+    watching = asyncio.create_task(lanes.watch())
+    lanes._lanes[0]._pixels[1_000:1_005] = b"faces"
+    try:
+        with pytest.raises(StuckError):
+            await lanes.warm_up(64, 32)
+        with pytest.raises(StuckError, match=f"lane-0 .* for {START_NS // 10**9} s"):
+            await watching
+        assert not np.frombuffer(lanes._lanes[0]._pixels, np.uint8).any()
+        lanes.close()
+        assert [thread.is_alive() for thread in lanes._lanes[0]._executor._threads] == [True]
+    finally:
+        open_gate.set()
+        for thread in lanes._lanes[0]._executor._threads:
+            thread.join()
+
+
+async def test_a_warm_up_sets_the_limit(lanes):
+    """The first, cold runs may take longer than any later picture."""
+    assert lanes._limit == START_NS
+    await lanes.warm_up(64, 32)
+    assert lanes._limit == LEAST_NS

@@ -579,6 +579,31 @@ async def test_finish_waits_for_the_frames_in_hand(make):
     assert (asker.outcomes, len(bench.emitted)) == (["done"], 1)
 
 
+async def test_a_frame_in_a_stuck_lane_is_never_answered(make, monkeypatch):
+    """A reply would confirm that its pixels are gone. The lane takes no other frame, and no stop waits for it."""
+    monkeypatch.setattr("services.inference.lanes.LOOK_S", 0)
+    bench = make()
+    await bench.lanes.warm_up(64, 32)
+    bench.model.gate.clear()
+    asker = await bench.ask(frame(), wait=False)
+    await until(lambda: bench.model.inside == 1)
+    (lane,) = bench.lanes._lanes
+    assert np.frombuffer(lane._pixels, np.uint8).any()
+    watching = asyncio.create_task(bench.lanes.watch())
+
+    async def given_up():
+        bench.clock.now += 1_000 * MS
+        return watching.done()
+
+    await until(given_up, "the watch gives the lane up")
+    assert "lane-0 " in str(watching.exception())
+    await asyncio.wait_for(bench.worker.finish(), 10)
+    assert (asker.answers, bench.emitted) == ([], [])
+    assert not np.frombuffer(lane._pixels, np.uint8).any()
+    assert bench.lanes.free() is None
+    bench.model.gate.set()
+
+
 async def test_finish_with_nothing_in_hand(make):
     """It returns at once."""
     await asyncio.wait_for(make().worker.finish(), 1)
