@@ -28,7 +28,7 @@ class HttpPeer:
     tls: ssl.SSLContext | None = None
     got: list[Got] = field(default_factory=list)
     answers: list[web.Response | str] = field(default_factory=list)
-    """A response, or a fault: `hang`, `drop`, `garbage`, `drip`."""
+    """A response, or a fault: `hang`, `drop`, `garbage`; 200 and a body without an end, `drip`, or cut off, `short`."""
     port: int = 0
 
     async def __aenter__(self) -> Self:
@@ -56,9 +56,12 @@ class HttpPeer:
         assert request.transport is not None
         if answer == "garbage":
             request.transport.write(b"\x00\x01 no HTTP at all\r\n\r\n")
-        elif answer == "drip":
+        elif answer in {"drip", "short"}:
             request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
         if answer in {"hang", "drip"}:
             await self._over.wait()
-        request.transport.abort()
+        if answer == "short":
+            request.transport.close()  # an abort might take back what was written
+        else:
+            request.transport.abort()
         return web.Response()

@@ -1,6 +1,5 @@
 """HTTP to gateways and webhooks with aiohttp: URLs and certificates checked, no redirect followed, no answer kept."""
 
-import asyncio
 import os
 import socket
 import ssl
@@ -113,7 +112,7 @@ class HttpClient:
             allow_redirects=False, ssl=self._tls.context,
         ) as response:  # fmt: skip
             wait = retry_after_s(response.headers.get("Retry-After"), self._clock())
-            return Answer(response.status, wait, await _beginning(response.content))
+            return Answer(response.status, wait, *await _beginning(response.content))
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -140,11 +139,15 @@ def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=timeout_s, sock_connect=timeout_s / 2)
 
 
-async def _beginning(content: aiohttp.StreamReader) -> bytes:
+async def _beginning(content: aiohttp.StreamReader) -> tuple[bytes, Failure | None]:
+    """Return the beginning of a body, and what cut it short: the status is known by then, and mostly decides alone."""
+    found = bytearray()
     try:
-        return await content.readexactly(READ_BYTES)
-    except asyncio.IncompleteReadError as short:
-        return short.partial
+        while len(found) < READ_BYTES and (block := await content.read(READ_BYTES - len(found))):
+            found += block
+    except (aiohttp.ClientError, OSError) as error:
+        return bytes(found), failure_of(error)
+    return bytes(found), None
 
 
 def failure_of(error: Exception) -> Failure:

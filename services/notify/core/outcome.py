@@ -196,7 +196,7 @@ def retry_after_s(value: str | None, now: int) -> float | None:
         return min(float(text[:9]), _LONGEST_WAIT_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # a year or an offset of twenty digits
         return None
-    at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
     return min(max(at - now / 1e9, 0.0), _LONGEST_WAIT_S)

@@ -73,6 +73,19 @@ async def test_a_notification_is_called_out_and_signed(peer, channel):
     assert header.endswith(hmac.new(SECRET.encode(), b"%d." % (TEN // 10**9) + got.body, sha256).hexdigest())
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "drip", "short", web.Response(headers={"Retry-After": "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"}),
+    ],
+)  # fmt: skip
+async def test_what_was_accepted_is_not_sent_again(peer, channel, answer):
+    """2xx is the whole answer: neither its body nor its headers can undo it."""
+    peer.answers = [answer]
+    sender = channel(timeout_s=0.5 if answer == "drip" else 20.0)
+    assert await sender.send(notification(rate()), recipient(peer.url("hook/s3cret"))) is None
+
+
 def _documented_check() -> Callable[..., bool]:
     """The example of docs/other-systems.md, as it stands there."""
     examples = re.findall(r"```python\n(.*?)```", SUBSCRIBING.read_text(), re.DOTALL)

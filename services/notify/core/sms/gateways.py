@@ -53,6 +53,8 @@ class Answer:
     status: int
     retry_after_s: float | None = None
     body: bytes = field(default=b"", repr=False)
+    cut: Failure | None = None
+    """The reason if the body broke off, or did not end in time."""
 
 
 class Gateway(Protocol):
@@ -196,7 +198,9 @@ class Provider:
         does not fit must lose nothing.
         """
         if answer.status in self.success.status:
-            return None if self.success.met(answer.body) else Failure("unavailable", "data", answer.status)
+            if self.success.met(answer.body):
+                return None
+            return answer.cut or Failure("unavailable", "data", answer.status)
         refused = failure_of_status(answer.status, answer.retry_after_s)
         return refused or Failure("unavailable", "data", answer.status)
 
