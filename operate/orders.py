@@ -23,6 +23,10 @@ from services.kernel.tls import CertificateError
 
 Action = Literal["pause", "resume"]
 ANSWER_S = 10.0
+UNRECORDED = (
+    "in force, but not recorded yet: NATS does not store it. Ingest goes on trying; until its log says"
+    ' "pause by an operator" a restart of ingest ends the pause'
+)
 _CONNECT_S = 3.0
 _NOBODY = f"[Errno {errno.ECONNREFUSED}]"
 """In asyncio's words where no program has the port."""
@@ -54,7 +58,7 @@ def operator_name() -> str:
 async def order(file: Path, action: Action, site: str, camera: str | None, *, operator: str, why: str) -> PauseReplyV1:
     """Give the order and return the orders in force; SettingsError if that fails or ingest refuses it.
 
-    When this returns, the order is in force and recorded.
+    When this returns, the order is in force, and recorded if the reply says so.
     """
     given = PauseRequestV1(site=site, action=action, camera=camera, operator=operator, why=why, at=time.time_ns())
     request = checked(f"moretta {action}", given)

@@ -36,6 +36,8 @@ class PauseReplyV1(Struct, frozen=True, tag="PauseReplyV1", kw_only=True):
     """Why nothing was changed."""
     paused_cameras: list[CameraId] = []
     """Cameras that are paused for themselves."""
+    recorded: bool = True
+    """Whether the order is stored. A pause that is not is in force, and ingest goes on trying to store it."""
 
 
 class PauseStateV1(Struct, frozen=True, tag="PauseStateV1", kw_only=True):

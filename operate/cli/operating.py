@@ -27,17 +27,23 @@ Because = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason,
 def _order(
     action: Literal["pause", "resume"], config: Path, place: tuple[str, str | None], who: str | None, why: str
 ) -> None:
-    from operate.orders import in_words, operator_name, order
+    from operate.orders import UNRECORDED, in_words, operator_name, order
 
     reply = asyncio.run(order(config, action, *place, operator=who or operator_name(), why=why))
     typer.echo(in_words(reply))
+    if not reply.recorded:
+        typer.echo(f"moretta {action}: {UNRECORDED}", err=True)
+        raise typer.Exit(1)
 
 
 @operating.command()
 def pause(
     site: SiteArgument, config: OperatorConfig, camera: OneCamera = None, operator: Who = None, why: Because = ""
 ) -> None:
-    """Stop processing pictures of a site or a camera within a second, until `moretta resume`."""
+    """Stop processing pictures of a site or a camera within a second, until `moretta resume`.
+
+    Exit code 1 if the pause is in force and NATS has not stored it within 5 s: ingest goes on trying.
+    """
     _order("pause", config, (site, camera), operator, why)
 
 

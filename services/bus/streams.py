@@ -176,6 +176,33 @@ class Streams(Reading):
         headers = {"Nats-TTL": f"{ttl_s}s", "Nats-Expected-Last-Subject-Sequence": str(expected)}
         return await self._swap(row, row.of(message), encode(row, message), headers)
 
+    async def store_after(self, row: Subject, message: Struct, *, expected: int, message_id: str | None) -> int | None:
+        """Return the sequence of the stored message; None if its subject's last one is not, or may not be, `expected`.
+
+        Retry until the server answers. JetStream's API is asked nothing, so this works while it is busy. `expected` 0
+        is for a subject that has no message. The return value is None also if a message with this id is stored already.
+        """
+        name = {"Nats-Msg-Id": message_id} if message_id else {}
+        headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": str(expected)} | name)
+        payload, subject, stream = encode(row, message), row.of(message), str(row.stream)
+
+        async def once() -> api.PubAck:
+            try:
+                return await self._publish(subject, payload, headers)
+            except TRANSIENT:
+                self.waiting.failed(stream)
+                raise
+
+        try:
+            ack = await self._upkeep.trying(once)
+        except APIError as error:
+            if error.err_code in {WRONG_LAST_SEQUENCE, *CONTENDED}:
+                return None
+            raise
+        finally:
+            self.waiting.done(stream)
+        return None if ack.duplicate else int(ack.seq)
+
     async def amend(
         self, row: Subject, subject: str, change: Callable[[Struct | None], Struct], *, message_id: str | None
     ) -> tuple[int, Struct]:

@@ -17,6 +17,8 @@ from services.sites.settings import DAYS, RestSettings
 
 OWN = "ingest"
 """The operator in a record that ingest makes by itself."""
+_UNIQUE_NS = 100_000_000_000
+"""Replicas give the record of an order the same id, of which the stream takes no second one within 120 s."""
 
 
 @dataclass(frozen=True)
@@ -125,27 +127,62 @@ class Recorded:
         return other is None or (self.created, self.sequence) > (other.created, other.sequence)
 
 
+@dataclass(frozen=True)
+class Given:
+    """An order, when it came (ns UTC), and the newest record at that moment."""
+
+    order: PauseRequestV1
+    at: int
+    after: Recorded | None
+
+    def may_repeat(self, now: int) -> bool:
+        """Whether the stream, at `now` (ns UTC), would take a second record of this order."""
+        return now - self.at > _UNIQUE_NS
+
+    def recorded(self, last: PauseStateV1 | None) -> PauseStateV1:
+        """Return the record of this order on top of the last one."""
+        before = Orders() if last is None else Orders().restored(last)
+        return before.after(self.order).record(self.order, self.at)
+
+
 class SiteOrders:
     """The orders in force at one site: its newest record, and pauses and marks whose record is awaited or failed."""
 
     def __init__(self, site: str) -> None:
         self._site = site
         self.newest: Recorded | None = None
-        self._awaited: list[PauseRequestV1] = []
-        self._unrecorded: dict[str | None, PauseRequestV1] = {}
+        self._awaited: list[Given] = []
+        self._unrecorded: dict[str | None, Given] = {}
+        self._last: dict[str | None, Recorded] = {}
         self._marks: dict[str, bool] = {}
 
-    def give(self, order: PauseRequestV1) -> None:
-        """Accept an order whose record is awaited: a pause holds from now on, a resume waits for the record."""
-        if order.action == "pause":
-            self._awaited.append(order)
+    def give(self, order: PauseRequestV1, at: int) -> Given:
+        """Accept an order that came at `at` (ns UTC) and whose record is awaited.
 
-    def end(self, order: PauseRequestV1, *, recorded: bool) -> None:
-        """Stop awaiting an order's record. A pause that could not be recorded still holds."""
+        A pause holds from now on, a resume waits for the record.
+        """
+        given = Given(order, at, self.newest)
         if order.action == "pause":
-            self._awaited.remove(order)
-            if not recorded:
-                self._unrecorded[order.camera] = order
+            self._awaited.append(given)
+        return given
+
+    def end(self, given: Given, *, recorded: bool) -> None:
+        """Stop awaiting an order's record. A pause that could not be recorded still holds."""
+        if given in self._awaited:
+            self._awaited.remove(given)
+        if given.order.action == "pause" and not recorded:
+            self._unrecorded[given.order.camera] = given
+        elif self.lacks_record(given):
+            del self._unrecorded[given.order.camera]
+
+    def lacks_record(self, given: Given) -> bool:
+        """Whether a pause holds though it could not be recorded, and no other order has replaced it."""
+        return self._unrecorded.get(given.order.camera) is given
+
+    def is_replaced(self, given: Given) -> bool:
+        """Whether an order for the same site or camera was recorded since this one came: this one, or another."""
+        last = self._last.get(given.order.camera)
+        return last is not None and last.is_after(given.after)
 
     def mark(self, camera: str, *, stuck: bool) -> None:
         """Mark a camera as stuck, or take the mark away, from now on; its record is awaited."""
@@ -173,6 +210,7 @@ class SiteOrders:
         is_news = before is None or found.state.at != before.state.at  # and not the same order, recorded again
         if is_news and found.state.action is not None:
             self._unrecorded.pop(found.state.camera, None)
+            self._last[found.state.camera] = found
         if is_news and found.state.action == "resume" and found.state.camera is not None:
             self._marks.pop(found.state.camera, None)
 
@@ -183,8 +221,8 @@ class SiteOrders:
     def in_force(self, orders: Orders) -> Orders:
         """Return all orders, with this site's replaced by the orders in force there."""
         orders = orders.without(self._site) if self.newest is None else orders.restored(self.newest.state)
-        for order in (*self._unrecorded.values(), *self._awaited):
-            orders = orders.after(order)
+        for given in (*self._unrecorded.values(), *self._awaited):
+            orders = orders.after(given.order)
         for camera, stuck in self._marks.items():
             orders = orders.marked(self._site, camera, stuck=stuck)
         return orders

@@ -14,18 +14,23 @@ from proto.control import PauseReplyV1, PauseRequestV1, PauseStateV1
 from proto.subjects import PAUSE, PAUSE_STATE
 from services.bus import Bus, Request, Stored, StreamReset
 from services.ingest.camera.fleet import Fleet, SiteCamera
-from services.ingest.core.orders import OWN, Orders, Recorded, SiteOrders, holds, joined, with_mark
+from services.ingest.core.orders import OWN, Given, Recorded, SiteOrders, holds, joined, with_mark
 from services.ingest.orders.in_hand import InHand
 from services.kernel.app import App
 from services.kernel.log import get_logger
 
 log = get_logger()
 
+_STREAM = str(PAUSE_STATE.stream)
 _LEFT_OUT = "stuck cameras are left out"
 _STALE_NS = 10_000_000_000
 """How long an operator's command waits for its answer."""
 _REFUSE_AFTER_S = 2.0
 """By then a replica that has the camera has usually confirmed the order."""
+_LATE_S = 5.0
+"""When the operator learns that a pause is in force and not recorded yet; the command waits for 10 s."""
+RETRY_S = 5.0
+"""When to try again to record a pause, after an error that does not pass by itself."""
 _RENEW_AFTER_NS = 30 * 86_400 * 1_000_000_000
 """A pause is recorded again when its record is this old: the stream deletes records after 400 days."""
 LOOK_S = 60.0
@@ -37,9 +42,18 @@ class Pausing:
     """Takes pause and resume orders for the sites of this ingest."""
 
     def __init__(
-        self, app: App, bus: Bus, fleet: Fleet, *, look_s: float = LOOK_S, utc_ns: Callable[[], int] = time.time_ns
+        self,
+        app: App,
+        bus: Bus,
+        fleet: Fleet,
+        *,
+        look_s: float = LOOK_S,
+        retry_s: float = RETRY_S,
+        utc_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._app, self._bus, self._fleet, self._look_s, self._utc_ns = app, bus, fleet, look_s, utc_ns
+        self._app, self._bus, self._fleet = app, bus, fleet
+        self._look_s, self._retry_s, self._utc_ns = look_s, retry_s, utc_ns
+        self._created = 0
         fleet.record_stuck = self.mark
         self._in_hand = InHand(app)
         self._recording = asyncio.Lock()
@@ -50,16 +64,16 @@ class Pausing:
 
     async def restore(self, site: str) -> None:
         """Restore the orders in force after a restart."""
-        created, _ = await self._bus.streams.created("CONTROL")
+        self._created, _ = await self._bus.streams.created(_STREAM)
         last = await self._bus.last(PAUSE_STATE, site=site)
         if last is not None:
-            self._learn(Recorded(created, last.sequence, _state(last)))
+            self._learn(Recorded(self._created, last.sequence, _state(last)))
 
     async def follow(self, site: str) -> None:
         """Obey, for ever, orders that other replicas recorded and this one missed: listeners get an order once."""
         restored = self._at(site).newest
         start = restored.sequence + 1 if restored else 1
-        async for stored in self._bus.follow("CONTROL", [PAUSE_STATE.subject(site=site)], start=start):
+        async for stored in self._bus.follow(_STREAM, [PAUSE_STATE.subject(site=site)], start=start):
             if isinstance(stored, StreamReset):
                 await self._uphold(site)
             elif isinstance(stored, Stored):
@@ -80,7 +94,7 @@ class Pausing:
             log.exception("the pauses in force could not be recorded again", site=site)
 
     async def _record_again(self, site: str) -> None:
-        created, end = await self._bus.streams.created("CONTROL")
+        created, end = await self._bus.streams.created(_STREAM)
         last, known = await self._bus.last(PAUSE_STATE, site=site), self._at(site).newest
         if known is not None and (last is None or known.created != created or known.sequence > end):
             await self._carry_over(known.state, created, last)
@@ -153,11 +167,11 @@ class Pausing:
             return
         # Obey first, then record: a slow disk must not keep a picture alive, nor delay the next order.
         orders = self._at(message.site)
-        orders.give(message)
+        given = orders.give(message, self._utc_ns())
         self._fleet.obey(orders.in_force(self._fleet.orders))
         meant = len(names) if message.camera is None else names.count(message.camera)
         await self._in_hand.room()  # a pause is in force; its record must follow those of earlier orders
-        self._in_hand.spawn(f"record {message.action}", self._record(message, meant, request))
+        self._in_hand.spawn(f"record {message.action}", self._record(given, meant, request))
 
     async def _refuse(self, message: PauseRequestV1, names: list[str], request: Request) -> None:
         """Reply that there is no such camera.
@@ -177,31 +191,88 @@ class Pausing:
             paused_cameras=orders.at(message.site),
         )
 
-    async def _record(self, order: PauseRequestV1, meant: int, request: Request) -> None:
+    async def _record(self, given: Given, meant: int, request: Request) -> None:
+        order, orders = given.order, self._at(given.order.site)
+        late = asyncio.get_running_loop().call_later(_LATE_S, self._late, given, meant, request)
         try:
             async with self._recording:  # a lock is fair: the audit has the orders as they came
-                found = await self._append(order, request.id)
-        except Exception:  # a pause stays in force, but the operator gets no confirmation
+                found = await self._append(given, request.id)
+        except Exception:  # a pause stays in force
             log.exception("an order could not be recorded", site=order.site)
-            self._at(order.site).end(order, recorded=False)
+            orders.end(given, recorded=False)
+            if order.action == "pause":
+                self._app.spawn("record a pause", self._keep_pause(given, request.id), may_end=True)
+                await asyncio.sleep(_REFUSE_AFTER_S)
+                await self._reply_unrecorded(given, meant, request)
             return
-        self._at(order.site).end(order, recorded=True)
-        self._learn(found)
-        said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
-        log.warning(f"{order.action} by an operator", **said)
+        finally:
+            late.cancel()
+        self._take(given, found)
         paused, own = found.state.paused, found.state.paused_cameras
         await _reply(request, PauseReplyV1(site=order.site, paused=paused, cameras=meant, paused_cameras=own))
 
-    async def _append(self, order: PauseRequestV1, request_id: str | None) -> Recorded:
-        """Record an order after the last record. One of the replicas that obey it does so; the others find it done."""
-        at, known = self._utc_ns(), self._at(order.site).newest
+    def _late(self, given: Given, meant: int, request: Request) -> None:
+        """Say that NATS has not stored an order yet. Its task goes on trying."""
+        order = given.order
+        what = {"action": order.action, "site": order.site, "camera": order.camera, "operator": order.operator}
+        log.warning("order not recorded yet, trying on", **what)
+        if order.action == "pause":
+            self._app.spawn("answer a pause", self._reply_unrecorded(given, meant, request), may_end=True)
 
-        def amended(last: PauseStateV1 | None) -> PauseStateV1:
-            last = last or (known.state if known else None)  # a recreated stream may have lost it
-            before = Orders() if last is None else Orders().restored(last)
-            return before.after(order).record(order, at)
+    async def _reply_unrecorded(self, given: Given, meant: int, request: Request) -> None:
+        """Reply that a pause is in force, and not recorded."""
+        site, orders = given.order.site, self._fleet.orders
+        paused, own = site in orders.sites, orders.at(site)
+        reply = PauseReplyV1(site=site, paused=paused, cameras=meant, paused_cameras=own, recorded=False)
+        await _reply(request, reply)
 
-        return await self._amended(order.site, amended, message_id=request_id)
+    async def _keep_pause(self, given: Given, request_id: str | None) -> None:
+        """Try to record a pause for as long as it holds without a record."""
+        orders = self._at(given.order.site)
+        while orders.lacks_record(given):
+            await asyncio.sleep(self._retry_s)
+            async with self._recording:
+                if orders.lacks_record(given):  # not replaced meanwhile
+                    with contextlib.suppress(Exception):  # logged, when it failed first
+                        self._take(given, await self._append(given, request_id))
+
+    def _take(self, given: Given, found: Recorded) -> None:
+        order = given.order
+        self._at(order.site).end(given, recorded=True)
+        self._learn(found)
+        said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
+        log.warning(f"{order.action} by an operator", **said)
+
+    async def _append(self, given: Given, request_id: str | None) -> Recorded:
+        """Record an order after the last record. One of the replicas that obey it does so; the others find it done.
+
+        Where this replica knows the last record, JetStream's API is asked nothing: it may be busy.
+        """
+        site, known = given.order.site, self._at(given.order.site).newest
+        created, last, state = (known.created, known.sequence, known.state) if known else (self._created, 0, None)
+        message = given.recorded(state)
+        sequence = await self._bus.streams.store_after(PAUSE_STATE, message, expected=last, message_id=request_id)
+        if sequence is not None:
+            return Recorded(created, sequence, message)
+        if given.may_repeat(self._utc_ns()):
+            newest = await self._caught_up(site)
+            if newest is not None and self._at(site).is_replaced(given):
+                return newest
+        # A recreated stream may have lost the last record.
+        return await self._amended(site, lambda last: given.recorded(last or state), message_id=request_id)
+
+    async def _caught_up(self, site: str) -> Recorded | None:
+        """Return the newest record, of those of other replicas, too.
+
+        Records in a recreated stream are not learned here (see `_carry_over`).
+        """
+        created, _ = await self._bus.streams.created(_STREAM)
+        known = self._at(site).newest
+        if known is None or known.created == created:
+            start = known.sequence + 1 if known else 1
+            for stored in await self._bus.history_from(start, PAUSE_STATE, site=site):
+                self._learn(Recorded(created, stored.sequence, _state(stored)))
+        return self._at(site).newest
 
     async def _amended(
         self, site: str, change: Callable[[PauseStateV1 | None], PauseStateV1], *, message_id: str | None = None
@@ -210,7 +281,7 @@ class Pausing:
         sequence, message = await self._bus.streams.amend(
             PAUSE_STATE, subject, lambda last: change(cast("PauseStateV1 | None", last)), message_id=message_id
         )
-        created, _ = await self._bus.streams.created("CONTROL")  # asked only now: this call may have created it
+        created, _ = await self._bus.streams.created(_STREAM)  # asked only now: this call may have created it
         return Recorded(created, sequence, cast("PauseStateV1", message))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 
 import clips
@@ -98,6 +99,35 @@ async def _paused_over_a_restart(ground):
         ("resume", "gate", ""),
     ]
     assert all(m.operator == "ana@example.org" and m.at > 0 for m in audit)
+
+
+async def test_a_pause_that_nats_does_not_store(tmp_path):
+    """It is in force, and said to be no more than that; it is stored as soon as NATS does, once, and then it lasts."""
+    with operated(tmp_path) as ground:
+        ingest = ground.site.services[-1]
+        await _takes(ground, "moretta.v1.control.nowhere.state")
+        run = await asyncio.to_thread(moretta, "pause", "cannes", "gate", "-c", ground.path)
+        assert (run.returncode, run.stdout) == (1, "cannes: paused are gate\n"), run.stderr
+        (said,) = run.stderr.splitlines()
+        assert said.startswith("moretta pause: in force, but not recorded yet: NATS does not store it.")
+        await ground.until("paused", "live")
+        assert len(ingest.said("order not recorded yet, trying on")) == 1
+        assert ingest.metric("moretta_bus_unstored_seconds") > 0
+        await _takes(ground, PAUSE_STATE.wildcard())
+        await until(lambda: ingest.said("pause by an operator"), ingest.last_words)
+        assert ingest.metric("moretta_bus_unstored_seconds") == 0
+        ingest.signal(signal.SIGKILL)
+        again = ground.site.start("ingest").wait_for("paused by an operator")
+        assert again["cameras"] == ["gate"]
+        async with ground.site.bus("operator") as operator:
+            assert len(await operator.history(PAUSE_STATE, site="cannes")) == 1
+
+
+async def _takes(ground, subject):
+    """Have the stream of orders take this subject alone: while it is another one, nothing stores an order."""
+    async with ground.site.bus("aggregate") as owner:
+        config = (await owner.streams.js.stream_info("CONTROL")).config
+        await owner.streams.js.update_stream(config.evolve(subjects=[subject]))
 
 
 @pytest.mark.parametrize(

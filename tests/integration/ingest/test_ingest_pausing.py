@@ -7,12 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 from msgspec import structs
+from nats.js.api import DiscardPolicy
+from on_bus import settled
 from patience import until
+from structlog.testing import capture_logs
 
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE, PAUSE_STATE
 from services.ingest.core.orders import Orders, Recorded
-from services.ingest.orders import in_hand
+from services.ingest.orders import in_hand, pausing
 from services.ingest.orders.pausing import LOOK_S, Pausing
 from services.kernel.app import App, end_tasks
 
@@ -87,23 +90,102 @@ async def test_who_knows_the_camera_answers_first(bus, replica):
 
 
 async def test_a_pause_that_can_not_be_recorded_holds(bus, replica):
-    """Over what others record meanwhile, which is obeyed beside it, until another order for the same camera."""
-    one = await replica("gate", "hall")
+    """Over what others record meanwhile, which is obeyed beside it; it is recorded as soon as that works."""
+    one = await replica("gate", "hall", retry_s=0.1)
 
     async def broken(*_):
         raise OSError("what no second try mends")
 
     append, one.pausing._append = one.pausing._append, broken
-    with pytest.raises(TimeoutError):
-        await order(bus, "pause", "gate", timeout=1)
+    reply = await order(bus, "pause", "gate")
+    assert (reply.recorded, reply.paused_cameras) == (False, ["gate"])
     two = await replica("gate", "hall")
     assert (await order(bus, "pause", "hall")).paused_cameras == ["hall"]
     await until(lambda: (one.held, two.held) == ({"gate", "hall"}, {"hall"}))
     assert (await order(bus, "resume", "hall")).paused_cameras == []
     await until(lambda: (one.held, two.held) == ({"gate"}, set()))
     one.pausing._append = append
+    await until(lambda: two.held == {"gate"}, "it is recorded")
+    assert [state.camera for state in await records(bus)] == ["hall", "hall", "gate"]
     await order(bus, "resume", "gate")
-    await until(lambda: one.held == set())
+    await until(lambda: one.held == two.held == set())
+
+
+async def set_control(bus, **changed):
+    js = bus.streams.js
+    await js.update_stream((await js.stream_info("CONTROL")).config.evolve(**changed))
+
+
+async def test_a_pause_is_recorded_once_its_stream_takes_it(bus, replica, monkeypatch):
+    """A stream that is full: the operator learns that the pause is in force and not recorded, and nothing is lost."""
+    monkeypatch.setattr(pausing, "_LATE_S", 0.1)
+    one = await replica("gate", "hall")
+    assert (await order(bus, "pause", "gate")).recorded
+    await set_control(bus, max_msgs=1, discard=DiscardPolicy.NEW)
+    for camera in (None, "hall"):
+        assert not (await order(bus, "pause", camera)).recorded
+    assert (one.held, (await replica("gate", "hall")).held) == ({"gate", "hall"}, {"gate"})
+    await set_control(bus, max_msgs=-1)
+
+    await until(lambda: len(one.app._tasks) == 1, "both are recorded")
+    assert [state.camera for state in await records(bus)] == ["gate", None, "hall"]
+    assert not (await order(bus, "resume")).paused
+    assert (await replica("gate", "hall")).held == {"gate", "hall"}
+
+
+async def test_of_a_pause_that_was_stored_unseen_there_is_one_record(bus, replica, monkeypatch):
+    """NATS's acknowledgement comes late: the order is answered twice, and recorded once, by either replica."""
+    monkeypatch.setattr(pausing, "_LATE_S", 0.1)
+    one, two = await replica("gate"), await replica("gate")
+    await set_control(bus, no_ack=True)
+    with capture_logs() as logs:
+        assert not (await order(bus, "pause")).recorded
+    assert [log["action"] for log in logs if log["event"] == "order not recorded yet, trying on"] == ["pause", "pause"]
+    assert (one.held, two.held) == ({"gate"}, {"gate"})
+    await set_control(bus, no_ack=False)
+    await until(lambda: len(one.app._tasks) == len(two.app._tasks) == 1, "both have seen it stored")
+    assert [state.action for state in await records(bus)] == ["pause"]
+
+
+async def test_a_pause_asks_nothing_of_a_busy_api(bus, replica):
+    """One reader can keep JetStream's API busy; what is stored without a question is stored meanwhile."""
+    asked = []
+
+    async def note(msg):
+        asked.append(msg.subject)
+
+    one = Replica(bus, "gate")
+    await one.pausing.restore("cannes")
+    await one.pausing.listen("cannes")
+    await bus._connection.client.subscribe("$JS.API.>", cb=note)
+    await settled(bus)
+    for action in ("pause", "resume", "pause"):
+        assert (await order(bus, action, "gate")).recorded
+    await settled(bus)
+    assert (asked, one.held) == ([], {"gate"})
+    await until(lambda: not one.app._tasks)
+
+
+async def test_a_pause_that_waited_long_gives_way_to_later_orders(bus, replica):
+    """A replica that was cut off records nothing over what the others recorded meanwhile, and nothing twice."""
+    passed_ns = 0
+    one = await replica("gate", "hall")
+    two = Replica(bus, "gate", "hall", utc_ns=lambda: time.time_ns() + passed_ns)  # hears of nothing
+    await two.pausing.restore("cannes")
+    orders = [PauseRequestV1(site="cannes", action="pause", operator="ana", camera=name) for name in ("gate", "hall")]
+    waiting = [two.pausing._at("cannes").give(each, two.pausing._utc_ns()) for each in orders]
+    for action in ("pause", "resume"):
+        await order(bus, action, "gate")
+    passed_ns = 200 * SECOND
+    for given in waiting:
+        two.pausing._take(given, await two.pausing._append(given, None))
+    assert [(state.action, state.camera) for state in await records(bus)] == [
+        ("pause", "gate"),
+        ("resume", "gate"),
+        ("pause", "hall"),
+    ]
+    assert two.held == {"hall"}
+    await until(lambda: one.held == {"hall"})
 
 
 async def test_a_stream_made_anew_forgets_no_pause(bus, replica):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.control import PauseRequestV1
-from services.ingest.core.orders import Orders, Recorded, SiteOrders, holds, joined, with_mark
+from services.ingest.core.orders import Given, Orders, Recorded, SiteOrders, holds, joined, with_mark
 
 SITES, CAMERAS = ["cannes", "lyon"], [None, "gate", "hall"]
 orders = st.builds(
@@ -112,27 +112,68 @@ def test_a_pause_holds_from_when_it_was_given(some):
     for one, can_record, at_a_time in some:
         if one.site != "cannes":
             continue
-        site.give(one)
-        awaited.append((one, can_record))
+        awaited.append((site.give(one, 5), can_record))
         while len(awaited) >= at_a_time:
             end_first(site, record, awaited, held)
         now = site.in_force(Orders(frozenset({"lyon"})))
-        given = {order.camera for order, _ in awaited if order.action == "pause"}
+        given = {one.order.camera for one, _ in awaited if one.order.action == "pause"}
         assert {camera for camera in CAMERAS if is_paused(now, camera)} == given | {c for c in CAMERAS if held.get(c)}
         assert "lyon" in now.sites
 
 
 def end_first(site, record, awaited, held):
-    one, can_record = awaited.pop(0)
-    site.end(one, recorded=can_record)
+    given, can_record = awaited.pop(0)
+    site.end(given, recorded=can_record)
+    one = given.order
     if can_record:
         site.learn(record.append(one))
+    elif one.action == "pause":
+        assert site.lacks_record(given)
     if can_record or one.action == "pause":
         held[one.camera] = one.action == "pause"
 
 
 def is_paused(orders, camera):
     return "cannes" in orders.sites if camera is None else ("cannes", camera) in orders.cameras
+
+
+def test_a_pause_without_a_record_gets_one_later():
+    """Unless an order for the same camera was recorded first; an earlier pause gives way to a later one."""
+    site, record = SiteOrders("cannes"), Record()
+    first, second, whole = (site.give(order("pause", name), 5) for name in ("gate", "gate", None))
+    for one in (first, second, whole):
+        site.end(one, recorded=False)
+    assert [site.lacks_record(one) for one in (first, second, whole)] == [False, True, True]
+    site.end(whole, recorded=True)
+    site.learn(record.append(whole.order))
+    assert [site.lacks_record(one) for one in (second, whole)] == [True, False]
+    site.learn(record.append(order("resume", "gate")))
+    assert not site.lacks_record(second)
+    assert site.in_force(Orders()) == Orders(frozenset({"cannes"}))
+
+
+def test_an_order_that_waited_long_is_not_recorded_over_a_later_one():
+    """Nor twice. What was recorded before it came, or of another camera, does not count."""
+    site, record = SiteOrders("cannes"), Record()
+    site.learn(record.append(order("pause", "gate")))
+    came = 1_000_000_000_000
+    waiting = site.give(order("pause", "gate"), came)
+    site.learn(record.append(order("pause", "hall")))
+    assert not site.is_replaced(waiting)
+    site.learn(record.append(order("resume", "gate")))
+    assert site.is_replaced(waiting)
+    assert not site.is_replaced(site.give(order("pause", "gate"), came))
+    minute = 60_000_000_000
+    assert [waiting.may_repeat(came + passed) for passed in (0, minute, 2 * minute)] == [False, False, True]
+
+
+def test_an_order_is_recorded_as_of_when_it_came():
+    """On top of the last record, or of none."""
+    given = Given(order("pause", "hall"), 7, None)
+    first = given.recorded(None)
+    assert (first.at, first.paused, first.paused_cameras) == (7, False, ["hall"])
+    whole = Given(order("pause"), 8, None).recorded(first)
+    assert (whole.at, whole.paused, whole.paused_cameras) == (8, True, ["hall"])
 
 
 @given(days, days)
