@@ -61,25 +61,24 @@ async def up(
     ingest, file = load(settings_file, IngestFile), load(settings_file, AggregateFile)
     ports = wanted(ingest, file.aggregate.page, door)
     require_free(ports)
-    claim = Claim((file.aggregate.page or PageSettings()).port)
-    box = Box(
-        folder,
-        settings_file,
-        on_line=_with_page(said, screen),
-        probes_port=ingest.probes.port,
-        page=linked(file.aggregate.page or usual_page(ports, door, claim), ingest.ingest.web),
-        door=door,
-        sizes=file.nats.sizes,
-    )
-    key = f", with the key in {box.page_key}" if box.page_key else ""
-    screen.page = f"numbers in a browser: {box.page_url}{key}"
-    _say("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
-    for line in begun_before(folder, sites, time.time_ns()):
-        _tell(screen, line)
-    # Without this handler SIGHUP would end the process at once and leave its secrets behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(claim)
+        claim = stack.enter_context(Claim((file.aggregate.page or PageSettings()).port))
+        box = Box(
+            folder,
+            settings_file,
+            on_line=_with_page(said, screen),
+            probes_port=ingest.probes.port,
+            page=linked(file.aggregate.page or usual_page(ports, door, claim), ingest.ingest.web),
+            door=door,
+            sizes=file.nats.sizes,
+        )
+        key = f", with the key in {box.page_key}" if box.page_key else ""
+        screen.page = f"numbers in a browser: {box.page_url}{key}"
+        _say("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
+        for line in begun_before(folder, sites, time.time_ns()):
+            _tell(screen, line)
+        # Without this handler SIGHUP would end the process at once and leave its secrets behind.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
         stack.callback(lambda: write_end(folder, sites, time.time_ns()))
         await stack.enter_async_context(box)
         screen.notes.append(f"operators: -c {box.operator_file}")

@@ -44,12 +44,15 @@ class Identities:
         return {user: [seed.public] for user, seed in self.seeds.items()}
 
     def write(self, name: str, text: str) -> Path:
-        """Write one file, readable by its owner alone; returns its path."""
+        """Write one file, readable by its owner alone; returns its path. OSError names it, on a full disk, too."""
         path, new = self.folder / name, self.folder / f".{name}.new"
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600, exist_ok=False)
-        new.write_text(text, encoding="utf-8")
-        return new.replace(path)  # an older file may be open to others, or a link to elsewhere
+        try:
+            new.unlink(missing_ok=True)
+            new.touch(mode=0o600, exist_ok=False)
+            new.write_text(text, encoding="utf-8")
+            return new.replace(path)  # an older file may be open to others, or a link to elsewhere
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files, as far as they are there."""

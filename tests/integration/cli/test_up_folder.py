@@ -9,6 +9,7 @@ import pytest
 import yaml
 from clips import make_clip
 from command_line import moretta
+from small_disk import fill, small_disk
 from up_process import UpProcess
 
 
@@ -40,3 +41,14 @@ def test_relative_paths_are_those_of_the_folder_it_was_started_in(tmp_path: Path
         run.wait_for(lambda: bool(run.messages("cameras")), 90, "and the cameras go on")
     finally:
         assert run.stop() == 0
+
+
+def test_a_full_disk_is_named_at_the_start(tmp_path: Path):
+    """Which file could not be written, on one line."""
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump({"sites": [{"id": "s", "profile": "lab", "cameras": []}]}))
+    with small_disk(tmp_path / "small", "1m") as disk:
+        fill(disk)
+        run = moretta("up", "-c", tmp_path / "site.yaml", "--data", disk / "data")
+    assert run.returncode == 2
+    where, _, why = run.stderr.strip().partition(": ")
+    assert (Path(where).parent, why) == (disk / "data/identities", "No space left on device")
