@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from operate.backup.command import keeping
 from operate.box.machine import BoxError
 from operate.cameras.command import cameras
+from operate.cli.interrupt import leaving_at_once
 from operate.cli.nats import app as nats
 from operate.cli.notify.command import notify, silence
 from operate.cli.operating import CellSeparator, operating
@@ -100,13 +101,14 @@ def up(
     ] = None,
 ) -> None:
     """Run NATS and the four services on this machine."""
-    from operate.box.machine import held
-    from operate.box.up import up as run_up
-    from operate.nats.nats_yaml import browsers_of_box
-    from operate.settings_file import elsewhere, require, require_sources, with_cameras
-    from operate.simulation.simulated import simulated
-    from services.ingest.settings import IngestFile
-    from services.kernel.settings import load
+    with leaving_at_once():
+        from operate.box.machine import held
+        from operate.box.up import up as run_up
+        from operate.nats.nats_yaml import browsers_of_box
+        from operate.settings_file import elsewhere, require, require_sources, with_cameras
+        from operate.simulation.simulated import simulated
+        from services.ingest.settings import IngestFile
+        from services.kernel.settings import load
 
     if config is None and not camera and not simulate:
         raise SettingsError("moretta up", [("", "needs -c FILE, --camera NAME=URL or --simulate")])

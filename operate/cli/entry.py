@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 
+from operate.cli.interrupt import leaving_at_once
 from operate.cli.service import service
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
@@ -13,7 +14,8 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in SERVICES and not _is_for_people(sys.argv[2:]):
         sys.exit(service(name, sys.argv[2:]))
-    from operate.cli.__main__ import main as command_line
+    with leaving_at_once():
+        from operate.cli.__main__ import main as command_line
 
     command_line()
 

@@ -109,3 +109,24 @@ for part in sys.argv[1:]:
     command = [sys.executable, "-P", "-W", "error", "-c", program, *parts]
     run = subprocess.run(command, capture_output=True, text=True, timeout=patient(60), check=False)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+INTERRUPTED = """
+import os, signal, sys
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+sys.argv = ["moretta", "up", "--camera", "gate=rtsp://127.0.0.1:9/"]
+from operate.cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "operate.box.up"])
+def test_ctrl_c_while_it_loads(module: str):
+    """In the first second, when the command line or the command is imported: one line, as after Ctrl-C elsewhere."""
+    program = INTERRUPTED.format(module=module)
+    run = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=patient(60))
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "interrupted\n")
