@@ -8,6 +8,7 @@ from typing import Any
 
 import messages
 from messages import HOUR, MINUTE
+from patience import patient, until
 from site_process import Site
 from windows import hidden, window
 
@@ -64,6 +65,17 @@ async def store(site: Site, *messages: Any, row: Any = WINDOWS) -> None:
     async with site.bus("aggregate") as bus:
         for one in messages:
             await bus.store(row, one)
+
+
+async def acknowledged(site: Site) -> None:
+    """Wait until no consumer of the readers' windows lacks an acknowledgement: what was printed is not sent again."""
+    async with site.bus("subscriber") as bus:
+
+        async def none_lacks() -> bool:
+            answer = json.loads(await bus.ask("$JS.API.CONSUMER.LIST.WINDOWS", timeout=patient(5)))
+            return not any(one["num_pending"] or one["num_ack_pending"] for one in answer["consumers"])
+
+        await until(none_lacks, "all acknowledged")
 
 
 def some(name: str) -> list[WindowV1]:

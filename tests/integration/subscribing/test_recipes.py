@@ -19,7 +19,18 @@ from nats_process import NatsProcess
 from patience import patient, until
 from playwright.async_api import expect
 from recipe_browser import connect, served
-from recipe_place import PYTHON, TODAY, alert, environment, in_each_language, name_of, restart, some, store
+from recipe_place import (
+    PYTHON,
+    TODAY,
+    acknowledged,
+    alert,
+    environment,
+    in_each_language,
+    name_of,
+    restart,
+    some,
+    store,
+)
 from recipes import COMPILE_S, FOLDER, Recipe, published, utc
 from windows import HOUR, MINUTE, window
 
@@ -90,12 +101,12 @@ async def test_nothing_missed(own_site, folder, command):
     with Recipe(command, folder, environment(site)) as first:
         await store(site, *windows[:2])
         await printed(first, 2)
-        await asyncio.sleep(0.5)  # what is acknowledged is on its way
+        await acknowledged(site)
     seen += shown(first)
     await store(site, *windows[2:4])
     with Recipe(command, folder, environment(site)) as second:
         await printed(second, 2)
-        await asyncio.sleep(0.5)
+        await acknowledged(site)
         await asyncio.to_thread(site.server.stop)
         await asyncio.to_thread(site.server.start)
         await site.mirrored()
@@ -113,7 +124,7 @@ async def test_csv_log(own_site, folder, command):
     await store(site, *windows[:2])
     with Recipe(command, folder, environment(site)) as first:
         await asyncio.to_thread(first.until, lambda: log.exists() and log.read_text().count("\n") >= 3, "two rows")
-        await asyncio.sleep(0.5)
+        await acknowledged(site)
     await store(site, *windows[2:])
     with Recipe(command, folder, environment(site)) as second:
         await asyncio.to_thread(second.until, lambda: log.read_text().count("\n") >= 6, "five rows")

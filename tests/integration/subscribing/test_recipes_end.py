@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from patience import patient, until
-from recipe_place import TODAY, Place, alert, environment, in_each_language, restart, some, store
+from recipe_place import TODAY, Place, acknowledged, alert, environment, in_each_language, restart, some, store
 from recipes import COMPILE_S, FOLDER, Recipe, published
 from small_disk import small_disk
 from windows import HOUR, window
@@ -156,7 +156,7 @@ async def test_a_durable_consumer_that_is_gone(own_site, folder, is_restored):
     await stored(own_site, *TWO)
     with running(commands, folder, own_site) as recipes:
         await printed(recipes, 2)
-        await asyncio.sleep(0.5)  # what is acknowledged is on its way
+        await acknowledged(own_site)
         if is_restored:
             await asyncio.to_thread(_lose_while_the_server_is_away, own_site)
         else:
