@@ -11,6 +11,7 @@ from typing import Any
 
 import prometheus
 import pytest
+from patience import patient
 from program import Program
 from recipes import FOLDER
 
@@ -59,7 +60,7 @@ class Alertmanager:
     def alerts(self) -> dict[str, list[dict[str, Any]]]:
         """Return the alerts that it has now and that are not over, by name."""
         found: dict[str, list[dict[str, Any]]] = {}
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=patient(10)) as answer:
             for alert in json.load(answer):
                 found.setdefault(alert["labels"]["alertname"], []).append(alert)
         return found

@@ -14,6 +14,7 @@ from typing import Any
 from command_line import moretta
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from patience import patient
 from rich.console import Console
 
 from operate.box.box import Box
@@ -74,7 +75,7 @@ async def answers(bus: Bus, site: str, zones: Iterable[str], since: int, until: 
         for zone in zones
         for step in STEPS
     ]
-    return [await bus.request(STATS, question, timeout=10) for question in asked]
+    return [await bus.request(STATS, question, timeout=patient(10)) for question in asked]
 
 
 async def of_itself(bus: Bus) -> str:
@@ -122,7 +123,7 @@ async def readiness(box: Box, name: str) -> str:
 
 def _get(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=patient(5)) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         with error:

@@ -10,6 +10,7 @@ import nats.js.errors
 from authority import Authority
 from chart import seed
 from identity_matrix import MIRRORS
+from patience import patient
 from rendered_nats import RenderedCluster, conf
 
 from proto.subjects import STREAMS, Identity
@@ -75,5 +76,5 @@ async def made(bus: Bus) -> bool:
 
 async def has_all(bus: Bus) -> bool:
     """Whether the subscriber's account has all of its streams."""
-    answer = json.loads(await bus.ask("_READER.SUBSCRIBERS.STREAM.NAMES", timeout=5))
+    answer = json.loads(await bus.ask("_READER.SUBSCRIBERS.STREAM.NAMES", timeout=patient(5)))
     return set(answer.get("streams") or ()) == set(MIRRORS)

@@ -21,6 +21,7 @@ import pytest
 import secrecy
 from command_line import moretta
 from free_ports import free_port
+from patience import patient
 from up_process import UpProcess
 
 NAMES = (
@@ -169,7 +170,7 @@ def pages(up: UpProcess) -> dict[str, str]:
         port = psutil.Process(up.pid(program)).environ()["MORETTA_PROBES__PORT"]
         for page in ("metrics", "readyz", "livez"):
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=patient(10)) as answer:
                     found[f"{program} /{page}"] = answer.read().decode()
             except urllib.error.HTTPError as error:
                 found[f"{program} /{page}"] = error.read().decode()

@@ -6,7 +6,7 @@ import time
 import pytest
 from msgspec import structs
 from on_bus import connected
-from patience import until
+from patience import patient, until
 from windows import HOUR, MINUTE, SECOND, decree, hidden, window
 
 from proto.permissions import info_subject
@@ -217,10 +217,10 @@ async def test_the_service_answers_with_its_own_windows(scene):
         await scene.window(start, "masked", "masked", "unmasked")
         await scene.until_window(lambda w: w.start >= start + 2 * SECOND, 30, zone="hall")
         question = StatsRequestV1(site="market", zone="hall", since=start, until=start + 4 * SECOND, step="window")
-        reply = await asker.request(STATS, question, timeout=10)
+        reply = await asker.request(STATS, question, timeout=patient(10))
         assert [p.persons for p in reply.periods] == [3, 0]
         assert (reply.periods[0].rate, reply.periods[0].profiles) == (0.667, ["lab"])
-        total = await asker.request(STATS, structs.replace(question, step="total"), timeout=10)
+        total = await asker.request(STATS, structs.replace(question, step="total"), timeout=patient(10))
         assert (total.periods[0].persons, total.periods[0].windows_published) == (3, 2)
 
         await app._apply(scene.file(scene.site(id="station", rules=[], timezone="Asia/Tokyo")))
@@ -241,7 +241,7 @@ async def test_replicas_share_the_questions(scene):
         subscription = await asker._connection.client.subscribe(inbox)
         for _ in range(20):
             await asker._connection.client.publish("moretta.v1.stats.market", b'{"site":"market"}', reply=inbox)
-        answers = [await subscription.next_msg(timeout=10) for _ in range(20)]
+        answers = [await subscription.next_msg(timeout=patient(10)) for _ in range(20)]
         assert len(answers) == 20
         with pytest.raises(TimeoutError):
             await subscription.next_msg(timeout=0.5)

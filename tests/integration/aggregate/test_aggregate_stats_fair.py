@@ -167,7 +167,7 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
         for identity in ("subscriber", "subscriber", "operator"):
             bus = await stack.enter_async_context(connected(locked, identity))
             for headers in (None, claim):
-                await bus._connection.client.request(STATS.of(SHORT), b"", timeout=10, headers=headers)
+                await bus._connection.client.request(STATS.of(SHORT), b"", timeout=patient(10), headers=headers)
     await listening.unsubscribe()
     assert heard[0::2] == heard[1::2]
     first, second, operator = heard[0::2]

@@ -14,7 +14,7 @@ from golden import BY_TYPE
 from lively_site import SECOND, WINDOW_S, Ground, lively
 from msgspec import structs
 from nats_process import NatsProcess
-from patience import wait_until
+from patience import patient, wait_until
 from program import Program
 from site_process import Site
 from up_process import UpProcess
@@ -52,7 +52,7 @@ async def _ground(tmp_path):
 async def contents(site: Site) -> dict[str, tuple]:
     """Of each stream that a backup has: how many messages, the last sequence, the times of the first and the last."""
     async with site.bus("backup") as bus:
-        infos = {name: json.loads(await bus.ask(stream_info(name), timeout=5)) for name in KEPT}
+        infos = {name: json.loads(await bus.ask(stream_info(name), timeout=patient(5))) for name in KEPT}
     names = ("messages", "last_seq", "first_ts", "last_ts")
     return {name: tuple(info["state"][one] for one in names) for name, info in infos.items() if "state" in info}
 
@@ -118,7 +118,7 @@ async def test_a_system_goes_on_after_its_store_was_wiped(ground: Ground, tmp_pa
     async with site.bus("operator") as bus:
         assert [one.message for one in await bus.latest(SILENCES)] == [silence]
         question = StatsRequestV1(site="market", step="window", since=known[0], until=known[0] + WINDOW_S * SECOND)
-        reply = await bus.request(STATS, question, timeout=10)
+        reply = await bus.request(STATS, question, timeout=patient(10))
     assert isinstance(reply, StatsReplyV1)
     assert [period.start for period in reply.periods] == [known[0]]
     async with site.bus("operator") as bus:
@@ -189,7 +189,7 @@ async def test_what_is_there_is_replaced_only_when_asked_and_kept(full):
     assert done.returncode == 0, done.stderr
     assert await contents(site) == before
     async with site.bus("aggregate") as owner:
-        config = json.loads(await owner.ask(stream_info("ALERTS"), timeout=5))["config"]
+        config = json.loads(await owner.ask(stream_info("ALERTS"), timeout=patient(5)))["config"]
         assert not config.get("republish")
         assert not config.get("sources")
         await owner.ensure_streams([stream.name for stream in STREAMS])

@@ -24,7 +24,7 @@ def silent(_done: float, _total: float | None = None) -> None:
 
 
 async def state(bus: Bus, name: str) -> tuple[int, int, str, int]:
-    info = json.loads(await bus.ask(stream_info(name), timeout=10))
+    info = json.loads(await bus.ask(stream_info(name), timeout=patient(10)))
     one = info["state"]
     return one["messages"], one["last_seq"], one["last_ts"], info["config"]["num_replicas"]
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from command_line import moretta
-from patience import wait_until
+from patience import patient, wait_until
 from PIL import Image
 from site_process import Site
 from windows import HOUR, MINUTE, market_day, window
@@ -198,7 +198,7 @@ async def test_readers_ask_too(ground):
     answers = []
     for identity in ("operator", "subscriber", "notify"):
         async with ground.site.bus(identity) as bus:
-            answers.append(await bus.request(STATS, question, timeout=10))
+            answers.append(await bus.request(STATS, question, timeout=patient(10)))
     assert answers[0].periods[0].windows_published == 67
     assert answers.count(answers[0]) == 3
 

@@ -5,6 +5,7 @@ from email.message import EmailMessage
 
 import aiosmtplib
 import pytest
+from patience import patient
 
 from operate.simulation.demo.sink import Mail, Sink
 
@@ -72,7 +73,7 @@ async def test_the_sink_listens_on_the_loopback_address_only(tmp_path):
 
 async def test_a_client_that_stays_is_dropped_at_the_end(tmp_path):
     """An open connection does not keep the demo from ending, and afterwards nobody listens."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patient(10)):
         async with Sink(tmp_path, lambda _mail: None) as sink:
             reader, writer = await asyncio.open_connection("127.0.0.1", sink.port)
             assert (await reader.readline()).startswith(b"220")

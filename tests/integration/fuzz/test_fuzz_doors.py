@@ -11,7 +11,7 @@ from free_ports import free_port
 from fuzzing import COUNT, fuzzed, mutate, report, seeds
 from golden import path_of
 from hypothesis import given
-from patience import until
+from patience import patient, until
 from up_process import UpProcess
 from whip import Publisher, loopback_only
 
@@ -80,7 +80,7 @@ async def answers(accepted: list) -> Counter:
         encoded = EncodedQueue(codec, on_close=lambda: None, on_drop=lambda: None)
         peer = PeerConnection(encoded, [])
         try:
-            await asyncio.wait_for(peer.answer(text), 10)
+            await asyncio.wait_for(peer.answer(text), patient(10))
             counts["answered"] += 1
         except OfferError:
             counts["refused by aiortc"] += 1

@@ -16,7 +16,7 @@ import pytest
 from leaf_sites import HubPlace, Site
 from mirrored import owner, publish
 from msgspec import structs
-from patience import until
+from patience import patient, until
 from readers import ACME, KEYS, Readers
 
 from operate.doctor import mirrors
@@ -123,7 +123,7 @@ async def test_what_a_hub_takes_from_a_reader_goes_with_shrink_alone(tmp_path: P
 async def streams_of(hub: HubPlace, user: str) -> set[str]:
     """The streams in a reader's account."""
     async with reading(hub.server.url, Seed((hub.kept.folder / f"{user}.nk").read_text())) as bus:
-        return {*json.loads(await bus.ask("$JS.API.STREAM.NAMES", timeout=5))["streams"]}
+        return {*json.loads(await bus.ask("$JS.API.STREAM.NAMES", timeout=patient(5)))["streams"]}
 
 
 async def behind(place: HubPlace | Site) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import structs
 from nats_process import NatsProcess
+from patience import patient
 
 from operate.identities import Hub, KeptHub
 from operate.nats.streams import How, make
@@ -46,7 +47,7 @@ async def sizes(server: NatsProcess, folder: Path, user: str, prefix: str) -> li
     connection = await Connection.open(NatsSettings(url=server.url, user=user, seed=seed), user)
     try:
         asked = [f"$JS.API.STREAM.INFO.{prefix}{name}" for name in ("WINDOWS", "CAMERAS")]
-        answers = [json.loads((await connection.client.request(one, b"", timeout=5)).data) for one in asked]
+        answers = [json.loads((await connection.client.request(one, b"", timeout=patient(5))).data) for one in asked]
         return [answer["config"]["max_bytes"] >> 20 for answer in answers]
     finally:
         await connection.close()

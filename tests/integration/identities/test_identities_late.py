@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nats.aio.subscription import Subscription
 from nats_process import NatsProcess
-from patience import until
+from patience import patient, until
 from program import Program
 from site_process import Site
 
@@ -52,7 +52,7 @@ async def test_a_right_that_comes_later_is_used(tmp_path: Path):
         await told(ingest, 200, "ok\n")
         async with site.bus("operator") as operator:
             order = PauseRequestV1(site="market", action="pause", operator="ana", why="try")
-            assert (await operator.request(PAUSE, order, timeout=10)).paused
+            assert (await operator.request(PAUSE, order, timeout=patient(10))).paused
     finally:
         await asyncio.to_thread(site.close)
 

@@ -214,7 +214,7 @@ async def test_who_may_read_only_plants_nothing(locked: NatsProcess):
             await plain.publish("$SRV.PING", b"", reply=place)
         await settled(plain)
         # Its own answer comes behind all of these, and MAIN has seen them when it does.
-        assert (await plain.request("$JS.API.STREAM.INFO.WINDOWS", b"", timeout=10)).data
+        assert (await plain.request("$JS.API.STREAM.INFO.WINDOWS", b"", timeout=patient(10))).data
         assert {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()} == before
         assert not denied
 

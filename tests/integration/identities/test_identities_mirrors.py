@@ -36,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .flo
 
 
 async def names(one: Ear) -> set[str]:
-    return set(json.loads((await one.client.request("$JS.API.STREAM.NAMES", b"", timeout=5)).data)["streams"])
+    return set(json.loads((await one.client.request("$JS.API.STREAM.NAMES", b"", timeout=patient(5))).data)["streams"])
 
 
 @pytest.mark.parametrize("user", ["subscriber", ACME])
@@ -135,7 +135,7 @@ async def test_what_it_has_delivered_elsewhere_reaches_nobody(server: Readers):
         assert zones_of(other.heard) == ["two"]
         assert main.heard == []
         assert {(msg.subject, msg.reply) for msg in asked.heard} == {("moretta.v1.stats.x", "")}
-        told = json.loads((await inside.request("$JS.API.CONSUMER.NAMES.WINDOWS", b"", timeout=5)).data)
+        told = json.loads((await inside.request("$JS.API.CONSUMER.NAMES.WINDOWS", b"", timeout=patient(5))).data)
         assert told["consumers"] == [], "those of mirrors are the server's own"
         assert await names(other) == set(MIRRORS)
     assert await shape(server) == before

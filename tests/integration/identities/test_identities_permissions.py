@@ -207,7 +207,7 @@ async def test_a_frame_is_answered(locked: NatsProcess):
 
         await inference.serve(FRAMES, handler)
         await settled(inference)
-        assert await ingest.request(FRAMES, frame, timeout=2) == BY_TYPE[FRAMES.reply]
+        assert await ingest.request(FRAMES, frame, timeout=patient(2)) == BY_TYPE[FRAMES.reply]
 
 
 async def test_an_operator_pauses(locked: NatsProcess):
@@ -219,7 +219,7 @@ async def test_an_operator_pauses(locked: NatsProcess):
 
         await ingest.serve(PAUSE, handler)
         await settled(ingest)
-        assert await operator.request(PAUSE, BY_TYPE[PAUSE.message], timeout=2) == BY_TYPE[PAUSE.reply]
+        assert await operator.request(PAUSE, BY_TYPE[PAUSE.message], timeout=patient(2)) == BY_TYPE[PAUSE.reply]
 
 
 async def has(bus: Bus, row: Subject, tokens: dict[str, str], sequence: int) -> bool:

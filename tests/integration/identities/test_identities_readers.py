@@ -14,7 +14,7 @@ import pytest
 from identity_matrix import admin, make_streams
 from nats.aio.msg import Msg
 from on_bus import settled
-from patience import until
+from patience import patient, until
 from readers import ACME, CITY, KEYS, Ear, Raw, Readers, coming, listen, make_mirrors
 
 from proto.subjects import TABLE, WINDOWS
@@ -105,8 +105,8 @@ async def test_who_answers_statistics_is_told_who_asks(server: Readers):
     async with answering(server) as asked:
         for user, door in (("page", "open"), ("subscriber", "tcp"), (ACME, "ws")):
             async with coming(server, user, door) as one:
-                await one.client.request("moretta.v1.stats.x", b"{}", timeout=10)
-                await one.client.request("$SRV.PING", b"", timeout=10)
+                await one.client.request("moretta.v1.stats.x", b"{}", timeout=patient(10))
+                await one.client.request("$SRV.PING", b"", timeout=patient(10))
             statistics, ping = asked[-2:]
             assert statistics.headers is not None
             told = json.loads(statistics.headers["Nats-Request-Info"])
@@ -164,7 +164,7 @@ async def test_who_comes_by_two_reloads_may_ask(tmp_path: Path):
             await until(lambda: server.reloads == 4, "the new reader, twice")
         async with answering(server), coming(server, ACME) as one:
             for subject, question in QUESTIONS.items():
-                await one.client.request(subject, question, timeout=10)
+                await one.client.request(subject, question, timeout=patient(10))
     finally:
         server.stop()
 
@@ -210,7 +210,7 @@ async def test_a_reader_at_its_limit_is_told_and_stands_in_nobodys_way(server: R
             for other in {*LIMITS, CITY} - {user}:
                 ear = await stack.enter_async_context(coming(server, other))
                 await listen(ear)
-                assert (await ear.client.request("moretta.v1.stats.x", b"{}", timeout=10)).data == b"an answer"
+                assert (await ear.client.request("moretta.v1.stats.x", b"{}", timeout=patient(10))).data == b"an answer"
         assert {await Raw.said_to(server, KEYS[one]) for one in ("ingest", "aggregate", "operator")} == {"PONG"}
 
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
-from patience import until
+from patience import patient, until
 
 from proto.aiming import AimRequestV1
 from proto.subjects import AIM, AIM_RECORD
@@ -18,6 +18,7 @@ from services.kernel.app import App
 from services.sites.settings import CameraSettings
 
 PLACE = ("cannes", "gate")
+ANSWER_S = patient(10)
 SECOND = 1_000_000_000
 
 
@@ -61,7 +62,7 @@ async def _site(bus, nats_server):
             await made[-1].bus._connection.client.flush()
         return made[-1]
 
-    async def ask(given, timeout=10.0):
+    async def ask(given, timeout=ANSWER_S):
         return await operator.request(AIM, given, timeout=timeout)
 
     async def records():
@@ -121,7 +122,7 @@ async def test_who_stops_reading_ends_it(site, read):
     """Whoever closes the reports ends the order, also one who has read none of them."""
     replica = await site.replica()
     reports = await replica.aimer.start(order())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patient(10)):
         for _ in range(read):
             assert (await anext(reports)).ended is None
     assert replica.aims

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 from nats.js.api import DiscardPolicy
 from on_bus import settled
-from patience import until
+from patience import patient, until
 from structlog.testing import capture_logs
 
 from proto.control import PauseRequestV1
@@ -20,6 +20,7 @@ from services.ingest.orders.pausing import LOOK_S, Pausing
 from services.kernel.app import App, end_tasks
 
 SECOND = 1_000_000_000
+ANSWER_S = patient(10)
 
 
 class Replica:
@@ -62,7 +63,7 @@ async def _replica(bus):
         assert not one.app._fault
 
 
-async def order(bus, action, camera=None, *, timeout=10, **more):
+async def order(bus, action, camera=None, *, timeout=ANSWER_S, **more):
     request = PauseRequestV1(site="cannes", action=action, operator="ana", camera=camera, why="asked to", **more)
     return await bus.request(PAUSE, request, timeout=timeout)
 

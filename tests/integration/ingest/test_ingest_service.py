@@ -12,7 +12,7 @@ import aiohttp
 import clips
 import pytest
 import whip
-from patience import until
+from patience import patient, until
 from site_process import Site
 from states_in_order import in_order
 
@@ -24,6 +24,7 @@ from services.kernel.settings import Secret
 SECOND = 1_000_000_000
 PERIOD = SECOND // 5
 LIMIT_S = 45
+ANSWER_S = patient(10)
 """For what two services do that have just begun, on a machine that does something else."""
 
 
@@ -81,7 +82,7 @@ class StreamedSite:
 
         return await self.until(enough)
 
-    async def order(self, operator, action, timeout=10):
+    async def order(self, operator, action, timeout=ANSWER_S):
         request = PauseRequestV1(site="cannes", action=action, operator="ana@example.org")
         return await operator.request(PAUSE, request, timeout=timeout)
 

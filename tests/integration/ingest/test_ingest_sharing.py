@@ -208,7 +208,7 @@ async def test_an_order_reaches_every_replica(scene):
     two.signal(signal.SIGSTOP)
     async with scene.site.bus("operator") as operator:
         order = PauseRequestV1(site="cannes", action="pause", operator="ana", why="objection")
-        reply = await operator.request(PAUSE, order, timeout=10)
+        reply = await operator.request(PAUSE, order, timeout=patient(10))
         assert (reply.paused, reply.cameras) == (True, len(NAMES))
         await scene.until(all_at_one, "the leases of the frozen one's cameras expire")
         two.signal(signal.SIGCONT)
@@ -224,7 +224,7 @@ async def test_an_order_reaches_every_replica(scene):
 
         await scene.until(obeyed, "the order is obeyed")
         assert len(await operator.history(PAUSE_STATE, site="cannes")) == 1
-        assert (await operator.request(PAUSE, order, timeout=10)).paused
+        assert (await operator.request(PAUSE, order, timeout=patient(10))).paused
         await scene.until(paused, "all are paused again")
         assert len(await operator.history(PAUSE_STATE, site="cannes")) == 2
 

@@ -85,7 +85,7 @@ class Trial:
     async def order(self, action):
         asked = PauseRequestV1(site="cannes", action=action, operator="ana", camera=self.phone)
         async with self.peers.site.bus("operator") as operator:
-            await operator.request(PAUSE, asked, timeout=10)
+            await operator.request(PAUSE, asked, timeout=patient(10))
 
     def said(self, event):
         """What ingest has told of this camera."""

@@ -68,7 +68,7 @@ async def test_request_and_typed_reply(bus: Bus):
 
     await bus.serve(PAUSE, handler)
     await settled(bus)
-    answer = await bus.request(PAUSE, BY_TYPE[PauseRequestV1], timeout=2)
+    answer = await bus.request(PAUSE, BY_TYPE[PauseRequestV1], timeout=patient(2))
     assert answer == PauseReplyV1(site="cannes", paused=True, cameras=4)
 
 

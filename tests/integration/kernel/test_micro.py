@@ -66,7 +66,7 @@ def fates():
 
 async def raw(asker, payload, site="cannes"):
     """Headers and body of the answer to any bytes."""
-    answer = await asker._connection.client.request(STATS.subject(site=site), payload, timeout=5)
+    answer = await asker._connection.client.request(STATS.subject(site=site), payload, timeout=patient(5))
     return answer.headers, answer.data
 
 
@@ -79,7 +79,7 @@ async def test_a_question_is_answered(asker, offered):
         return REPLY
 
     await offered(answer)
-    assert await asker.request(STATS, QUESTION, timeout=5) == REPLY
+    assert await asker.request(STATS, QUESTION, timeout=patient(5)) == REPLY
     assert asked == [QUESTION]
     headers, _ = await raw(asker, encode(STATS, QUESTION))
     assert headers == {"Content-Type": "application/json"}
@@ -89,7 +89,7 @@ async def test_who_looks_finds_it(asker, offered):
     """PING, INFO and STATS tell name, version, what is asked and answered, and where; `$SRV` without a name too."""
     await offered(say, at("cannes", timezone="Europe/Paris"), at("nice"))
     await offered(say, at("nice"))
-    await asker.request(STATS, QUESTION, timeout=5)
+    await asker.request(STATS, QUESTION, timeout=patient(5))
     told = [json.loads(data) for data in await asker.ask_all(info_subject(STATS_SERVICE), wait_s=1)]
     assert len({info["id"] for info in told}) == 2
     info = next(info for info in told if len(info["endpoints"]) == 2)
@@ -116,7 +116,7 @@ async def test_a_refusal_is_an_answer(asker, offered):
         raise Refusal(404, "unknown-zone", refused)
 
     await offered(refuse)
-    assert await asker.request(STATS, QUESTION, timeout=5) == refused
+    assert await asker.request(STATS, QUESTION, timeout=patient(5)) == refused
     headers, data = await raw(asker, encode(STATS, QUESTION))
     assert (headers["Nats-Service-Error-Code"], headers["Nats-Service-Error"]) == ("404", "unknown-zone")
     assert decode_as(StatsReplyV1, "json", data) == refused
@@ -143,7 +143,7 @@ async def test_what_is_no_question(asker, offered, payload, told):
     headers, data = await raw(asker, payload)
     assert (headers["Nats-Service-Error-Code"], data) == ("400", b"")
     assert told in headers["Nats-Service-Error"]
-    assert await asker.request(STATS, QUESTION, timeout=5) == REPLY
+    assert await asker.request(STATS, QUESTION, timeout=patient(5)) == REPLY
 
 
 async def test_a_fault_is_told_and_counted(asker, offered):
@@ -154,7 +154,7 @@ async def test_a_fault_is_told_and_counted(asker, offered):
 
     await offered(fail)
     with pytest.raises(Failed) as failed:
-        await asker.request(STATS, QUESTION, timeout=5)
+        await asker.request(STATS, QUESTION, timeout=patient(5))
     assert (failed.value.code, "nine people" in failed.value.why) == ("500", False)
     (stats,) = [json.loads(data) for data in await asker.ask_all("$SRV.STATS.moretta-stats", wait_s=1)]
     assert [e["num_errors"] for e in stats["endpoints"]] == [1]
@@ -174,7 +174,7 @@ async def test_answers_go_to_inboxes_only(asker, bus, offered):
     for subject in (STATS.subject(site="cannes"), "$SRV.PING", info_subject(STATS_SERVICE), "$SRV.STATS.moretta-stats"):
         await asker._connection.client.publish(subject, encode(STATS, QUESTION), reply=window_of)
     await asker.publish(STATS, QUESTION)
-    assert await asker.request(STATS, QUESTION, timeout=5) == REPLY
+    assert await asker.request(STATS, QUESTION, timeout=patient(5)) == REPLY
     await settled(bus)
     assert len(asked) == 1
     assert (await bus.streams.js.stream_info("WINDOWS")).state.messages == 0
@@ -258,7 +258,7 @@ async def test_who_waited_too_long_is_left_out(asker, bus, offered, monkeypatch)
     await until(lambda: (fates() - before).total() >= 20, "the fate of all")
     assert (fates() - before) == {"answered": begun, "outdated": 20 - begun}
     monkeypatch.undo()
-    assert await asker.request(STATS, QUESTION, timeout=5) == REPLY
+    assert await asker.request(STATS, QUESTION, timeout=patient(5)) == REPLY
 
 
 async def test_who_answers_is_told_during_a_flood(asker, bus, offered):
@@ -299,7 +299,7 @@ async def test_sites_come_and_go(asker, bus, offered):
         await asker.request(STATS, QUESTION, timeout=5)
     for site in ("nice", "lyon"):
         question, reply = (structs.replace(one, site=site) for one in (QUESTION, REPLY))
-        assert await asker.request(STATS, question, timeout=5) == structs.replace(reply, site="cannes")
+        assert await asker.request(STATS, question, timeout=patient(5)) == structs.replace(reply, site="cannes")
     (info,) = [json.loads(data) for data in await asker.ask_all(info_subject(STATS_SERVICE), wait_s=1)]
     assert [info["id"]] == before
     assert [e["metadata"].get("timezone") for e in info["endpoints"]] == ["Asia/Tokyo", None]
@@ -329,7 +329,7 @@ async def test_it_stops_in_order(asker, offered):
         return REPLY
 
     service = await offered(slow)
-    asking = asyncio.create_task(asker.request(STATS, QUESTION, timeout=10))
+    asking = asyncio.create_task(asker.request(STATS, QUESTION, timeout=patient(10)))
     await begun.wait()
     stopping = asyncio.create_task(service.stop(5))
     with contextlib.suppress(NoWorkers):

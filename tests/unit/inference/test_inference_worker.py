@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from patience import until
+from patience import patient, until
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
@@ -61,7 +61,7 @@ class Model:
 
     def find(self, picture):
         self.inside += 1
-        assert self.gate.wait(10)
+        assert self.gate.wait(patient(10))
         self.clock.now += self.slow_ns
         self.seen.append(picture.copy())
         self.threads.add(threading.current_thread().name)

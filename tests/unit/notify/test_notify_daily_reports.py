@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from patience import patient
 from windows import HOUR, window
 
 from proto.subjects import WINDOWS
@@ -57,7 +58,7 @@ async def test_a_report_is_decided_once_and_not_about_a_time_before_the_first_wi
     reports = DailyReports(stream, "cannes", lambda: directory, tell, lambda: NEXT + 8 * HOUR)
     reports.restore([])
     task = asyncio.create_task(reports.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patient(10)):
         while len(stream.asked) <= stream.silent or len(told) < len(days):
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
@@ -67,7 +68,7 @@ async def test_a_report_is_decided_once_and_not_about_a_time_before_the_first_wi
     again = DailyReports(Stream(window(T)), "cannes", lambda: directory, tell, lambda: NEXT + 8 * HOUR)
     again.restore([SimpleNamespace(reason="report", notification=name, at=NEXT) for *_, name in told])
     task = asyncio.create_task(again.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patient(10)):
         while not told:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import messages
 import numpy as np
 import pytest
+from patience import patient
 from rich.console import Console
 
 from operate.simulation.demo import site
@@ -147,7 +148,7 @@ async def test_signals_end_the_demo_in_order_and_are_given_back(number):
     before, ended = signal.getsignal(number), asyncio.Event()
     with _interruptible(ended):
         os.kill(os.getpid(), number)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(patient(5)):
             await ended.wait()
     after = signal.getsignal(number)
     signal.signal(number, before)
