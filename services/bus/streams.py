@@ -31,9 +31,10 @@ LONG_S = 10.0
 
 
 class Waiting:
-    """The streams for which a message waits at the moment, and since when."""
+    """The streams for which a message waits at the moment, and since when. Each stream has `copies`."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: int = 1) -> None:
+        self._copies = copies
         self._since: dict[str, float] = {}
 
     def failed(self, stream: str) -> None:
@@ -56,7 +57,10 @@ class Waiting:
     def in_words(self) -> str:
         """Return what is wrong and what to do; empty if nothing is wrong."""
         told = ", ".join(f"{name} for {seconds:.0f} s" for name, seconds in self.long.items())
-        return f"NATS takes no message for {told}; is its disk full? See docs/operations.md" if told else ""
+        why = "is its disk full?"
+        if self._copies > 1:
+            why = f"no majority of {self._copies} copies: start every server that is away; are their disks full?"
+        return f"NATS takes no message for {told}; {why} See docs/operations.md" if told else ""
 
 
 log = get_logger()
@@ -83,7 +87,7 @@ class Streams(Reading):
         super().__init__(connection, js, Upkeep(connection, js, replicas, sizes or {}, makes=makes), asked)
         self._nuid = NUID()
         self.replicas = replicas
-        self.waiting = Waiting()
+        self.waiting = Waiting(replicas)
 
     async def ensure(self, names: Iterable[str]) -> None:
         """Make the streams of these names as the table says, or bring them up to it, now and whenever one is lost.

@@ -7,7 +7,17 @@ from pathlib import Path
 import chart_values
 import pytest
 from chart import HELMS, RELEASE, delta, merged, objects_of, render, require, template
-from kubernetes_rules import NOT_READY_S, TOLERATED_S, asked, made_anew_s, preempted, refused, stays
+from kubernetes_rules import (
+    NOT_READY_S,
+    TOLERATED_S,
+    asked,
+    made_anew_s,
+    may_be_evicted,
+    may_take,
+    preempted,
+    refused,
+    stays,
+)
 from previous_version import previous_chart
 from rendered_nats import parsed
 from shell_lines import HELM
@@ -40,6 +50,21 @@ def test_nats_waits_for_a_node_that_nobody_declares_gone():
         one for name, one in render({"ingest": {"tolerations": soon}}).items() if name == f"Deployment/{RELEASE}-ingest"
     ]
     assert made_anew_s(ingest) == NOT_READY_S + 30, "ingest.tolerations in the values make it sooner"
+
+
+def test_three_servers_never_share_a_node():
+    """On two nodes, or while one is drained or gone, the third waits, and a second drain for it; a fourth takes it."""
+    objects = render(SPREAD)
+    [by_node, _] = objects[f"{NATS}-cluster"]["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert may_take(by_node, {"a": 1, "b": 1}) == set()
+    assert may_take(by_node, {"a": 1, "b": 1, "c": 0}) == {"c"}
+    assert may_take(by_node, {"a": 1, "b": 1, "c": 0}, frozenset({"c"})) == set()
+    assert may_take(by_node, {"a": 1, "b": 1, "c": 0, "d": 0}, frozenset({"c"})) == {"d"}
+    budget = objects[f"PodDisruptionBudget/{RELEASE}-nats"]
+    assert may_be_evicted(budget, ready=3, pods=3, is_ready=True)
+    assert not may_be_evicted(budget, ready=2, pods=3, is_ready=True)
+    [alone, _] = render()[NATS]["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert may_take(alone, {"a": 0}) == {"a"}
 
 
 @pytest.mark.parametrize("over", [{}, SPREAD], ids=["one server", "three"])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from tls_cluster import certificates, current, made, service, settings
 
 from operate.backup.run import backup, restore
 from proto.codec import decode
-from proto.subjects import SIGHTINGS, STREAMS, WINDOWS
+from proto.subjects import CAMERAS, SIGHTINGS, STREAMS, WINDOWS
 from services.bus import Bus, NatsSettings
 from services.kernel.settings import SettingsError
 
@@ -64,6 +65,39 @@ async def test_three_servers_outlive_the_loss_of_one(cluster: RenderedCluster, t
         async with asyncio.timeout(patient(LIMIT_S)):
             await bus.store(WINDOWS, structs.replace(WINDOW, persons=3))
             assert await numbered(bus) == [1, 2, 3]
+
+
+@pytest.mark.timeout(600)
+async def test_a_second_server_that_starts_again_waits_for_the_third(cluster: RenderedCluster, tmp_path: Path):
+    """A stream in memory that it led has one copy left, and an empty one is no majority with it; files go on."""
+    async with service(cluster, tmp_path) as bus, service(cluster, tmp_path, "ingest") as ingest:
+        async with asyncio.timeout(patient(LIMIT_S)):
+            await bus.ensure_streams(stream.name for stream in STREAMS)
+        await until(lambda: current(bus), "three copies of each stream", LIMIT_S)
+        names = [server.pod for server in cluster.servers]
+        leader = cluster.servers[names.index(await leader_of(bus, "CAMERAS"))]
+        away = next(server for server in cluster.servers if server is not leader)
+        away.kill()
+        leader.kill()
+        leader.start()
+        async with asyncio.timeout(patient(LIMIT_S)):
+            await bus.store(WINDOWS, structs.replace(WINDOW, persons=1))
+        storing = asyncio.create_task(ingest.store(CAMERAS, BY_TYPE[CAMERAS.message]))
+        await until(lambda: ingest.not_stored, "what waits is said", LIMIT_S)
+        assert "CAMERAS" in ingest.not_stored
+        assert "no majority of 3 copies: start every server that is away" in ingest.not_stored
+        shutil.rmtree(away.root / "data")
+        away.start()
+        async with asyncio.timeout(patient(LIMIT_S)):
+            await storing
+
+
+async def leader_of(bus: Bus, name: str) -> str:
+    """Return the server that leads a stream."""
+    info = await bus.streams.js.stream_info(name)
+    assert info.cluster
+    assert info.cluster.leader
+    return info.cluster.leader
 
 
 @contextlib.asynccontextmanager

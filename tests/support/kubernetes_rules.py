@@ -10,7 +10,9 @@ automatically adds a toleration ... with tolerationSeconds=300"), https://kubern
 (how long until it is not ready), https://kubernetes.io/docs/tasks/run-application/force-delete-stateful-set-pod/ (how
 a pod of an unreachable node leaves), https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/ (the
 taint out-of-service). Which fields of a StatefulSet may change: what the API server says when it refuses another one.
-Preemption: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/.
+Preemption: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/. Spreading:
+https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/ ("the global minimum is treated as
+0" with fewer domains than `minDomains`; a cordoned node is a domain).
 """
 
 from collections.abc import Callable, Mapping
@@ -133,3 +135,11 @@ def preempted(
     for name in sorted(running.keys() - kept, key=lambda name: -rank(running[name])):  # no more than it takes
         kept |= {name} if fits(kept | {name}) else set()
     return running.keys() - kept
+
+
+def may_take(constraint: Object, pods: Mapping[str, int], cordoned: frozenset[str] = frozenset()) -> set[str]:
+    """Return the nodes that one more pod may run on; `pods` says how many run on each node."""
+    fewest = min(pods.values()) if len(pods) >= constraint.get("minDomains", 1) else 0
+    return {
+        node for node, number in pods.items() if node not in cordoned and number + 1 - fewest <= constraint["maxSkew"]
+    }

@@ -32,6 +32,7 @@ KUBECTL = {
     "rollout": {"-l", "--timeout"},
     "scale": {"-l", "--replicas"},
     "taint": set[str](),
+    "uncordon": set[str](),
 }
 """Options that the documents use, beside `-n`; those of helm are compared with helm itself."""
 _SHORT = {"-n": "--namespace", "-f": "--values"}

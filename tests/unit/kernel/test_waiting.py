@@ -33,3 +33,13 @@ def test_what_passes_is_not_told_and_what_stays_is(clock: list[float]):
     assert one.in_words == "NATS takes no message for WINDOWS for 12 s; is its disk full? See docs/operations.md"
     one.done("WINDOWS")
     assert (one.in_words, one.long, seconds("WINDOWS")) == ("", {}, 0)
+
+
+def test_with_three_servers_a_majority_is_missing(clock: list[float]):
+    """A full disk is one reason for that, and a server that is away another."""
+    one = Waiting(3)
+    one.failed("CAMERAS")
+    clock[0] += 12
+    why = "no majority of 3 copies: start every server that is away; are their disks full?"
+    assert one.in_words == f"NATS takes no message for CAMERAS for 12 s; {why} See docs/operations.md"
+    one.done("CAMERAS")
