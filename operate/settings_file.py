@@ -22,7 +22,7 @@ from services.kernel.tls import CertificateError
 from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
 from services.sites.problems import names_user
-from services.sites.profiles import TRIAL
+from services.sites.profiles import PROFILES, TRIAL
 from services.sites.settings import CameraSettings
 
 SCHEMAS: dict[str, type[msgspec.Struct]] = {
@@ -56,7 +56,8 @@ def check(file: Path, *, secrets: bool = True) -> list[Problem]:
 def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
     """Return warnings about a valid file, notify's own among them.
 
-    They are about cameras whose file is not here or whose password everybody can read, and rules that see nobody.
+    They are about cameras whose file is not here or whose password everybody can read, and rules that see nobody or
+    fire by chance.
     """
     found: list[Problem] = []
     settings = load(file, IngestFile, secrets=secrets)
@@ -71,6 +72,7 @@ def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
         *found,
         *_open_logins(file),
         *_blind_rules(settings),
+        *_hasty_rules(settings),
         *notify_doubts(load(file, NotifyFile, secrets=secrets)),
     ]
 
@@ -92,6 +94,15 @@ def _blind_rules(settings: IngestFile) -> Iterator[Problem]:
         for j, rule in enumerate(site.rules):
             if rule.zone not in seen:
                 yield f"sites[{i}].rules[{j}].zone", f"no camera sees the zone {rule.zone!r}: the rule can never fire"
+
+
+def _hasty_rules(settings: IngestFile) -> Iterator[Problem]:
+    """Yield rules that fire after a single window, but for trials, which are to show an alert soon."""
+    for i, site in enumerate(settings.sites):
+        for j, rule in enumerate(site.rules):
+            if rule.for_windows == 1 and not PROFILES[site.profile].is_trial:
+                why = "1 fires after a single window, often by chance, also where the true rate is above fire_below"
+                yield f"sites[{i}].rules[{j}].for_windows", f"{why}; leave it out for 2 windows in a row"
 
 
 def _is_here(path: Path) -> bool:

@@ -226,6 +226,18 @@ def test_a_rule_that_sees_nobody_is_a_doubt(file: Path):
     assert doubts(file) == [("sites[0].rules[2].zone", "no camera sees the zone 'roof': the rule can never fire")]
 
 
+@pytest.mark.parametrize(("profile", "warned"), [("alerting", [0]), ("lab", [])])
+def test_a_rule_that_fires_after_one_window_is_a_doubt(file: Path, profile: str, warned: list[int]):
+    """Two windows are the default, and the answer; a trial may be hasty."""
+    bounds = {"fire_below": 0.7, "clear_above": 0.75}
+    rules = [{"id": "hasty", "for_windows": 1, **bounds}, {"id": "low", **bounds}]
+    file.write_text(yaml.safe_dump({"sites": [site(["rtsp://h/x"]) | {"profile": profile, "rules": rules}]}))
+    assert check(file) == []
+    found = doubts(file)
+    assert [path for path, _ in found] == [f"sites[0].rules[{index}].for_windows" for index in warned]
+    assert all("leave it out for 2 windows in a row" in why for _, why in found)
+
+
 def test_a_login_in_the_settings_is_a_doubt(file: Path):
     """It is told where it should be; one in a file of its own is fine, and so is a user alone."""
     cameras: list[dict[str, str]] = [
