@@ -1,5 +1,6 @@
 """What `moretta cameras` prints. A camera's own texts are shown as plain text, and no path of a stream."""
 
+import shlex
 from collections.abc import Sequence
 
 import msgspec
@@ -40,7 +41,8 @@ def found(cameras: Sequence[Found], sources: Sequence[str], wait_s: float, *, as
         table.add_row(*map(Text, (one.address or one.host, one.name or "–", one.model or "–", one.refused)))
     _console().print(table)
     if usable := [one.address for one in cameras if one.address]:
-        _console().print(Text(f"Next: moretta cameras show {usable[0]} --user NAME --password-file FILE"))
+        following = f"Next: moretta cameras show {shlex.quote(usable[0])} --user NAME --password-file FILE"
+        _console().print(Text(following), soft_wrap=True)  # it is pasted: a second line would be a command of its own
 
 
 def streams(seen: Seen, choice: Choice | None, *, long_side: int, fps: float, as_json: bool) -> None:

@@ -17,7 +17,8 @@ from services.destinations import refusal
 DEVICE_PATH = "/onvif/device_service"
 """Where every ONVIF device answers (ONVIF core specification, §5.1.1)."""
 _PORTS = {"http": 80, "https": 443}
-_PATH = re.compile(r"/[!-~]{0,500}")
+_PATH = re.compile(r"/[A-Za-z0-9@%+=:,./_-]{0,500}")
+"""What no shell reads as anything but text: `find` prints addresses that are pasted."""
 _PRINTABLE = re.compile(r"[!-~]+")
 _LONGEST = 2048
 """The settings take no longer URL."""
@@ -86,7 +87,7 @@ def service_path(xaddr: str) -> str:
     except ValueError:
         path = ""
     if not _PATH.fullmatch(path):
-        raise AddressError("names a service at no usable address")
+        raise AddressError("names a service at no usable address; its path may hold letters, digits and @%+=:,./_-")
     return path
 
 

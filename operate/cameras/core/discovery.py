@@ -70,7 +70,7 @@ def _found(match: Element, sender: str, *, link_local: bool) -> Found:
     named = match.said("XAddrs").split()[:16]
     here = [one for one in map(_address, named) if one is not None and one.host == sender]
     if not here:
-        why = f"it names no address at {sender}" + (", only other hosts" if named else "")
+        why = f"it names no address at {sender}" + (", only other hosts or unusable paths" if named else "")
         return Found(host=sender, address=None, name=name, model=model, refused=why)
     best = min(here, key=lambda one: one.secure)
     return Found(host=sender, address=_shown(best), name=name, model=model)

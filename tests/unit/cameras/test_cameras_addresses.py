@@ -56,9 +56,14 @@ def test_of_a_service_only_the_path_is_used(xaddr, path):
 
 
 @pytest.mark.parametrize(
-    "xaddr", ["", "http://10.0.0.5", "http://[", "http://h/a b", "http://h/é", "http://h/" + 501 * "a"]
-)
+    "xaddr",
+    [
+        "", "http://10.0.0.5", "http://[", "http://h/a b", "http://h/é", "http://h/" + 501 * "a",
+        *(f"http://h/x{sign}touch" for sign in ";&|$`'\"\\(){}<>*!~^[]"),
+    ],
+)  # fmt: skip
 def test_a_service_without_a_path(xaddr):
+    """Nor one in characters that a shell would read as more than text."""
     with pytest.raises(AddressError, match="no usable address"):
         service_path(xaddr)
 

@@ -46,6 +46,7 @@ def test_an_answer():
         ("https://10.0.0.5/onvif/device_service", "https://10.0.0.5:443/onvif/device_service"),
         ("https://10.0.0.5/a http://10.0.0.5/onvif/device_service", "10.0.0.5"),
         ("http://169.254.3.4/onvif/device_service http://10.0.0.5/onvif/device_service", "10.0.0.5"),
+        ("http://10.0.0.5/x;reboot; http://10.0.0.5/onvif/device_service", "10.0.0.5"),
         ("file:///etc/passwd rtsp://10.0.0.5 http://[ http://10.0.0.5/onvif/device_service", "10.0.0.5"),
     ],
 )
@@ -61,6 +62,7 @@ def test_the_address_of_a_camera(xaddrs, address):
     [
         (match("http://10.0.0.6/onvif/device_service"), "10.0.0.5", "only other hosts"),
         (match("http://10.0.0.5@10.0.0.6/a"), "10.0.0.5", "only other hosts"),
+        (match("http://10.0.0.5/$(reboot)"), "10.0.0.5", "unusable paths"),
         (match(""), "10.0.0.5", "names no address"),
         (match("http://169.254.1.2/onvif/device_service"), "169.254.1.2", "link-local"),
         (match("http://169.254.169.254/a"), "169.254.169.254", "metadata"),
