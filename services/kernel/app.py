@@ -55,6 +55,9 @@ class App:
         self.stopping = asyncio.Event()
         """Set from the moment in which the stop begins."""
         self._reloading = asyncio.Lock()
+        self._asked = self._covered = 0
+        """How many reloads were asked for, and how many of them the newest one covers: it began after they came."""
+        self._is_applied = False
         self._left: set[asyncio.Future[Any]] = set()
         self._fault = False
 
@@ -128,25 +131,39 @@ class App:
     async def reload(self, file: Path, schema: type[Struct]) -> bool:
         """Apply the file's settings; return whether that worked. An invalid file keeps the old ones and ends readiness.
 
-        Reloads run one at a time, and none before the wiring is done: until then nothing can apply settings.
+        Reloads run one at a time, and none before the wiring is done: until then nothing can apply settings. Those that
+        are asked for while one runs are one together.
         """
+        self._asked += 1
+        number = self._asked
         async with self._reloading:
-            await self._started.wait()
-            try:
-                settings = load(file, schema)
-                if self._check is not None:
-                    self._check(settings)
-                if self._apply is not None:
-                    await self._apply(settings)
-            except (SettingsError, StartError) as error:
-                RELOADS.labels("invalid").inc()
-                self.probes.ready("settings", ok=False, why=str(error))
-                log.error("the new settings are not in force", problems=str(error).splitlines())
-                return False
-            RELOADS.labels("applied").inc()
-            self.probes.ready("settings", ok=True)
-            log.info("new settings in force" if self._apply else "new settings take effect at the next start")
-            return True
+            if self._covered < number:
+                await self._started.wait()
+                self._covered = self._asked
+                self._is_applied = await self._reload(file, schema)
+            return self._is_applied
+
+    async def _reload(self, file: Path, schema: type[Struct]) -> bool:
+        try:
+            settings = await asyncio.to_thread(self._checked, file, schema)
+            if self._apply is not None:
+                await self._apply(settings)
+        except (SettingsError, StartError) as error:
+            RELOADS.labels("invalid").inc()
+            self.probes.ready("settings", ok=False, why=str(error))
+            log.error("the new settings are not in force", problems=str(error).splitlines())
+            return False
+        RELOADS.labels("applied").inc()
+        self.probes.ready("settings", ok=True)
+        log.info("new settings in force" if self._apply else "new settings take effect at the next start")
+        return True
+
+    def _checked(self, file: Path, schema: type[Struct]) -> Struct:
+        """Return the settings, in a thread: those of 500 cameras take seconds, in which the event loop goes on."""
+        settings = load(file, schema)
+        if self._check is not None:
+            self._check(settings)
+        return settings
 
     async def close(self) -> int:
         """Run the steps of stopping; return the exit code."""

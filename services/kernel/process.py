@@ -135,10 +135,9 @@ async def _watch(app: App, file: Path, schema: type[Struct], content: bytes | No
     )
     async for _ in changes:
         now = _content(file)
-        if now != content or (not readable and _is_readable(file, schema)):
+        if now != content or (not readable and await asyncio.to_thread(_is_readable, file, schema)):
             content = now
-            await app.reload(file, schema)
-            readable = _is_readable(file, schema)
+            readable = await app.reload(file, schema) or await asyncio.to_thread(_is_readable, file, schema)
     await app.until_stopped()
 
 
