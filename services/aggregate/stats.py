@@ -66,7 +66,7 @@ class Stats:
                 # In a thread: ten thousand periods would block the event loop for a tenth of a second.
                 found = await asyncio.to_thread(self._fold, reply, site)
                 read = await self._read(found, reply)
-            periods = await asyncio.to_thread(found.periods, reply.site, reply.zone)
+                periods = await asyncio.to_thread(found.periods, reply.site, reply.zone)
         except TooMany:
             raise _refusal(reply, "too-many-periods", step=reply.step) from None
         except TimeoutError:

@@ -1,6 +1,7 @@
 """Questions to a real aggregate on a real server: answered from what is stored in WINDOWS, and from nothing else."""
 
 import contextlib
+import threading
 import time
 
 import pytest
@@ -16,6 +17,7 @@ from services.aggregate import stats as module
 from services.aggregate.stats import Stats
 from services.bus import NoWorkers, Refusal, Unavailable
 from services.kernel.settings import convert
+from services.sites.history import RollUp
 from services.sites.settings import SiteSettings
 
 DAY = 1_761_429_600_000_000_000
@@ -186,6 +188,25 @@ async def test_trouble_is_told(bus, stats, monkeypatch):
     with pytest.raises(Refusal) as refused:
         await stats.answer(ask())
     assert (refused.value.code, refused.value.reply.error) == (503, "unavailable")
+
+
+async def test_the_limit_holds_for_sums_too(bus, stats, monkeypatch):
+    """Those of thousands of periods took seconds beyond it: whoever asked had given up by then."""
+    await stored(bus, window(DAY))
+    summed = threading.Event()
+
+    def sum_up(*_):
+        summed.wait(patient(10))
+        return []
+
+    monkeypatch.setattr(module, "ANSWER_S", 1)
+    monkeypatch.setattr(RollUp, "periods", sum_up)
+    try:
+        with pytest.raises(Refusal) as refused:
+            await stats.answer(ask())
+        assert refused.value.reply.error == "too-slow"
+    finally:
+        summed.set()
 
 
 async def answered(asker, question):
