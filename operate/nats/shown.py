@@ -22,11 +22,20 @@ AGAIN = (
     " until then nobody answers what they ask"
 )
 """Measured with nats-server 2.15.1: an account that a reload adds gets its service imports only at the next reload."""
-_RELOAD = "nats-server --signal reload   (or SIGHUP) after {folder}/nats.conf is where the server reads it"
-_START = "start nats-server anew with {folder}/nats.conf: it refuses to reload a file with this change"
+_RELOAD = (
+    "nats-server --signal reload   (or SIGHUP) after {folder}/nats.conf is where the server reads it;"
+    " its log then says `Reloaded server configuration`, or after `Failed to reload` nothing has changed: start it anew"
+)
+_START = (
+    "start nats-server anew with {folder}/nats.conf: it refuses to reload a file with this change;"
+    " its log then says `Server is ready`"
+)
 _OUT = "   (who has the old key is thrown out, services too, until they have the new one)"
 _OUTLASTS = "start its nats-server anew: whoever came with the old key outlasts a reload"
-_RESTART = "start the services of these identities anew, one by one, with their new .nk files"
+_RESTART = (
+    "start the services of these identities anew, one by one, with their new .nk files;"
+    " each logs `connected to NATS`, and an old key `Authorization Violation`"
+)
 
 
 def show(kept: Kept | KeptHub, console: Console) -> None:
@@ -138,14 +147,16 @@ def renewed_steps(kept: Kept, done: str, who: str) -> list[str]:
         return _leaf_renewed(kept, done)
     if kept.server.release:
         return _on_kubernetes(kept, kept.server.release, done, who)
-    reload = _RELOAD.format(folder=kept.folder)
-    if done == "retire":
-        return [reload]
     door = kept.server.websocket
-    anew = ["a restart of nats-server, since the open page's key is another one: no reload takes that"]
-    is_open = door is not None and door.is_open and who in {ALL, "page"}
-    steps = [f"{reload}{_OUT}", *_replaced(kept, who, _RESTART)] if done == "replace" else [reload]
-    return [*steps, *(_renewal(kept, who, _RESTART) if done == "rotate" else []), *(anew if is_open else [])]
+    # An open door is entered with the page's newest key: the server refuses to reload a file with another one there.
+    is_new = done != "retire" and door is not None and door.is_open and who in {ALL, "page"}
+    first = (_START if is_new else _RELOAD).format(folder=kept.folder)
+    steps = {
+        "rotate": [first, *_renewal(kept, who, _RESTART)],
+        "retire": [first],
+        "replace": [f"{first}{_OUT}", *_replaced(kept, who, _RESTART)],
+    }
+    return steps[done]
 
 
 def _leaf_renewed(kept: Kept, done: str) -> list[str]:
@@ -192,7 +203,8 @@ def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
     if who == STREAMS_USER:
         return []
     if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
-        return [*_toolbox(kept, who), f"hand over {kept.folder / who}.nk"]
+        seen = "the page opens" if who == "page" else f"`moretta doctor -c {kept.folder / who}.yaml` connects"
+        return [*_toolbox(kept, who), f"hand over {kept.folder / who}.nk: {seen} with it"]
     apart = f"{LEAF_USER} and {STREAMS_USER} are replaced by themselves, each by its name"
     pairs = [_pair(kept, name) for name in PEERS if who in {ALL, name}]
     return [*pairs, restart, *([apart] if who == ALL and kept.server.leaf else [])]

@@ -11,11 +11,12 @@ import pytest
 import secrecy
 from golden import BY_TYPE
 from msgspec import structs
+from nats_folder import NatsFolder, lines_of
 from nats_process import NatsProcess
 from on_bus import settled
 from patience import patient, until
 
-from operate.identities import Kept, Server
+from operate.identities import Kept, Server, WebSocket
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import FRAMES, SIGHTINGS, STREAMS, Account, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
@@ -27,8 +28,9 @@ EVERY = [user_of(identity, account) for identity, accounts in ACCOUNTS.items() f
 class Place:
     """A folder of identities and the server that reads its configuration."""
 
-    def __init__(self, folder: Path) -> None:
-        where = Server(listen="127.0.0.1:-1", store=str(folder / "js"), url="nats://127.0.0.1:4222")
+    def __init__(self, folder: Path, websocket: WebSocket | None = None) -> None:
+        url = "nats://127.0.0.1:4222"
+        where = Server(listen="127.0.0.1:-1", store=str(folder / "js"), url=url, websocket=websocket)
         self.kept = Kept.make(folder / "identities", where)
         config = self.kept.folder / "nats.conf"
         self.server = NatsProcess(self.kept.folder, whole=lambda *_: config.read_text())
@@ -62,6 +64,14 @@ class Place:
 @pytest.fixture(name="place")
 def _place(tmp_path: Path):
     place = Place(tmp_path)
+    yield place
+    place.server.stop()
+
+
+@pytest.fixture(name="open_place")
+def _open_place(tmp_path: Path):
+    """Browsers come in without a key."""
+    place = Place(tmp_path, WebSocket("127.0.0.1:-1", ["https://a.example"], is_open=True))
     yield place
     place.server.stop()
 
@@ -179,3 +189,29 @@ async def end(load: Load, sending: list, reading: list) -> None:
     await until(lambda: load.seen[-1] >= load.stored, "everything is read")
     reading[0].cancel()
     await asyncio.gather(*reading, return_exceptions=True)
+
+
+@pytest.mark.parametrize("who", ["page", "all", "operator"])
+async def test_a_stolen_key_is_out_after_the_first_step(open_place: Place, who: str):
+    """Where the page's key changes and its door is open, nats-server refuses a reload; the step says what it logs."""
+    stolen = [open_place.settings(identity).seed for identity in (("page", "operator") if who == "all" else (who,))]
+    first = lines_of(NatsFolder(open_place.kept.folder).replace(who), "next: ")[0]
+    open_place.reload()
+    if who == "operator":
+        assert first.startswith("nats-server --signal reload")
+        await logged(open_place, first, "Reloaded server configuration")
+    else:
+        await until(lambda: any("Failed to reload" in line for line in open_place.server.output), "it is refused")
+        assert first.startswith("start nats-server anew")
+        open_place.server.stop()
+        open_place.server.start()
+        await logged(open_place, first, "Server is ready")
+    for seed in stolen:
+        async with bare(open_place, seed) as refused, asyncio.timeout(patient(20)):
+            assert b"Authorization Violation" in await refused.readline()
+
+
+async def logged(place: Place, step: str, words: str) -> None:
+    """Wait until the server has logged the words that a step names."""
+    assert f"its log then says `{words}`" in step
+    await until(lambda: any(words in line for line in place.server.output), words)

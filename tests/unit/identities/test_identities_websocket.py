@@ -65,9 +65,14 @@ def test_an_open_door_follows_the_key(nats: NatsFolder):
     [("page", True, True), ("all", True, True), ("page", False, False), ("ingest", True, False)],
 )
 def test_a_restart_is_asked_for_where_the_doors_key_is_new(nats: NatsFolder, who: str, is_open: bool, restarts: bool):
-    """A closed page's key, or another identity's, is taken by a reload."""
+    """First of all steps. A closed page's key, or another identity's, is taken by a reload."""
     nats.apply(door(open=is_open))
-    assert ("next: a restart of nats-server" in nats.rotate(who)) is restarts
+    start, reload = "start nats-server anew", "nats-server --signal reload"
+    printed = (nats.rotate(who), nats.retire(who), nats.replace(who))
+    for steps, restart in zip((lines_of(one, "next: ") for one in printed), (restarts, False, restarts), strict=True):
+        first, *others = steps
+        assert first.startswith(start if restart else reload)
+        assert not any(step.startswith((start, reload)) for step in others)
 
 
 def test_a_start_is_asked_for_where_a_door_comes_or_goes(nats: NatsFolder):
