@@ -16,6 +16,11 @@ import (
 
 // connect returns a connection, which comes back by itself.
 func connect() jetstream.JetStream {
+	return try(jetstream.New(try(dial())))
+}
+
+// dial returns a connection, or why there is none.
+func dial() (*nats.Conn, error) {
 	options := []nats.Option{try(nats.NkeyOptionFromSeed(os.Getenv("NATS_NKEY"))), nats.MaxReconnects(-1)}
 	if ca := os.Getenv("NATS_CA"); ca != "" {
 		options = append(options, nats.RootCAs(ca))
@@ -25,7 +30,18 @@ func connect() jetstream.JetStream {
 	}
 	options = append(options, nats.ErrorHandler(tell), nats.PingInterval(4*time.Second)) // a silent server is away, too
 	options = append(options, nats.ClosedHandler(func(nc *nats.Conn) { try(0, nc.LastError()) }))
-	return try(jetstream.New(try(nats.Connect(os.Getenv("NATS_URL"), options...))))
+	return nats.Connect(os.Getenv("NATS_URL"), options...)
+}
+
+// patiently returns what ask returns; while the server is away, it is asked again.
+func patiently[T any](ask func() (T, error)) T {
+	for {
+		value, err := ask()
+		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) && !os.IsTimeout(err) {
+			return try(value, err)
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // tell says what is wrong with the connection; the client tries on, but not with a key that is refused.
@@ -39,7 +55,10 @@ func tell(_ *nats.Conn, _ *nats.Subscription, err error) {
 // durable returns what a durable consumer has of the windows; it is made unless it is there.
 func durable(name string) jetstream.MessagesContext {
 	how := jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy}
-	consumer := try(connect().CreateOrUpdateConsumer(context.Background(), "WINDOWS", how))
+	js := try(jetstream.New(patiently(dial)))
+	consumer := patiently(func() (jetstream.Consumer, error) {
+		return js.CreateOrUpdateConsumer(context.Background(), "WINDOWS", how)
+	})
 	return try(consumer.Messages())
 }
 

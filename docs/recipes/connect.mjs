@@ -1,5 +1,6 @@
 // What the other programs share: the connection, by the variables that the command `nats` reads. Keep it beside them.
 import { readFileSync, writeSync } from 'node:fs';
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect as open, nkeyAuthenticator } from '@nats-io/transport-node';
 
 const { NATS_URL = 'nats://127.0.0.1:4222', NATS_NKEY = 'subscriber.nk', NATS_CA, NATS_CERT, NATS_KEY } = process.env;
@@ -37,4 +38,27 @@ export async function connect() {
   })();
   nc.closed().then((error) => error && end(error));
   return nc;
+}
+
+/** Return what `ask` returns; while the server is away, which is said once, it is asked again. */
+async function patiently(ask) {
+  for (let said = ''; ; ) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.name !== 'TimeoutError' && error.message !== 'connection refused') throw error;
+      if (said !== error.message) console.error(`${error.name}: ${error.message}`);
+      said = error.message;
+      await new Promise((again) => setTimeout(again, 1000));
+    }
+  }
+}
+
+/** Return what a durable consumer has of the windows, and will have; it is made unless it is there. */
+export async function durable(name) {
+  const nc = await patiently(connect);
+  return patiently(async () => {
+    await (await jetstreamManager(nc)).consumers.add('WINDOWS', { durable_name: name, ack_policy: AckPolicy.Explicit });
+    return (await jetstream(nc).consumers.get('WINDOWS', name)).consume({ abort_on_missing_resource: true });
+  });
 }

@@ -174,16 +174,38 @@ async def test_a_durable_consumer_that_is_gone(own_site, folder, is_restored):
 
 
 async def test_a_server_that_is_away_at_the_start(own_site, folder):
-    """Python waits for it; Node.js and Go end with exit code 2 and one line."""
+    """What misses nothing waits for it; others in Node.js and Go end with exit code 2 and one line."""
     await own_site.mirrored()
     await stored(own_site, *TWO)
     await asyncio.to_thread(own_site.server.stop)
-    with running(in_each_language("nothing_missed"), folder, own_site) as (python, *others):
-        found = await ended(others)
+    with running(in_each_language("nothing_missed"), folder, own_site) as recipes:
+        with running(in_each_language("follow")[1:], folder, own_site) as others:
+            found = await ended(others)  # by then the first have tried, too
         assert [(code, len(words)) for code, words in found] == [(2, 1)] * 2
+        python, node, _ = recipes
+        for one in (python, node):
+            await asyncio.to_thread(one.until, lambda one=one: one.words, "what is wrong")
         await asyncio.to_thread(own_site.server.start)
-        await printed([python], 2)
-        assert sorted(shown(python)) == sorted(map(published, TWO))
+        await printed(recipes, 2)
+        assert [sorted(shown(one)) for one in recipes] == [sorted(map(published, TWO))] * 3
+
+
+@pytest.mark.long
+async def test_a_server_that_is_silent_at_the_start(own_site, folder):
+    """One that takes connections and says nothing, as one that was stopped, is waited for, too."""
+    await own_site.mirrored()
+    await stored(own_site, *TWO)
+    own_site.server.signal(signal.SIGSTOP)
+    try:
+        with running(in_each_language("nothing_missed"), folder, own_site) as recipes:
+            python, node, _ = recipes
+            for one in (python, node):
+                await asyncio.to_thread(one.until, lambda one=one: one.words, "what is wrong")
+            own_site.server.signal(signal.SIGCONT)
+            await printed(recipes, 2)
+            assert [sorted(shown(one)) for one in recipes] == [sorted(map(published, TWO))] * 3
+    finally:
+        own_site.server.signal(signal.SIGCONT)
 
 
 @pytest.mark.long
