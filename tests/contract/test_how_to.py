@@ -45,6 +45,23 @@ def test_each_command_line_is_one(page: Path):
     assert [told for one in found if (told := complaint(one))] == []
 
 
+def test_the_values_that_are_checked_are_those_that_helm_gets():
+    """Of an upgrade: digests in a file of their own, or keys, would be missing in the check alone."""
+    lines = list(lines_of((ROOT / "docs/how-to/upgrade.md").read_text("utf-8")))
+    checked = {
+        line[at + 1] for line in lines if line[1:2] == ["check-config"] for at, w in enumerate(line) if w == "--values"
+    }
+    upgraded = {
+        line[at + 1] for line in lines if line[:2] == ["helm", "upgrade"] for at, w in enumerate(line) if w == "-f"
+    }
+    assert upgraded <= checked
+    text = (ROOT / "docs/operations.md").read_text("utf-8").partition("### Which files helm gets")[2]
+    assert set(re.findall(r"^\| `-f ([^`]+)` \|", text.partition("\n### ")[0], re.MULTILINE)) == {
+        *checked,
+        "build/values-digests.yaml",
+    }
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_each_value_is_one_of_the_chart_s(page: Path):
     """In the text, and behind `--set`."""

@@ -29,6 +29,7 @@ KUBECTL = {
     "describe": set[str](),
     "patch": {"-p"},
     "port-forward": set[str](),
+    "replace": {"-f"},
     "rollout": {"-l", "--timeout"},
     "scale": {"-l", "--replicas"},
     "taint": set[str](),
