@@ -104,13 +104,19 @@ def streams(
     shrink: Annotated[
         bool, typer.Option("--shrink", help="also take away what this version does not need; may lose messages")
     ] = False,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            "--end-consumers", metavar="NAME", help="only remove all consumers of this reader: its key was stolen"
+        ),
+    ] = None,
 ) -> None:
     """Make the streams of a site, those that a hub copies from it, or a hub's own; again does no harm.
 
     What is there is only ever extended, unless --shrink says otherwise. The server is the one that the folder names;
     with -c FILE that of its `nats.url`, if there is one. TLS needs the files that -c names.
     """
-    from operate.nats.streams import How, make
+    from operate.nats.streams import How, end_consumers, make
     from operate.orders import OperatorFile
     from operate.settings_file import elsewhere
     from services.bus import NatsSettings
@@ -118,7 +124,12 @@ def streams(
 
     base = load(config, OperatorFile).nats if config else NatsSettings()
     is_elsewhere = config is not None and elsewhere(config) is not None
-    for line in asyncio.run(make(folder, base, How(replicas, plan, shrink), elsewhere=is_elsewhere)):
+    work = (
+        make(folder, base, How(replicas, plan, shrink), elsewhere=is_elsewhere)
+        if end is None
+        else end_consumers(folder, base, end, elsewhere=is_elsewhere)
+    )
+    for line in asyncio.run(work):
         typer.echo(line)
 
 

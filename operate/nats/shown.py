@@ -204,10 +204,19 @@ def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
         return []
     if who.startswith(NAMED) or (who in ACCOUNTS and who not in SERVICES):
         seen = "the page opens" if who == "page" else f"`moretta doctor -c {kept.folder / who}.yaml` connects"
-        return [*_toolbox(kept, who), f"hand over {kept.folder / who}.nk: {seen} with it"]
+        hands = f"hand over {kept.folder / who}.nk: {seen} with it"
+        return [*_toolbox(kept, who), hands, *_ended(kept, who)]
     apart = f"{LEAF_USER} and {STREAMS_USER} are replaced by themselves, each by its name"
     pairs = [_pair(kept, name) for name in PEERS if who in {ALL, name}]
     return [*pairs, restart, *([apart] if who == ALL and kept.server.leaf else [])]
+
+
+def _ended(kept: Kept, who: str) -> list[str]:
+    """Return the step that removes what somebody left behind with the old key of a reader."""
+    if not who.startswith(NAMED):
+        return []
+    ends = f"{_COMMAND} streams {kept.folder} --end-consumers {who.removeprefix(NAMED)}"
+    return [f"{ends}   (durable consumers outlast a key; the reader's programs make theirs again)"]
 
 
 def _toolbox(kept: Kept, who: str) -> list[str]:

@@ -4,7 +4,8 @@ It makes the streams of the side that the folder belongs to. Streams lose messag
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from operate.identities import Kept, KeptHub
 from operate.identities.leafnodes import CROSSING, STREAMS_USER, Config, Link, copies, intake, merged
 from operate.identities.readers import apart
 from operate.nats.apply import is_hub
-from proto.permissions import JETSTREAM_API
+from proto.permissions import JETSTREAM_API, NAMED, READERS_API, named_account
 from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.copied import late
 from services.bus.making import Made, ask, config_of, ensure
-from services.bus.mirroring import exceeding, remove, remove_consumer, remove_old
+from services.bus.mirroring import consumers, exceeding, remove, remove_consumer, remove_old
 from services.bus.mirrors import made_for, no_longer
 from services.bus.nkey import Seed
 from services.bus.originals import info
@@ -63,6 +64,25 @@ async def make(folder: Path, base: NatsSettings, how: How, *, elsewhere: bool = 
     if how.plan:
         return await _planned([_make(settings, folder, one, how) for one in work])
     return [line for one in work for line in await _make(settings, folder, one, how)]
+
+
+async def end_consumers(folder: Path, base: NatsSettings, reader: str, *, elsewhere: bool = True) -> list[str]:
+    """Remove all consumers of a named reader, as after its key was stolen; return lines to print. See `make`.
+
+    SettingsError also if the folder has no such reader.
+    """
+    kept = KeptHub.open(folder) if is_hub(folder) else Kept.open(folder)
+    if reader not in kept.readers:
+        there = ", ".join(kept.readers) or "none"
+        raise SettingsError(_COMMAND, [("--end-consumers", f"{folder} has no reader {reader!r}; there are: {there}")])
+    user, state = (STREAMS_USER, kept.hub) if isinstance(kept, KeptHub) else (STREAM_OWNER, kept.server)
+    settings = base if elsewhere else structs.replace(base, url=state.url)
+    api = f"{READERS_API}{named_account(f'{NAMED}{reader}')}."
+    async with _asking(settings, folder, user) as client:
+        found = await consumers(client, api, state.readers[reader])
+        for one in found:
+            await remove_consumer(client, api, one)
+    return [f"{reader}: consumer {one.name} of {one.stream} removed" for one in found] or [f"{reader}: no consumer"]
 
 
 async def _planned(work: list[Coroutine[Any, Any, list[str]]]) -> list[str]:
@@ -107,17 +127,25 @@ def _hub(folder: Path) -> tuple[str, list[Work]]:
 
 async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[str]:
     user, api, configs = work
+    wanted = [_copied(config, how.replicas) for config in configs]
+    async with _asking(base, folder, user) as client:
+        others = await _others(client, api, configs, how) if api != JETSTREAM_API else []
+        others += await _consumers(client, api, configs, how) if api != JETSTREAM_API else []
+        if api != JETSTREAM_API and not how.plan:
+            await remove_old(client, api, [one["name"] for one in configs])
+        did = [await ensure(client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
+        there = [one.name for one in did if not one.is_new] if how.plan else []
+        copying = await _behind(client, api, there)
+    return [*_lines(user, api, did, how), *others, *copying]
+
+
+@contextlib.asynccontextmanager
+async def _asking(base: NatsSettings, folder: Path, user: str) -> AsyncIterator[Client]:
+    """Connect as a user of the folder; what the server refuses or does not answer becomes SettingsError."""
     seed = Seed((folder / f"{user}.nk").read_text(encoding="utf-8"))
     connection = await _connected(structs.replace(base, user=user, password=None, seed=seed))
-    wanted = [_copied(config, how.replicas) for config in configs]
     try:
-        others = await _others(connection.client, api, configs, how) if api != JETSTREAM_API else []
-        others += await _consumers(connection.client, api, configs, how) if api != JETSTREAM_API else []
-        if api != JETSTREAM_API and not how.plan:
-            await remove_old(connection.client, api, [one["name"] for one in configs])
-        did = [await ensure(connection.client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
-        there = [one.name for one in did if not one.is_new] if how.plan else []
-        copying = await _behind(connection.client, api, there)
+        yield connection.client
     except (StreamConflict, APIError) as error:
         why = getattr(error, "description", None) or str(error)
         raise SettingsError(_COMMAND, [("", f"{redact(base.url)} as {user}: {why}")]) from None
@@ -127,7 +155,6 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
         raise SettingsError(_COMMAND, [("", why)]) from None
     finally:
         await connection.close()
-    return [*_lines(user, api, did, how), *others, *copying]
 
 
 def _copied(config: Config, replicas: int | None) -> Config:

@@ -158,26 +158,31 @@ async def remove(client: Client, api: str, names: Iterable[str]) -> None:
             await ask(client, f"{api}STREAM.DELETE.{name}")
 
 
-class Exceeding(NamedTuple):
-    """A consumer of a reader's mirror that goes beyond the limits, with what it has beyond them."""
+class ReaderConsumer(NamedTuple):
+    """A consumer of a reader's mirror, with what it has beyond the limits."""
 
     stream: str
     name: str
     why: list[str]
 
 
-async def exceeding(client: Client, api: str, streams: Iterable[str]) -> list[Exceeding]:
-    """Return the consumers of a reader's streams that go beyond its limits. A stream that is not there has none."""
-    found = list[Exceeding]()
+async def exceeding(client: Client, api: str, streams: Iterable[str]) -> list[ReaderConsumer]:
+    """Return the consumers of a reader's streams that go beyond its limits."""
+    return [one for one in await consumers(client, api, streams) if one.why]
+
+
+async def consumers(client: Client, api: str, streams: Iterable[str]) -> list[ReaderConsumer]:
+    """Return the consumers of a reader's streams. A stream that is not there has none."""
+    found = list[ReaderConsumer]()
     for stream in sorted(streams):
         with contextlib.suppress(NotFoundError):
             answer = await ask(client, f"{api}CONSUMER.LIST.{stream}")  # one page: there are fewer than its 256
-            every = [Exceeding(stream, one["name"], exceeded(one["config"])) for one in answer.get("consumers") or ()]
-            found += [one for one in every if one.why]
+            every = answer.get("consumers") or ()
+            found += [ReaderConsumer(stream, one["name"], exceeded(one["config"])) for one in every]
     return found
 
 
-async def remove_consumer(client: Client, api: str, one: Exceeding) -> None:
+async def remove_consumer(client: Client, api: str, one: ReaderConsumer) -> None:
     """Remove a consumer of a reader, if it is still there."""
     with contextlib.suppress(NotFoundError):
         await ask(client, f"{api}CONSUMER.DELETE.{one.stream}.{one.name}")

@@ -1,17 +1,28 @@
 """Consumers of a reader that deliver without end into its account's imports: found and removed, and others are not."""
 
+import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import secrecy
+from command_line import moretta
 from mirrored import has, owner, publish
+from msgspec import structs
 from nats.aio.msg import Msg
+from nats_process import NatsProcess
 from patience import until
 from readers import ACME, CITY, Ear, Readers, coming
 from structlog.testing import capture_logs
 
 from operate.doctor import mirrors as doctor
+from operate.identities import Kept, Server
 from proto.subjects import STATS
+from services.bus import Bus, NatsSettings
+from services.bus.nkey import Seed
 
 NS = 1_000_000_000
 ACCOUNT = "SUBSCRIBERS_acme"
@@ -99,3 +110,54 @@ async def test_a_reader_has_no_say_over_anothers_consumers(server: Readers):
         await add(one, "mine", HURRIED)
         await bus.mirrors().turn()
         assert (await consumers(one), await consumers(other)) == ({}, {"mine": 0})
+
+
+@pytest.fixture(name="kept_server")
+def _kept_server(tmp_path: Path) -> Iterator[tuple[Kept, NatsProcess]]:
+    """A folder of `moretta nats apply` with two readers, and its server."""
+    streams = {"acme": ["WINDOWS", "ALERTS"], "city": ["WINDOWS"]}
+    where = Server(listen="127.0.0.1:-1", store=str(tmp_path / "js"), url="nats://127.0.0.1:4222")
+    kept = Kept.make(tmp_path / "identities", where)
+    kept.update(structs.replace(where, readers=streams))
+    server = NatsProcess(kept.folder, whole=lambda *_: (kept.folder / "nats.conf").read_text())
+    server.start()
+    yield kept, server
+    server.stop()
+
+
+@contextlib.asynccontextmanager
+async def entering(kept: Kept, server: NatsProcess, user: str) -> AsyncIterator[Bus]:
+    """A bus by the seed of a folder's user."""
+    seed = Seed((kept.folder / f"{user}.nk").read_text())
+    secrecy.keep(seed.reveal())
+    identity = "subscriber" if user.startswith("subscriber") else user
+    bus = await Bus.connect(NatsSettings(url=server.url, user=identity, seed=seed), identity)
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def test_what_an_old_key_left_behind_is_ended(kept_server: tuple[Kept, NatsProcess], tmp_path: Path):
+    """All consumers of one reader, and no other's; a name that is none is refused."""
+    kept, server = kept_server
+    file = tmp_path / "here.yaml"
+    file.write_text(f"nats: {{url: {server.url}}}\n")
+    ends = ("nats", "streams", kept.folder, "-c", file, "--end-consumers")
+    async with (
+        entering(kept, server, "aggregate") as maker,
+        entering(kept, server, "subscriber-acme") as acme,
+        entering(kept, server, "subscriber-city") as city,
+    ):
+        await maker.ensure_streams(["WINDOWS", "ALERTS"])
+        await maker.mirrors().turn()
+        one, other = Ear("acme", acme._connection.client), Ear("city", city._connection.client)
+        for each in (one, other):
+            await add(each, "left-behind", DURABLE)
+        said = await asyncio.to_thread(moretta, *ends, "acme")
+        assert said.stdout == "acme: consumer left-behind of WINDOWS removed\n"
+        assert (await consumers(one), await consumers(other)) == ({}, {"left-behind": 0})
+        assert (await asyncio.to_thread(moretta, *ends, "acme")).stdout == "acme: no consumer\n"
+    wrong = await asyncio.to_thread(moretta, *ends, "acne")
+    assert wrong.returncode == 2
+    assert f"--end-consumers: {kept.folder} has no reader 'acne'; there are: acme, city" in wrong.stderr

@@ -178,6 +178,14 @@ def test_a_new_seed_is_handed_over_before_the_old_one_goes(nats: NatsFolder, who
     assert retires == f"moretta nats retire {nats.path} {who}"
 
 
+@pytest.mark.parametrize("more", [{}, RELEASE], ids=["here", "kubernetes"])
+def test_after_a_theft_the_consumers_of_the_old_key_are_ended(nats: NatsFolder, more: Wish):
+    """Durable consumers outlast a key; the last step removes them."""
+    nats.apply({"readers": ["acme"]} | more)
+    ends = lines_of(nats.run("replace", "subscriber-acme"), "next: ")[-1]
+    assert ends.startswith(f"moretta nats streams {nats.path} --end-consumers acme   (")
+
+
 @both
 def test_a_wrong_name_beside_new_ones_changes_nothing(nats: NatsFolder, place: Wish):
     """Neither does who would go, go, nor who is new, come."""
