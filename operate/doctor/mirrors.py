@@ -48,7 +48,8 @@ async def of_all(bus: Bus) -> list[Finding]:
         return [left_out("readers", "an open server has no accounts of readers")]
     found = await asyncio.gather(*(_of_one(bus, account, rows) for account, rows in readers.items()))
     troubled = [one for one in found if one is not None]
-    return troubled or [ok("readers", f"{len(readers)} accounts have all their streams, which keep up")]
+    count = sum(bool(rows) for rows in readers.values())
+    return troubled or [ok("readers", f"{count} accounts have all their streams, which keep up")]
 
 
 async def _of_one(bus: Bus, account: str, rows: tuple[Subject, ...]) -> Finding | None:

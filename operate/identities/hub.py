@@ -23,7 +23,7 @@ from operate.identities.folder import (
 )
 from operate.identities.leafnodes import CROSSING, STREAMS_USER, Link, hub
 from operate.identities.made import Identities
-from operate.identities.readers import streams_of
+from operate.identities.readers import present, streams_of
 from operate.identities.server import Tls
 from proto.permissions import NAMED, READER
 from services.bus.nkey import Seed
@@ -48,7 +48,7 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     streams: dict[str, int] = {}
     """Sizes, in bytes, of the common streams that are larger than in the table."""
     readers: dict[str, list[str]] = {}
-    """The streams of each named reader, by its name."""
+    """The streams of each named reader, by its name; of one that was removed none."""
     release: kubernetes.Release | None = None
     """The chart's release, if the hub runs on Kubernetes (ADR 28)."""
 
@@ -99,14 +99,19 @@ class KeptHub:
     @property
     def readers(self) -> list[str]:
         """The names of the named readers."""
-        return list(self.hub.readers)
+        return list(present(self.hub.readers))
 
     def update(self, new: Hub) -> None:
         """Write all files again. Existing keys stay, and each new leaf gets a user that makes its streams.
 
         Removed users lose their files too.
         """
-        users = [STREAMS_USER, READER, *(f"{NAMED}{name}" for name in new.readers), *(link.maker for link in new.links)]
+        users = [
+            STREAMS_USER,
+            READER,
+            *(f"{NAMED}{name}" for name in present(new.readers)),
+            *(link.maker for link in new.links),
+        ]
         fresh = {user: Seed.new() for user in users if user not in self.hub.keys}
         keys = {user: [fresh[user].public] if user in fresh else self.hub.keys[user] for user in users}
         gone = [user for user in self.hub.keys if user not in keys]

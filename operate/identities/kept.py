@@ -24,7 +24,7 @@ from operate.identities.folder import (
 )
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger, secret_files
-from operate.identities.readers import streams_of
+from operate.identities.readers import present, streams_of
 from operate.identities.server import Tls, WebSocket, users
 from operate.identities.server import server as configuration
 from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, heard_by, user_of
@@ -65,7 +65,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     websocket: WebSocket | None = None
     """The WebSocket listener for browsers, if there is one (ADR 35)."""
     readers: dict[str, list[str]] = {}
-    """The streams of each named reader, by its name."""
+    """The streams of each named reader, by its name; of one that was removed none."""
 
 
 class Kept:
@@ -103,14 +103,14 @@ class Kept:
     @property
     def readers(self) -> list[str]:
         """The names of the named readers."""
-        return list(self.server.readers)
+        return list(present(self.server.readers))
 
     def update(self, server: Server) -> None:
         """Write all files again for this version's table. Existing keys stay, and new users get keys.
 
         Removed users lose their files too.
         """
-        stay = [*(user_of(*one) for one in users()), *(f"{NAMED}{name}" for name in server.readers)]
+        stay = [*(user_of(*one) for one in users()), *(f"{NAMED}{name}" for name in present(server.readers))]
         stay += (STREAMS_USER, LEAF_USER) if server.leaf else ()
         known = {user: self.server.keys.get(user, []) for user in stay}
         fresh = {user: Seed.new() for user, keys in known.items() if not keys}

@@ -184,7 +184,7 @@ def hub(
             "imports": [*back(reader_accounts), *(one for hop in last for one in hop.imports())],
             "exports": exports(reader_accounts),
         },
-        **{one.account: one.block(HUB, keys[one.user]) for one in reader_accounts},
+        **{one.account: one.block(HUB, () if one.is_removed else keys[one.user]) for one in reader_accounts},
         **{link.account: _site(link, keys, found, each) for link, found in leaves.items()},
     }
     block = {"tls": tls.block()} if tls else {}

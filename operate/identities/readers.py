@@ -33,7 +33,10 @@ from services.bus.mirrors import EARLIER, room
 Bridge = dict[str, Any]
 """An entry of an account's exports or imports."""
 Streams = Mapping[str, Sequence[str]]
-"""The streams that each named reader reads, by the reader's name; a reader that is not there reads `GIVEN`."""
+"""The streams that each named reader reads, by the reader's name; a reader that is not there reads `GIVEN`.
+
+None: the reader was removed. Its account stays, without a user, so that the copies in it can be deleted (ADR 45).
+"""
 DOORS = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]}
 """Connection types of readers. A leaf's connection is left out: it would bring another server's subscriptions."""
 _KIB, _MIB = 1 << 10, 1 << 20
@@ -55,6 +58,8 @@ _VERBS = (
     *(f"CONSUMER.{verb}" for verb in ("LIST.*", "DELETE.*.*")),
 )
 """What the maker of a reader's streams may ask of JetStream in the reader's account: it removes consumers, too."""
+_VERBS_OF_REMOVED = ("STREAM.DELETE.*", "STREAM.NAMES")
+"""And in the account of a reader that was removed."""
 READERS_AT_ONCE = 8
 """JetStream's limits grow by so many readers, `subscriber` among them: a server takes lower ones only at a start."""
 
@@ -70,6 +75,18 @@ class Apart:
     """What it hears."""
     asked: tuple[str, ...] = ()
     """What it asks in the giver's account, by the giver's names."""
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether nobody connects any more: an account whose streams are to be deleted."""
+        return not self.rows
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What the maker of its streams may ask of JetStream there."""
+        if self.is_removed:
+            return _VERBS_OF_REMOVED
+        return _VERBS if self.streams else ()
 
     @property
     def limits(self) -> dict[str, int]:
@@ -99,13 +116,15 @@ class Apart:
         return [*(row.wildcard() for row in self.rows), *delivered]
 
     def block(self, giver: str, keys: Iterable[str]) -> Bridge:
-        """Return the account as the server's configuration has it."""
+        """Return the account as the server's configuration has it, with a user for each of these keys."""
         allowed = {"publish": {"allow": list(self.rights.publish)}, "subscribe": {"allow": list(self.rights.subscribe)}}
         users: list[Bridge] = [{"nkey": key, "permissions": allowed} | DOORS for key in keys]
         found: Bridge = {"limits": self.limits, "users": users, "imports": self._imports(giver)}
-        if self.streams:
-            services = [{"service": f"{JETSTREAM_API}{verb}", "accounts": [giver]} for verb in _VERBS]
-            return found | {"jetstream": _jetstream(), "exports": services}
+        if self.verbs:
+            services = [{"service": f"{JETSTREAM_API}{verb}", "accounts": [giver]} for verb in self.verbs]
+            # Without limits nothing is reserved. A stream that is larger than a limit would not come back at a start.
+            jetstream = True if self.is_removed else _jetstream()
+            return found | {"jetstream": jetstream, "exports": services}
         return found | {"mappings": {one: origin(one) for one in self.asked if one != origin(one)}}
 
     def _imports(self, giver: str) -> list[Bridge]:
@@ -121,15 +140,19 @@ class Apart:
 def apart(users: Iterable[str], streams: Streams, rows: tuple[Subject, ...] | None = None) -> list[Apart]:
     """Return the users that have their own account: identities of the table, and named readers with their `streams`.
 
+    Readers that were removed come last.
+
     `rows` are all that a hub's readers hear; they ask nothing there. Default: what the table says.
     """
     given = list(users)
     known = [(user_of(one, "MAIN"), one, account) for one, account in APART.items()]
     found = [one for one in known if one[0] in given]
     found += [(user, READER, named_account(user)) for user in given if user.startswith(NAMED)]
+    gone = [(f"{NAMED}{name}", READER) for name, mine in streams.items() if not mine]
+    removed = [Apart(user, identity, named_account(user), ()) for user, identity in gone]
     if rows is None:
-        return [Apart(*one, _heard(one[0], heard_by(one[1]), streams), asked_of(one[1])) for one in found]
-    return [Apart(*one, _heard(one[0], rows, streams)) for one in found]
+        return [Apart(*one, _heard(one[0], heard_by(one[1]), streams), asked_of(one[1])) for one in found] + removed
+    return [Apart(*one, _heard(one[0], rows, streams)) for one in found] + removed
 
 
 def _heard(user: str, rows: tuple[Subject, ...], streams: Streams) -> tuple[Subject, ...]:
@@ -149,7 +172,13 @@ def streams_of(users: Iterable[str], known: Streams, rows: Iterable[Subject]) ->
     The state of an earlier version has none: a key that is renewed takes nothing, and `apply` tells what a file takes.
     """
     every = [stream.name for stream in mirrored(rows)]
-    return {name: list(known.get(name, every)) for name in named(users)}
+    removed = {name: list(mine) for name, mine in known.items() if not mine}
+    return {name: list(known.get(name, every)) for name in named(users)} | removed
+
+
+def present(streams: Streams) -> dict[str, list[str]]:
+    """Return the readers that were not removed, with their streams."""
+    return {name: list(mine) for name, mine in streams.items() if mine}
 
 
 def exports(readers: Iterable[Apart]) -> list[Bridge]:
@@ -177,8 +206,7 @@ def back(readers: Iterable[Apart]) -> list[Bridge]:
             "to": f"{READERS_API}{one.account}.{verb}",
         }
         for one in readers
-        if one.streams
-        for verb in _VERBS
+        for verb in one.verbs
     ]
 
 
@@ -191,14 +219,14 @@ def made(readers: Iterable[Apart]) -> list[str]:
     return [
         f"{READERS_API}{one.account}.{asked}"
         for one in readers
-        if one.streams
+        if one.verbs
         for asked in ("STREAM.NAMES", "STREAM.DELETE.*", *_kept(one.streams))
     ]
 
 
 def _kept(streams: Sequence[str]) -> Iterator[str]:
     """Yield what is asked of each of a reader's streams: to make it, and which consumers it has; to remove those."""
-    yield from (f"STREAM.*.{name}" for name in (*streams, EARLIER))
+    yield from (f"STREAM.*.{name}" for name in (*streams, EARLIER) if streams)
     yield from (f"CONSUMER.{verb}" for name in streams for verb in (f"LIST.{name}", f"DELETE.{name}.*"))
 
 

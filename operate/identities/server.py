@@ -129,7 +129,7 @@ def _accounts(keys: PublicKeys, streams: Streams) -> dict[str, object]:
         "imports": back(readers),
         "limits": dict(_OWN),
     }
-    own = {one.account: one.block("MAIN", _keys_of(one.user, keys)) for one in readers}
+    own = {one.account: one.block("MAIN", () if one.is_removed else _keys_of(one.user, keys)) for one in readers}
     frames = {"jetstream": False, "users": _users("FRAMES", keys, []), "limits": dict(_OWN)}
     return {"MAIN": main, **own, "FRAMES": frames}
 

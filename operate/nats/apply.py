@@ -11,7 +11,7 @@ from msgspec import structs
 from operate.identities import Hub, Kept, KeptHub, Server, limits, users
 from operate.identities.folder import HUB_STATE, STATE, require_empty
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
-from operate.identities.readers import Streams
+from operate.identities.readers import Streams, present
 from operate.nats.nats_yaml import NatsFile, absolute
 from proto.permissions import ACCOUNTS, NAMED, user_of
 from services.bus.sizes import in_words
@@ -68,9 +68,9 @@ def apply(folder: Path, asked: NatsFile | None, *, plan: bool = False) -> Applie
     state = before.hub if isinstance(before, KeptHub) else before.server if before else None
     wanted: Server | Hub = _hub(folder, asked, state) if hub else _server(folder, asked, state)  # type: ignore[arg-type]
     found = list(_changes(before, state, wanted))
-    many = len(before.readers) if before else 0, len(wanted.readers)
+    many = len(before.readers) if before else 0, len(present(wanted.readers))
     anew = state is not None and (_fixed(state) != _fixed(wanted) or _shrinks(state, wanted, many))
-    gone = [name for name in before.readers if name not in wanted.readers] if before else []
+    gone = [name for name in before.readers if not wanted.readers[name]] if before else []
     kept = before if plan else _written(folder, before, wanted, beside)
     return Applied(kept, found, gone, state is None, anew)
 
@@ -119,7 +119,7 @@ def _server(folder: Path, asked: NatsFile | None, before: Server | None) -> Serv
         keys=before.keys if before else {},
         release=asked.release(),
         websocket=asked.door(),
-        readers=asked.reader_streams(),
+        readers=_readers(asked, before),
     )
 
 
@@ -137,9 +137,15 @@ def _hub(folder: Path, asked: NatsFile | None, before: Hub | None) -> Hub:
         keys=before.keys if before else {},
         room=before.room if before else 0,
         streams=asked.sizes(),
-        readers=asked.reader_streams(),
+        readers=_readers(asked, before),
         release=asked.release(),
     )
+
+
+def _readers(asked: NatsFile, before: Server | Hub | None) -> dict[str, list[str]]:
+    """Return the readers asked for, with their streams, and without streams those that were there before."""
+    found = asked.reader_streams()
+    return found | {name: [] for name in (before.readers if before else ()) if name not in found}
 
 
 # --- changes since the last apply -----------------------------------------------------------------------------------
@@ -153,7 +159,7 @@ def _changes(before: Kept | KeptHub | None, state: Server | Hub | None, wanted: 
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
             yield from (f"{sign} {name}: {one[name]}" for sign, one in (("-", old), ("+", new)) if name in one)
-    yield from _changed_readers(state.readers if state else {}, wanted.readers)
+    yield from _changed_readers(present(state.readers) if state else {}, present(wanted.readers))
     if before is None or state is None:
         return
     if isinstance(state, Server):

@@ -167,17 +167,21 @@ def _copied(config: Config, replicas: int | None) -> Config:
 def _lines(user: str, api: str, did: list[Made], how: How) -> Iterator[str]:
     news = " to be made" if how.plan else " made"
     there = f" in {api.split('.')[1]}" if api != JETSTREAM_API else ""
-    yield f"{user}{there}: {', '.join(one.name + (news if one.is_new else '') for one in did)}"
+    yield f"{user}{there}: {', '.join(one.name + (news if one.is_new else '') for one in did) or 'nothing'}"
     for one in did:
         yield from (f"  {difference.told(shrink=how.shrink)}" for difference in one.found)
 
 
 async def _others(client: Client, api: str, configs: list[Config], how: How) -> list[str]:
-    """Return a line for each stream that a reader is to have no more; with `shrink` it is removed."""
+    """Return a line for each stream that a reader is to have no more.
+
+    It is removed with `shrink`, and in any case if the reader was removed, which has no streams at all.
+    """
     found = no_longer((await ask(client, f"{api}STREAM.NAMES")).get("streams") or (), configs)
-    if found and how.shrink and not how.plan:
+    removes = how.shrink or not configs
+    if found and removes and not how.plan:
         await remove(client, api, found)
-    does = ("to be removed" if how.plan else "removed") if how.shrink else "--shrink removes it"
+    does = ("to be removed" if how.plan else "removed") if removes else "--shrink removes it"
     return [f"  {name} is this reader's no longer, with its consumers: {does}" for name in found]
 
 

@@ -57,7 +57,8 @@ class Mirrors:
         """
         if _RIGHTS in self._told:
             return {"served": 0, "failed": len(self._accounts) or 1}
-        return {"served": len(self._accounts) - len(self._told), "failed": len(self._told)}
+        served = [account for account, rows in self._accounts.items() if rows and account not in self._told]
+        return {"served": len(served), "failed": len(self._told)}
 
     async def run(self, tell: Tell) -> None:
         """Keep them up, for ever."""

@@ -54,7 +54,7 @@ def readers_of(answer: bytes) -> dict[str, tuple[Subject, ...]]:
     """Return the rows whose messages each reader's account has, by the server's answer about our own rights.
 
     Those are of the streams that we may make there; by a configuration of an earlier version, `_READER.<account>.>`,
-    all. There are no accounts on an open server.
+    all. A reader that was removed has none. There are no accounts on an open server.
     """
     data = json.loads(answer).get("data") or {}
     allowed = ((data.get("permissions") or {}).get("publish") or {}).get("allow") or []

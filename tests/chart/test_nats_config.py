@@ -51,8 +51,10 @@ def test_readers_with_a_name_are_those_of_the_command(version: str):
     """Each in an account of its own; who has a key in the values but is not named there does not come in."""
     keys = KEYS | ACME | {"subscriber-city": [seed("subscriber-city").public]}
     city = {"name": "city", "streams": ["WINDOWS", "CAMERAS", "DELIVERIES"]}
-    made = parsed(conf({"keys": keys, "readers": ["acme", city]}, version=version))
-    assert told(made) == told(server("0.0.0.0:4222", "/data", keys, readers={"city": city["streams"]}))
+    gone = {"name": "gone", "streams": []}
+    made = parsed(conf({"keys": keys, "readers": ["acme", gone, city]}, version=version))
+    readers = {"city": city["streams"], "gone": []}
+    assert told(made) == told(server("0.0.0.0:4222", "/data", keys, readers=readers))
     one = parsed(conf({"keys": keys, "readers": ["acme"]}, version=version))
     assert told(one) == told(server("0.0.0.0:4222", "/data", KEYS | ACME))
 

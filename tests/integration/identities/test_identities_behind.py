@@ -95,7 +95,10 @@ def _crossing(tmp_path: Path) -> Iterator[tuple[HubPlace, Site]]:
 
 
 async def test_what_a_hub_takes_from_a_reader_goes_with_shrink_alone(tmp_path: Path):
-    """It is told before, and stays until then; what the reader is given comes at once. Nobody else's is touched."""
+    """It is told before, and stays until then; what the reader is given comes at once. Nobody else's is touched.
+
+    What a reader had that was removed goes without it.
+    """
     hub = HubPlace(tmp_path)
     hub.kept.update(structs.replace(hub.kept.hub, readers={"acme": ["WINDOWS", "ALERTS"]}))
     hub.start()
@@ -116,6 +119,20 @@ async def test_what_a_hub_takes_from_a_reader_goes_with_shrink_alone(tmp_path: P
             assert [line for line in lines if "no longer" in line] == [gone + told]
             assert await streams_of(hub, "subscriber-acme") == wanted
             assert await streams_of(hub, "subscriber") == {*CROSSING}
+        copies = lambda: [*tmp_path.glob("**/SUBSCRIBERS_acme/streams/*/msgs")]  # noqa: E731
+        assert len(copies()) == 2
+        hub.kept.update(structs.replace(hub.kept.hub, readers={"acme": []}))
+        hub.reload()
+        lines: list[str] = []
+
+        async def emptied() -> bool:
+            lines[:] = await nats_streams.make(hub.kept.folder, NatsSettings(url=hub.server.url), nats_streams.How())
+            return "streams in SUBSCRIBERS_acme: nothing" in lines
+
+        await until(emptied, "a reload with the rights of its account")
+        gone = "is this reader's no longer, with its consumers: removed"
+        assert lines[-2:] == [f"  {name} {gone}" for name in ("ALERTS", "CAMERAS")]
+        assert not copies()
     finally:
         hub.server.stop()
 

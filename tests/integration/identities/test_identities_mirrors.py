@@ -499,25 +499,50 @@ async def test_what_was_removed_goes_from_the_mirrors_too(server: Readers):
         await until(two, "the two that are left", 60)
 
 
-async def test_who_was_taken_out_and_comes_back_reads_once_the_server_was_started_anew(server: Readers):
-    """Reloads alone are not enough (nats-server 2.15.1, docs/runbooks.md): it is let in, and nothing answers it."""
+async def test_a_reader_that_was_removed_leaves_nothing(server: Readers):
+    """Its copies are gone from the disk, too. A new reader of that name begins empty, and reads after the reloads."""
     await publish(server, "one")
-    async with coming(server, ACME) as one:
-        await until(lambda: has(one.client.jetstream(), "WINDOWS", 1), "its copy")
-    for users in ((CITY,), (ACME, CITY)):
-        server.rewrite(users)
+    async with owner(server) as bus, coming(server, ACME) as one:
+        mirrors, js = bus.mirrors(), one.client.jetstream()
+        await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
+        await until(lambda: has(js, "WINDOWS", 1), "its copy")
+        server.streams |= {"acme": ()}
+        server.rewrite((CITY,))
         await server.reload(2)
+        await until(lambda: one.lost, "that it is shut out")
+        await mirrors.turn()
+        assert mirrors.states == {"served": 2, "failed": 0}
+    assert copies_of(server, "SUBSCRIBERS_acme") == []
+    assert len(copies_of(server, "SUBSCRIBERS_city")) == 1
+    server.streams |= {"acme": ("WINDOWS",)}
+    server.rewrite((ACME, CITY))
+    await server.reload(2)
+    async with coming(server, ACME) as one:
+        js = one.client.jetstream()
+        assert json.loads((await one.client.request("$JS.API.STREAM.NAMES", b"", timeout=5)).data)["streams"] is None
         await make_mirrors(server)
-    async with coming(server, ACME) as one:
-        js = one.client.jetstream()
-        await until(lambda: has(js, "WINDOWS", 1), "it sees its copy")
-        with pytest.raises(nats.errors.NoRespondersError):
-            await js.get_msg("WINDOWS", seq=1, direct=True)
-    server.stop()
-    server.start()
-    await make_mirrors(server)
-    async with coming(server, ACME) as one:
-        js = one.client.jetstream()
-        await until(lambda: has(js, "WINDOWS", 1), "its copy again")
+        await until(lambda: has(js, "WINDOWS", 1), "its copy")
+        assert await js.consumers_info("WINDOWS") == []
         got = await js.get_msg("WINDOWS", seq=1, direct=True)
         assert json.loads(got.data or b"")["zone"] == "one"
+
+
+def copies_of(server: Readers, account: str) -> list[Path]:
+    """The files with windows in an account's part of the server's store."""
+    return [*(server.folder / "js/jetstream" / account).glob("streams/WINDOWS/msgs/*.blk")]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_copies_of_a_removed_reader_go_whenever_they_are_looked_at(server: Readers, *, restarts: bool):
+    """Also after the server was started anew meanwhile, with the account that has no limits any more."""
+    await publish(server, "one")
+    await until(lambda: copies_of(server, "SUBSCRIBERS_acme"), "its copy")
+    server.streams |= {"acme": ()}
+    server.rewrite((CITY,))
+    if restarts:
+        server.stop()
+        server.start()
+    else:
+        await server.reload(1)
+    await make_mirrors(server)
+    assert copies_of(server, "SUBSCRIBERS_acme") == []

@@ -174,12 +174,12 @@ def test_the_folders_own_file_is_taken(nats: NatsFolder):
     assert "SUBSCRIBERS_acme" in nats.conf()["accounts"]
     assert nats.apply().startswith("nothing changes\n")
     nats.apply({"readers": ["city"]})
-    assert "SUBSCRIBERS_acme" not in nats.conf()["accounts"]
+    assert not nats.conf()["accounts"]["SUBSCRIBERS_acme"]["users"]
     nats.apply()
-    assert "SUBSCRIBERS_city" not in nats.conf()["accounts"]
+    assert not nats.conf()["accounts"]["SUBSCRIBERS_city"]["users"]
     own.unlink()
     assert nats.apply().startswith("nothing changes\n"), "it is what was applied last"
-    assert "SUBSCRIBERS_acme" in nats.conf()["accounts"]
+    assert nats.conf()["accounts"]["SUBSCRIBERS_acme"]["users"]
 
 
 def test_paths_are_from_the_files_folder(nats: NatsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -39,13 +39,29 @@ def test_a_reader_comes_stays_and_goes(nats: NatsFolder, place: Wish):
     printed = nats.apply(place | {"readers": ["city", "bus"]})
     assert printed.startswith("- reader acme, with its key and files\n+ reader bus, of WINDOWS, ALERTS\n")
     after = nats.accounts()
-    assert set(before) - set(after) == {"SUBSCRIBERS_acme"}
     assert set(after) - set(before) == {"SUBSCRIBERS_bus"}
-    assert {name: after[name] for name in before if name in after} == {
-        name: keys for name, keys in before.items() if name in after
-    }
+    assert {name: after[name] for name in before} == before | {"SUBSCRIBERS_acme": []}
     assert not list(nats.path.glob("*acme*"))
     assert before["SUBSCRIBERS_acme"][0].encode() not in b"".join((nats.content() or {}).values())
+    assert nats.apply(place | {"readers": ["city", "bus"]}).startswith("nothing changes")
+    assert lines_of(nats.apply(place | {"readers": ["acme", "city", "bus"]}), "+ ")[0].startswith("reader acme, of")
+    assert nats.accounts()["SUBSCRIBERS_acme"] == [nats.public("subscriber-acme")] != before["SUBSCRIBERS_acme"]
+
+
+@both
+def test_the_account_of_a_reader_that_was_removed_can_only_be_emptied(nats: NatsFolder, place: Wish):
+    """Its streams may be listed and deleted by who made them; nobody connects, and nothing comes in."""
+    nats.apply(place | {"readers": ["acme"]})
+    nats.apply(place)
+    accounts = nats.conf()["accounts"]
+    giver = accounts["HUB" if place else "MAIN"]
+    gone, asked = accounts["SUBSCRIBERS_acme"], ("$JS.API.STREAM.DELETE.*", "$JS.API.STREAM.NAMES")
+    assert (gone["users"], gone["imports"]) == ([], [])
+    assert [one["service"] for one in gone["exports"]] == [*asked]
+    rights = {subject for user in giver["users"] for subject in user["permissions"]["publish"]["allow"]}
+    mine = {one for one in rights if one.startswith("_READER.SUBSCRIBERS_acme.")}
+    assert mine == {f"_READER.SUBSCRIBERS_acme.{one.removeprefix('$JS.API.')}" for one in asked}
+    assert not [one for one in giver["exports"] if "SUBSCRIBERS_acme" in str(one)]
 
 
 @both
@@ -148,7 +164,7 @@ def test_kubernetes_has_a_secret_and_a_key_for_each(nats: NatsFolder, place: Wis
     (nats.path / "subscriber-city.nk").unlink()
     nats.apply(place | RELEASE | {"readers": ["city"]})
     assert list(secrets()) == ["m-identity-subscriber"]
-    assert nats.values()["readers"] == ["city"]
+    assert nats.values()["readers"] == ["city", {"name": "acme", "streams": []}], "whose copies are deleted"
     assert "subscriber-acme" not in nats.values()["keys"]
 
 

@@ -63,13 +63,14 @@ are ready, and two of three servers are not ready without the third. So Helm tak
 {{- toRawJson (dict "cert_file" (printf "%s/tls.crt" .) "key_file" (printf "%s/tls.key" .) "ca_file" (printf "%s/ca.crt" .) "verify" true "min_version" "1.2" "timeout" 5) -}}
 {{- end }}
 
-{{/* One entry of `nats.readers` as JSON: its name, its account, and the subjects that it is not given, as the subscriber has them.
+{{/* One entry of `nats.readers` as JSON: its name, its account, whether it was removed, and the subjects that it is not given, as the subscriber has them.
 Takes (dict "root" $ "reader" "acme" or {"name": "acme", "streams": ["WINDOWS"]}). */}}
 {{- define "moretta.nats.reader" -}}
 {{- $made := .root.Files.Get "files/accounts.json" | fromJson -}}
 {{- $reader := ternary (dict "name" .reader) .reader (kindIs "string" .reader) -}}
+{{- $removed := and (hasKey $reader "streams") (empty $reader.streams) -}}
 {{- $streams := list -}}
-{{- range $reader.streams | default $made.readers.given -}}{{- $streams = append $streams (upper .) -}}{{- end -}}
+{{- range ternary list ($reader.streams | default $made.readers.given) $removed -}}{{- $streams = append $streams (upper .) -}}{{- end -}}
 {{- $known := list -}}
 {{- range $stream, $subjects := $made.readers.streams -}}
 {{- if or (get $made.streams $stream).hub (not $.root.Values.nats.hub.enabled) -}}{{- $known = append $known $stream -}}{{- end -}}
@@ -83,13 +84,16 @@ Takes (dict "root" $ "reader" "acme" or {"name": "acme", "streams": ["WINDOWS"]}
 {{- range $stream, $subjects := $made.readers.streams -}}
 {{- if not (has $stream $streams) -}}{{- $without = concat $without $subjects -}}{{- end -}}
 {{- end -}}
-{{- toRawJson (dict "name" $reader.name "account" (printf "SUBSCRIBERS_%s" $reader.name) "without" $without) -}}
+{{- toRawJson (dict "name" $reader.name "account" (printf "SUBSCRIBERS_%s" $reader.name) "removed" $removed "without" $without) -}}
 {{- end }}
 
-{{/* The names of `nats.readers`, as JSON. */}}
+{{/* The names of `nats.readers` without those that were removed, as JSON. */}}
 {{- define "moretta.nats.readerNames" -}}
 {{- $found := list -}}
-{{- range .Values.nats.readers -}}{{- $found = append $found (include "moretta.nats.reader" (dict "root" $ "reader" .) | fromJson).name -}}{{- end -}}
+{{- range .Values.nats.readers -}}
+{{- $reader := include "moretta.nats.reader" (dict "root" $ "reader" .) | fromJson -}}
+{{- if not $reader.removed -}}{{- $found = append $found $reader.name -}}{{- end -}}
+{{- end -}}
 {{- toJson $found -}}
 {{- end }}
 
@@ -101,13 +105,22 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $accounts := .accounts -}}
 {{- $giver := .giver -}}
 {{- $named := list -}}
+{{- $removed := list -}}
+{{- /* What may be asked in the account of a reader that was removed, by the ends of the subjects. */ -}}
+{{- $emptying := "\\.STREAM\\.(NAMES|DELETE\\.\\*)$" -}}
 {{- range $nats.readers -}}
 {{- $reader := include "moretta.nats.reader" (dict "root" $.root "reader" .) | fromJson -}}
+{{- range concat $named $removed -}}{{- if eq .name $reader.name -}}{{- fail (printf "nats.readers has %s twice" $reader.name) -}}{{- end -}}{{- end -}}
+{{- if $reader.removed -}}
+{{- $removed = append $removed $reader -}}
+{{- $exports := list -}}
+{{- range $export := $accounts.SUBSCRIBERS.exports -}}{{- if regexMatch $emptying $export.service -}}{{- $exports = append $exports $export -}}{{- end -}}{{- end -}}
+{{- $_ := set $accounts $reader.account (dict "limits" $accounts.SUBSCRIBERS.limits "users" list "imports" list "jetstream" true "exports" $exports) -}}
+{{- else -}}
 {{- $user := printf "subscriber-%s" $reader.name -}}
 {{- if not (or (get $nats.keys $user) $.root.Values.identities.make) -}}
 {{- fail (printf "nats.readers has %s, and nats.keys.%s is empty; `moretta nats apply DIR` with it in `readers` of its file makes its key: give DIR/values.yaml with -f" $reader.name $user) -}}
 {{- end -}}
-{{- range $named -}}{{- if eq .name $reader.name -}}{{- fail (printf "nats.readers has %s twice" $reader.name) -}}{{- end -}}{{- end -}}
 {{- $named = append $named $reader -}}
 {{- $own := toRawJson $accounts.SUBSCRIBERS | replace "\"nkey\":\"subscriber\"" (printf "\"nkey\":%s" (quote $user)) | fromJson -}}
 {{- $imports := list -}}
@@ -116,6 +129,7 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- end -}}
 {{- $text := toRawJson (merge (dict "imports" $imports) $own) -}}
 {{- $_ := set $accounts $reader.account ($text | replace "SUBSCRIBERS" $reader.account | fromJson) -}}
+{{- end -}}
 {{- end -}}
 {{- $isThere := or $.root.Values.page.enabled (get $nats.keys "page") $.root.Values.identities.make -}}
 {{- if not $isThere -}}{{- $_ := unset $accounts "PAGE" -}}{{- end -}}
@@ -135,18 +149,19 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- end -}}
 {{- end -}}
 {{- $imports := $giver.imports -}}
-{{- range $named -}}
+{{- range concat $named $removed -}}
+{{- $reader := . -}}
 {{- $account := .account -}}
 {{- range $import := $giver.imports -}}
-{{- if contains "SUBSCRIBERS" (toRawJson $import) -}}{{- $imports = append $imports (toRawJson $import | replace "SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
+{{- if and (contains "SUBSCRIBERS" (toRawJson $import)) (or (not $reader.removed) (regexMatch $emptying $import.to)) -}}{{- $imports = append $imports (toRawJson $import | replace "SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $users := list -}}
 {{- range $user := $giver.users -}}
 {{- $publish := $user.permissions.publish.allow -}}
-{{- range $reader := $named -}}
+{{- range $reader := concat $named $removed -}}
 {{- range $subject := $user.permissions.publish.allow -}}
-{{- if and (contains "SUBSCRIBERS" $subject) (not (has $subject $reader.without)) -}}
+{{- if and (contains "SUBSCRIBERS" $subject) (not (has $subject $reader.without)) (or (not $reader.removed) (regexMatch $emptying $subject)) -}}
 {{- $publish = append $publish ($subject | replace "SUBSCRIBERS" $reader.account) -}}
 {{- end -}}
 {{- end -}}
@@ -159,7 +174,7 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{/* How often JetStream's room for readers (`readers` of accounts.json) is needed: a number. */}}
 {{- define "moretta.nats.steps" -}}
 {{- $at := (.Files.Get "files/accounts.json" | fromJson).readers.at_once | int64 -}}
-{{- add1 (div (len .Values.nats.readers) $at) -}}
+{{- add1 (div (include "moretta.nats.readerNames" . | fromJsonArray | len) $at) -}}
 {{- end }}
 
 {{/* A hub's accounts beside its subscriber's, as JSON. Takes (dict "root" $ "hub" (what accounts.json has of it)). */}}
