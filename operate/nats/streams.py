@@ -24,7 +24,7 @@ from proto.subjects import STREAM_OWNER
 from services.bus import Connection, NatsSettings, StreamConflict
 from services.bus.copied import late
 from services.bus.making import Made, ask, config_of, ensure
-from services.bus.mirroring import consumers, exceeding, remove, remove_consumer, remove_old
+from services.bus.mirroring import consumers, exceeding, remove, remove_consumers, remove_old
 from services.bus.mirrors import made_for, no_longer
 from services.bus.nkey import Seed
 from services.bus.originals import info
@@ -80,8 +80,7 @@ async def end_consumers(folder: Path, base: NatsSettings, reader: str, *, elsewh
     api = f"{READERS_API}{named_account(f'{NAMED}{reader}')}."
     async with _asking(settings, folder, user) as client:
         found = await consumers(client, api, state.readers[reader])
-        for one in found:
-            await remove_consumer(client, api, one)
+        await remove_consumers(client, api, found)
     return [f"{reader}: consumer {one.name} of {one.stream} removed" for one in found] or [f"{reader}: no consumer"]
 
 
@@ -188,8 +187,7 @@ async def _others(client: Client, api: str, configs: list[Config], how: How) -> 
 async def _consumers(client: Client, api: str, configs: list[Config], how: How) -> list[str]:
     """Return a line for each consumer that goes beyond a reader's limits; unless it is a plan, it is removed."""
     found = await exceeding(client, api, [one["name"] for one in configs])
-    for one in [] if how.plan else found:
-        await remove_consumer(client, api, one)
+    await remove_consumers(client, api, [] if how.plan else found)
     done = "to be removed" if how.plan else "removed"
     return [f"  consumer {one.name} of {one.stream}: {'; '.join(one.why)}: {done}" for one in found]
 

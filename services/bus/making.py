@@ -173,10 +173,12 @@ async def _there(client: Client, name: str, api: str) -> Config | None:
     return config
 
 
-async def ask(client: Client, subject: str, body: Config | None = None) -> dict[str, Any]:
+async def ask(
+    client: Client, subject: str, body: Config | None = None, *, timeout: float = TIMEOUT_S
+) -> dict[str, Any]:
     """Return the answer of JetStream's API; APIError with the server's text."""
     request = json.dumps(body).encode() if body else b""
-    answer: dict[str, Any] = json.loads((await client.request(subject, request, timeout=TIMEOUT_S)).data)
+    answer: dict[str, Any] = json.loads((await client.request(subject, request, timeout=timeout)).data)
     if "error" in answer:
         APIError.from_error(answer["error"])
     return answer

@@ -32,6 +32,8 @@ Tell = Callable[[Mapping[State, int]], None]
 _RIGHTS = ""
 """What the question about our own rights is called among the accounts that failed."""
 _BEHIND = "is behind its original"
+_FLOODED_S = 30.0
+"""How long an answer about a reader's consumers may take: they may be what JetStream's API is busy with."""
 _NO_CONSUMERS = "no answer about its consumers; is nats.conf of this version? `moretta nats apply` brings it up"
 
 
@@ -87,12 +89,16 @@ class Mirrors:
         self._accounts = readers_of(answer.data)
         self._told = {account: why for account, why in self._told.items() if account in self._accounts}
         self._compared = {account: rows for account, rows in self._compared.items() if account in self._accounts}
+        # First: consumers beyond the limits keep JetStream's API from everybody, and so from what follows.
+        unlimited = await asyncio.gather(*(self._limit(account, rows) for account, rows in self._accounts.items()))
         if self._accounts and await self._originals.look():
             self._compared.clear()
-        for account, rows in self._accounts.items():
+        for (account, rows), why in zip(self._accounts.items(), unlimited, strict=True):
+            if why:
+                self._warn(account, why)
+                continue
             try:
                 await self._keep(account, rows)
-                await self._limit(account, {str(row.stream) for row in rows})
                 await self._keeps_up(account, {str(row.stream) for row in rows})
             except (StreamConflict, APIError, nats.errors.Error) as error:
                 self._warn(account, getattr(error, "description", None) or str(error) or type(error).__name__)
@@ -106,18 +112,22 @@ class Mirrors:
         elif self._originals.is_due or not self._told.get(account, "").endswith(_BEHIND):
             self._told.pop(account, None)
 
-    async def _limit(self, account: str, names: set[str]) -> None:
-        """Remove the consumers that go beyond a reader's limits; each is one log line."""
+    async def _limit(self, account: str, rows: tuple[Subject, ...]) -> str:
+        """Remove the consumers that go beyond a reader's limits; each is one log line. Return what kept us from it."""
+        api = f"{READERS_API}{account}."
         try:
-            found = await exceeding(self._client, api := f"{READERS_API}{account}.", names)
+            found = await exceeding(self._client, api, {str(row.stream) for row in rows})
+            await remove_consumers(self._client, api, found)
         except nats.errors.TimeoutError:  # the server answers nothing to what one may not ask
-            raise nats.errors.Error(_NO_CONSUMERS) from None
+            return _NO_CONSUMERS
+        except (APIError, nats.errors.Error) as error:
+            return getattr(error, "description", None) or str(error) or type(error).__name__
         for one in found:
-            await remove_consumer(self._client, api, one)
             why = "; ".join(one.why)
             log.warning("reader's consumer removed", account=account, stream=one.stream, consumer=one.name, reason=why)
             for callback in self.consumer_removed:
                 callback(account)
+        return ""
 
     async def _keep(self, account: str, rows: tuple[Subject, ...]) -> None:
         api = f"{READERS_API}{account}."
@@ -174,19 +184,26 @@ async def exceeding(client: Client, api: str, streams: Iterable[str]) -> list[Re
 
 async def consumers(client: Client, api: str, streams: Iterable[str]) -> list[ReaderConsumer]:
     """Return the consumers of a reader's streams. A stream that is not there has none."""
-    found = list[ReaderConsumer]()
-    for stream in sorted(streams):
+
+    async def of(stream: str) -> list[ReaderConsumer]:
         with contextlib.suppress(NotFoundError):
-            answer = await ask(client, f"{api}CONSUMER.LIST.{stream}")  # one page: there are fewer than its 256
+            # One page: there are fewer than its 256.
+            answer = await ask(client, f"{api}CONSUMER.LIST.{stream}", timeout=_FLOODED_S)
             every = answer.get("consumers") or ()
-            found += [ReaderConsumer(stream, one["name"], exceeded(one["config"])) for one in every]
-    return found
+            return [ReaderConsumer(stream, one["name"], exceeded(one["config"])) for one in every]
+        return []
+
+    return [one for found in await asyncio.gather(*map(of, sorted(streams))) for one in found]
 
 
-async def remove_consumer(client: Client, api: str, one: ReaderConsumer) -> None:
-    """Remove a consumer of a reader, if it is still there."""
-    with contextlib.suppress(NotFoundError):
-        await ask(client, f"{api}CONSUMER.DELETE.{one.stream}.{one.name}")
+async def remove_consumers(client: Client, api: str, found: Iterable[ReaderConsumer]) -> None:
+    """Remove consumers of a reader, as far as they are still there; all at once, since each may wait in a flood."""
+
+    async def remove_one(one: ReaderConsumer) -> None:
+        with contextlib.suppress(NotFoundError):
+            await ask(client, f"{api}CONSUMER.DELETE.{one.stream}.{one.name}", timeout=_FLOODED_S)
+
+    await asyncio.gather(*map(remove_one, found))
 
 
 async def _is_old(client: Client, api: str, name: str) -> bool:
