@@ -40,7 +40,7 @@ None: the reader was removed. Its account stays, without a user, so that the cop
 DOORS = {"allowed_connection_types": ["STANDARD", "WEBSOCKET"]}
 """Connection types of readers. A leaf's connection is left out: it would bring another server's subscriptions."""
 _KIB, _MIB = 1 << 10, 1 << 20
-_READER = {"max_connections": 20, "max_subscriptions": 100, "max_payload": 64 * _KIB}
+_READER = {"max_connections": 20, "max_subscriptions": 100, "max_payload": 4 * _KIB}
 """Limits of a reader's account: connections in all (in a whole cluster), subscriptions of each connection, bytes of a
 question. If all subscriptions are to one inbox, the answering service writes each answer connections x subscriptions
 times (ADR 35)."""

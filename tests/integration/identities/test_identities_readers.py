@@ -214,7 +214,7 @@ async def test_a_reader_at_its_limit_is_told_and_stands_in_nobodys_way(server: R
         assert {await Raw.said_to(server, KEYS[one]) for one in ("ingest", "aggregate", "operator")} == {"PONG"}
 
 
-@pytest.mark.parametrize(("user", "most"), [("subscriber", 64 << 10), ("page", 16 << 10)])
+@pytest.mark.parametrize(("user", "most"), [("subscriber", 4 << 10), ("page", 16 << 10)])
 async def test_a_question_is_short(server: Readers, user: str, most: int):
     """A reader fills the server with no messages either; what a service sends may be as long as a picture."""
     one, _ = await Raw.open(server, KEYS[user])

@@ -211,10 +211,10 @@ def test_what_was_acknowledged_is_on_the_disk(config: dict):
 def test_a_reader_takes_little_of_the_server_and_services_what_they_need(config: dict):
     """Connections, subscriptions and bytes of a question; services have room for a thousand cameras and sites."""
     accounts = config["accounts"]
-    for name, many in (("SUBSCRIBERS", 20 * 100), ("PAGE", 200 * 6)):
+    for name, many, size in (("SUBSCRIBERS", 20 * 100, 4 << 10), ("PAGE", 200 * 6, 16 << 10)):
         limits = accounts[name]["limits"]
         assert limits["max_connections"] * limits["max_subscriptions"] <= many
-        assert limits["max_payload"] <= 64 << 10
+        assert limits["max_payload"] <= size
     assert {accounts[name]["limits"]["max_subscriptions"] for name in ("MAIN", "FRAMES")} == {10_000}
     assert all(accounts[name]["limits"].keys() == {"max_subscriptions"} for name in ("MAIN", "FRAMES"))
     assert "max_subscriptions" not in config, "which no reload of the server takes"
