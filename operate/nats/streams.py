@@ -27,7 +27,7 @@ from services.bus.making import Made, ask, config_of, ensure
 from services.bus.mirroring import consumers, exceeding, remove, remove_consumers, remove_old
 from services.bus.mirrors import made_for, no_longer
 from services.bus.nkey import Seed
-from services.bus.originals import info
+from services.bus.originals import info, marked
 from services.bus.sizes import sized
 from services.kernel.log import redact
 from services.kernel.settings import SettingsError
@@ -132,6 +132,8 @@ async def _make(base: NatsSettings, folder: Path, work: Work, how: How) -> list[
         others += await _consumers(client, api, configs, how) if api != JETSTREAM_API else []
         if api != JETSTREAM_API and not how.plan:
             await remove_old(client, api, [one["name"] for one in configs])
+        if api != JETSTREAM_API:
+            wanted = [await marked(client, one) for one in wanted]
         did = [await ensure(client, one, shrink=how.shrink, plan=how.plan, api=api) for one in wanted]
         there = [one.name for one in did if not one.is_new] if how.plan else []
         copying = await _behind(client, api, there)

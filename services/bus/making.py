@@ -84,6 +84,9 @@ def _compared(have: Config, want: Config, field: str) -> Iterator[Difference]:
     name, old, new = str(want["name"]), have.get(field), want[field]
     if field == "subjects":
         yield from _subjects(name, old or [], new)
+    elif field == "metadata":
+        if not new.items() <= (old or {}).items():  # the server adds keys of its own
+            yield Difference(name, field, old, (old or {}) | new, "extended")
     elif field in _FIXED:
         if old != new:
             yield Difference(name, field, old, new, "refused")

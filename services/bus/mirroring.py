@@ -19,7 +19,7 @@ from services.bus.connection import Connection
 from services.bus.consumer_limits import exceeded
 from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
 from services.bus.mirrors import is_old, no_longer, readers_of, wanted
-from services.bus.originals import Originals, info, is_older
+from services.bus.originals import Originals, info, is_of_another, marked
 from services.kernel.log import get_logger
 
 log = get_logger()
@@ -140,7 +140,7 @@ class Mirrors:
             await remove_old(self._client, api, [one["name"] for one in every])
         for config in every:
             if is_new or config["name"] not in there:
-                await ensure(self._client, config, api=api)
+                await ensure(self._client, await marked(self._client, config), api=api)
         self._compared[account] = rows
 
     def _warn(self, account: str, why: str) -> None:
@@ -212,4 +212,4 @@ async def _is_old(client: Client, api: str, name: str) -> bool:
     except NotFoundError:
         return False
     theirs = await info(client, JETSTREAM_API, name)
-    return is_old(ours["state"], theirs["state"]) or is_older(ours, theirs)
+    return is_old(ours["state"], theirs["state"]) or is_of_another(ours, theirs)

@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 import nats.errors
 from nats.aio.client import Client
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NotFoundError
 
 from proto.permissions import JETSTREAM_API, READER, REPAIRED, heard_by, mirrored
-from services.bus.making import ask
+from services.bus.making import Config, ask
 
 AFTER_S = 10.0
 """What an original had so long ago its mirrors have by now."""
 Info = dict[str, Any]
+_MADE_FROM = "moretta.original"
+"""The key in a mirror's metadata for when its original was made, by that stream's own information (NATS ADR-33)."""
 
 
 class _Known(NamedTuple):
@@ -71,10 +73,26 @@ async def info(client: Client, api: str, name: str) -> Info:
     return await ask(client, f"{api}STREAM.INFO.{name}", {"deleted_details": True} if name in REPAIRED else None)
 
 
-def is_older(ours: Info, theirs: Info) -> bool:
-    """Return whether a mirror is older than its original on disk, and so has copied another one."""
-    is_kept = theirs["config"]["storage"] == "file"  # what is in memory is made anew with its server
-    return is_kept and datetime.fromisoformat(ours["created"]) < datetime.fromisoformat(theirs["created"])
+async def marked(client: Client, config: Config) -> Config:
+    """Return a mirror's configuration with the mark of its original as that is now; as it was if there is none yet.
+
+    An original in memory is made anew with its server, as its mirror is, and gets no mark.
+    """
+    try:
+        theirs = await info(client, JETSTREAM_API, config["name"])
+    except NotFoundError:
+        return config
+    is_kept = theirs["config"]["storage"] == "file"
+    return config | {"metadata": {_MADE_FROM: theirs["created"]}} if is_kept else config
+
+
+def is_of_another(ours: Info, theirs: Info) -> bool:
+    """Return whether a mirror was made from another stream than its present original.
+
+    Moments of the mirror's and of the original's creation are not compared: the clock may have been set back between.
+    """
+    mark = (ours["config"].get("metadata") or {}).get(_MADE_FROM)
+    return mark not in (None, theirs["created"])
 
 
 def _age_s(one: Info) -> float:

@@ -292,6 +292,41 @@ async def test_an_original_that_is_made_anew_is_noticed(server: Readers):
     assert [json.loads(each.data or b"")["zone"] for each in got] == ["three", "four", "five"]
 
 
+async def test_a_mirror_is_made_anew_with_its_original_alone(server: Readers):
+    """Each start of aggregate compares: a durable consumer stays, also in a mirror of the version before.
+
+    An original that was made anew meanwhile is another one, though it has more messages than the mirror.
+    """
+    await publish(server, "one")
+    async with coming(server, ACME) as one, admin(server) as inside:
+        js = one.client.jetstream()
+        await until(lambda: has(js, "WINDOWS", 1), "the window")
+        await js.add_consumer("WINDOWS", ConsumerConfig(durable_name="mine"))
+        created = (await ask(inside, "$JS.API.STREAM.INFO.WINDOWS"))["created"]
+        async with owner(server) as bus:
+            api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+            config = (await ask(bus._connection.client, f"{api}.INFO.WINDOWS"))["config"]
+            assert config["metadata"]["moretta.original"] == created
+            await ask(bus._connection.client, f"{api}.UPDATE.WINDOWS", config | {"metadata": {}})
+        for _ in range(2):
+            await make(server)
+            assert (await js.consumer_info("WINDOWS", "mine")).name == "mine"
+            assert (await js.stream_info("WINDOWS")).config.metadata["moretta.original"] == created
+        original = (await ask(inside, "$JS.API.STREAM.INFO.WINDOWS"))["config"]
+        await inside.jetstream().delete_stream("WINDOWS")
+        await ask(inside, "$JS.API.STREAM.CREATE.WINDOWS", original)
+        await publish(server, "two", "three")
+        await make(server)
+
+        async def anew() -> bool:
+            with contextlib.suppress(NotFoundError):
+                return await state(js) == 2
+            return False
+
+        await until(anew, "the two that there are")
+        assert await js.consumers_info("WINDOWS") == []
+
+
 async def test_a_new_reader_is_found(tmp_path: Path):
     """After the server's reload: aggregate asks for its own rights."""
     server = Readers(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from proto.permissions import JETSTREAM_API, READER, READERS_API, REPAIRED, heard_by, mirrored
 from services.bus import originals
-from services.bus.originals import AFTER_S, Originals
+from services.bus.originals import AFTER_S, Originals, is_of_another
 
 MIRRORS = f"{READERS_API}SUBSCRIBERS."
 NAMES = [one.name for one in mirrored(heard_by(READER))]
@@ -161,3 +161,18 @@ async def test_an_original_that_can_not_be_asked_is_known_as_before(server: Serv
     assert await known.behind(MIRRORS, NAMES) is None
     server.original(Stream(7))
     assert await later(known, server)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_other"),
+    [
+        ({"moretta.original": "2026-07-02T12:00:00Z", "_nats.level": "1"}, False),
+        ({"moretta.original": "2026-07-01T12:00:00Z"}, True),
+        ({"_nats.level": "1"}, False),  # of the version before
+        (None, False),
+    ],
+)
+def test_a_mirror_is_known_by_what_it_was_made_from(metadata: dict[str, str] | None, is_other: bool):
+    """Not by its age: with a clock that was set back it is older than its original."""
+    ours = {"created": "2026-07-01T13:00:00Z", "config": {"metadata": metadata}}
+    assert is_of_another(ours, {"created": "2026-07-02T12:00:00Z"}) == is_other
