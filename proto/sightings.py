@@ -59,10 +59,12 @@ class SightingsV1(Struct, frozen=True, tag="SightingsV1", kw_only=True):
     faces: list[SightingV1]
 
 
-class TickV1(Struct, frozen=True, tag="TickV1", kw_only=True):
-    """One a second: lets time pass in the stream. Its time is the server's timestamp of the stored message."""
+class TickV1(Struct, frozen=True, tag="TickV1", kw_only=True, omit_defaults=True):
+    """One a second: lets time pass in the stream, as far as the server's timestamp of it and `sent` do."""
 
     site: SiteId
+    sent: Nanoseconds | None = None
+    """When it was sent, by the sender's clock. None: an earlier version sent it, and no time passes with it."""
 
 
 class CameraEventV1(Struct, frozen=True, tag="CameraEventV1", kw_only=True):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1
+from services.aggregate.core.clocks import time_by
 from services.aggregate.core.config import SiteConfig
 from services.bus import Stored
 from services.bus.clock import FAR_NS, LOOK_S, HostClock
@@ -25,7 +26,7 @@ class WentBack(Exception):
 
 
 class AheadOfTime:
-    """Holds a site's messages back until this host's clock has come to their time (ADR 38).
+    """Gives a site's messages their time, and holds them back until this host's clock has come to it (ADR 38).
 
     So if the NATS server's clock is ahead for a while, no window of that time is published. `config` returns the
     configuration in force; `dropped` is called for each message that can't be placed in time.
@@ -36,16 +37,18 @@ class AheadOfTime:
         self._held_back = -_QUIET_S
         """When a message was last ahead of this host's clock, in s of the monotonic clock."""
 
-    async def placed(self, now: int, stored: Stored) -> Stored | None:
-        """Return a message once this host's clock has come to its time; None if it can't be placed in time.
+    async def placed(self, now: int, found: Stored) -> Stored | None:
+        """Return a message with its time once this host's clock has come to it; None if it can't be placed in time.
 
-        `now` is the time that the site has come to (ns), 0 at its start. If both clocks agree and the message is still
-        ahead, then the server's clock was wrong when it stored the message. For such messages time stands still: they
-        get the time of the message before them. If both were ahead, and were set back, the site's time is ahead of
-        both, and would be for as long as they had been: WentBack.
+        `now` is the time that the site has come to (ns), 0 at its start. The message's time is that of `time_by`. If it
+        is ahead although this host's clock and the server's agree, then the server's and the sender's were wrong alike.
+        For such messages time stands still: they get the time of the message before them. If this host's was, too, and
+        was set back, the site's time is ahead of all, and would be for as long as they had been: WentBack.
         """
-        if now > stored.time + FAR_NS and self._by_s(now) > FAR_NS / 1e9 and await self._host.agrees():
+        if now > found.time + FAR_NS and self._by_s(now) > FAR_NS / 1e9 and await self._host.agrees():
             raise WentBack(f"{self._by_s(now)} s")
+        time_ns = time_by(found.message, found.time, now)
+        stored = found if time_ns == found.time else replace(found, time=time_ns)
         while stored.time > self._host.now() + FAR_NS:
             if time.monotonic() - self._held_back > _QUIET_S:
                 log.error("a message is stored ahead of time", site=self._config().site, by_s=self._by_s(stored.time))

@@ -121,7 +121,7 @@ class SiteRunner:
                 await self._reset(core)
                 continue
             stored = await self._ahead.placed(core.now, found)
-            if stored is None or (stored.sequence <= self._replay_to and self._start.skips(found.time)):
+            if stored is None or (stored.sequence <= self._replay_to and self._start.skips(stored.time)):
                 continue
             if stored.trace and isinstance(stored.message, SightingsV1):
                 self._frames.append((stored.message.at, stored.trace))
@@ -136,7 +136,7 @@ class SiteRunner:
         """Store ticks, so that time passes in the stream, and repeat the configuration, for ever."""
         announced = -self._settings.announce_s
         while True:
-            await self._bus.store(TICKS, TickV1(site=self._site), held=self._held)
+            await self._bus.store(TICKS, TickV1(site=self._site, sent=self._host.now()), held=self._held)
             is_new, self._is_new = self._is_new, False
             if time.monotonic() - announced >= self._settings.announce_s:
                 since = self._core.border(self._config) if self._core is not None else None

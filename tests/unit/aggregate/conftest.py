@@ -78,7 +78,8 @@ class Stream:
         return self.start + round(seconds * SECOND)
 
     def tick(self, seconds):
-        return self.put(TickV1(site="market"), self.start + round(seconds * SECOND))
+        at = self.start + round(seconds * SECOND)
+        return self.put(TickV1(site="market", sent=at), at)
 
     def ticks(self, first, last):
         for second in range(first, last + 1):

@@ -30,8 +30,7 @@ async def test_what_is_in_time_stays(make, place):
 async def test_a_tick_of_tomorrow_is_of_now(make, place):
     """Time stands still; at a site's start there is no time yet, and the tick is left out and counted."""
     ahead, _, dropped = place
-    [tick] = make.stream().ticks(0, 1).messages[:1]
-    tick = replace(tick, time=make.hour + DAY)
+    [tick] = make.stream().tick(86_400).messages
     assert await ahead.placed(make.hour - SECOND, tick) == replace(tick, time=make.hour - SECOND)
     assert dropped == []
     assert await ahead.placed(0, tick) is None
@@ -57,3 +56,15 @@ async def test_a_site_that_is_ahead_of_both_clocks_begins_anew(make, place):
     assert await ahead.placed(make.hour + 2 * SECOND, stored) is stored
     with pytest.raises(WentBack, match=r"^3 s$"):
         await ahead.placed(make.hour + 3 * SECOND, stored)
+
+
+@pytest.mark.parametrize("later_s", [0, 2 * 86_400])
+async def test_a_servers_clock_that_is_ahead_holds_nothing_back_and_moves_no_time(make, later_s):
+    """Each message is of when it was sent, whether it is read at once or much later, when that time has come."""
+    host = fair_host(utc=lambda: make.hour + 10 * SECOND + later_s * SECOND)
+    ahead, now, times = AheadOfTime(make.config, host, list), 0, []
+    for stored in make.stream().watch(0, 1).tick(1).watch(1.2, 2).messages:
+        placed = await ahead.placed(now, replace(stored, time=stored.time + DAY * (make.hour < stored.time)))
+        now = placed.time
+        times.append((now - stored.time) / SECOND)
+    assert all(0 <= one <= 0.5 for one in times)
