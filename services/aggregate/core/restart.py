@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from proto.model_errors import ModelErrors
 from proto.public import AlertV1, GapReason, OperationalAlertV1, OperationalKind, RuleStateV1, WindowV1
 from proto.sightings import PassageV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
+from services.aggregate.core.windows import Model
 
 Message = WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1
 _DECIDED: tuple[OperationalKind, ...] = ("camera-down", "no-data")
@@ -26,6 +28,8 @@ class Restored:
     """End of the last published window, ns."""
     whole: bool = True
     """Whether the stream of passages has dropped none of the open windows'."""
+    errors: dict[Model, ModelErrors] = field(default_factory=dict)
+    """The errors of each model as its last window has them."""
 
     @classmethod
     def of(cls, passages: Iterable[PassageV1], windows: Sequence[WindowV1], *, whole: bool = True) -> "Restored":
@@ -34,7 +38,12 @@ class Restored:
         once = {(p.stream_created, p.stream_sequence, p.index, p.at): p for p in passages}
         ends = [w.end for w in windows]
         last = {w.zone: w for w in windows}
-        return cls(last, list(once.values()), min(ends, default=None), max(ends, default=0), whole)
+        errors = {
+            (w.model, w.model_sha256): w.model_errors
+            for w in sorted(windows, key=lambda w: w.end)
+            if w.model and w.model_sha256 and w.model_errors
+        }
+        return cls(last, list(once.values()), min(ends, default=None), max(ends, default=0), whole, errors)
 
     @property
     def site_done(self) -> int:

@@ -47,6 +47,7 @@ class SiteCore:
         self._now = self._resumed = self._begun = 0
         self._ended_at: int | None = None
         self._errors: dict[Model, ModelErrors] = {}
+        """Those last heard of each model; a new stream has them only when inference announces them again."""
         self._late: Counter[str] = Counter()
         self._untold = 0
         """Sightings that come late for event time before this moment are in no window's late total."""
@@ -87,6 +88,7 @@ class SiteCore:
         changes of state that a crash kept from being published.
         """
         self._restored = Restored.of(passages, windows, whole=whole)
+        self._errors.update(self._restored.errors)  # the stream that announced them may be lost
         self._late.update({w.zone: w.late_total or 0 for w in self._restored.windows.values()})
         config = judged_by(windows, configs)
         self._operations.restore(operational, windows, config)
@@ -124,7 +126,6 @@ class SiteCore:
 
     def _reset(self) -> None:
         self._resumed = 0
-        self._errors.clear()  # a start with the new stream could not read them any more
         for camera in self._cameras.values():
             camera.forget_fence()
             camera.watch.excuse(self._now, "bus-restarted")

@@ -388,14 +388,28 @@ def test_a_bus_reset_lowers_coverage_and_loses_nobody(make):
     assert window.coverage == pytest.approx((20.4 - 5 + 20) / 60, abs=1e-3)
 
 
-def test_after_a_reset_no_errors_are_known_that_the_stream_does_not_have(make):
-    """A core that ran on publishes what one that starts with the new stream publishes."""
+def test_a_models_errors_outlive_the_stream(make):
+    """Until they are announced again; also for a start with the new stream, which reads the published windows."""
     ran, started = SiteCore(make.config()), SiteCore(make.config())
-    run(None, make.stream().told(0).watch(0, 50).messages, ran)
+    before = structs.replace(make.errors, sources=9)
+    stream = make.stream().told(0, before).watch(0, 60).told(60).told(60, model="masks-2", sha="c" * 64)
+    published = windows(run(None, stream.watch(60.2, 123).messages, ran))
     ran.step(Reset())
-    after = make.stream(created=make.hour + 60 * make.second).passer(62).watch(64.4, 125).messages
+    started.restore(windows=[*published[1:], published[0]])
+    after = make.stream(created=make.hour + 123 * make.second).passer(124).watch(126.4, 185).messages
     windows_of = [windows(run(None, after, core))[-1] for core in (ran, started)]
-    assert [(one.persons, one.model_errors) for one in windows_of] == [(1, None)] * 2
+    assert [(one.persons, one.model_errors) for one in windows_of] == [(1, make.errors)] * 2
+    assert windows_of[0].interval == windows_of[1].interval != windows_of[0].sampling_interval
+
+
+def test_a_models_errors_hold_for_no_other_model(make):
+    """Not for one of the same name either, which a start with a new stream sees first."""
+    [published] = windows(run(make.config(), make.stream().told(0).watch(0, 63).messages))
+    core = SiteCore(make.config())
+    core.restore(windows=[published])
+    after = make.stream(created=make.hour + 64 * make.second).passer(65, sha="c" * 64).watch(67.4, 125, sha="c" * 64)
+    [window] = windows(run(None, after.messages, core))
+    assert (window.persons, window.model_errors) == (1, None)
 
 
 def test_a_long_reset_marks_every_window_it_hid(make):
