@@ -18,11 +18,12 @@ from typing import Any
 
 from virtual_world import DAYS, SECOND, START, Message, World, Writer
 
-from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
+from proto.public import HINTS, AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SightingsV1, SiteConfigV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from proto.types import WHOLE_SITE
 from services.aggregate import published
+from services.aggregate.core.clocks import time_by
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Passed, Reset
 from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
@@ -89,6 +90,7 @@ class Run:
         self.world, self.shelf, self.now = world, Shelf(), 0
         self._rng = random.Random(world.seed + 1)
         self._crashes, self._full = sorted(world.crashes), sorted(world.full)
+        self._stored = [message.true for message in world.messages]
         self._first = 0
         """The first message that the stream still has."""
         self._replay_to, self._start = 0, ReplayStart(0)
@@ -101,38 +103,39 @@ class Run:
         while place < len(messages):
             message = messages[place]
             self.now = max(self.now, message.true)
-            self._fill(place)
+            self._fill()
             if place and message.stream_created != messages[place - 1].stream_created:
                 self._first = place
                 core.step(Reset())
-            outputs = self._outputs(core, message) if not self._is_needless(place) else []
-            if self._crashes and self.now >= self._crashes[0]:
-                self._crashes.pop(0)
+            outputs = self._outputs(core, message, place)
+            if self._crashes and self.now >= self._crashes[0][0]:
+                _, back = self._crashes.pop(0)
                 self._keep(outputs[: self._rng.randint(0, len(outputs))])
-                self._expire(place)
-                core, place = self._started(place), self._first
+                self.now = max(self.now, back)
+                self._fill()
+                core, place = self._started(max(place, bisect_right(self._stored, self.now) - 1)), self._first
                 continue
             self._keep(outputs)
             place += 1
         return [stored.message for stored in self.shelf.rows[WINDOWS]]
 
-    def _is_needless(self, place: int) -> bool:
-        """Whether the shell skips a message: a replay begins later."""
-        return place < self._replay_to and self._start.skips(self.world.messages[place].time)
+    def _is_needless(self, place: int, at: int) -> bool:
+        """Whether the shell skips a message of this time: a replay begins later."""
+        return place <= self._replay_to and self._start.skips(at)
 
-    def _outputs(self, core: SiteCore, message: Message) -> list[Any]:
+    def _outputs(self, core: SiteCore, message: Message, place: int) -> list[Any]:
         if message.message is None:  # what the shell repeats: decided once, whoever replays it
             ours = next(c for at, c in reversed(self.world.configs) if at <= message.true)
             message.message = ours.message(core.border(ours))
-        at = self._timely(core, message.time)
-        if at is None:
+        at = self._timely(core, message)
+        if at is None or self._is_needless(place, at):
             return []
         stored = Message(message.message, 0, message.sequence, at, message.stream_created)
         return [output for output in core.step(stored) if not isinstance(output, Dropped | Passed)]
 
-    def _timely(self, core: SiteCore, at: int) -> int | None:
-        """Wait as the shell does (`SiteRunner._timely`); return the message's time."""
-        ours, nats = self.world.ours, self.world.nats
+    def _timely(self, core: SiteCore, message: Message) -> int | None:
+        """Wait as the shell does (`AheadOfTime.placed`); return the message's time."""
+        at, ours, nats = time_by(message.message, message.time, core.now), self.world.ours, self.world.nats
         while at > self.now + ours.at(self.now) + FAR:
             if abs(ours.at(self.now) - nats.at(self.now)) <= FAIR:
                 return core.now or None
@@ -143,16 +146,20 @@ class Run:
         for output in outputs:
             self.shelf.store(output, self.now)
 
-    def _fill(self, place: int) -> None:
+    def _fill(self) -> None:
         while self._full and self.now >= self._full[0][0]:
-            _, stream, left = self._full.pop(0)
+            when, stream, left = self._full.pop(0)
             if stream == "SIGHTINGS":
-                self._first = max(self._first, place - left)
+                self._first = max(self._first, bisect_right(self._stored, when) - left)
             else:
                 self.shelf.passages = self.shelf.passages[len(self.shelf.passages) - left :] if left else []
                 self._dropped = self.now
 
     def _expire(self, place: int) -> None:
+        """Drop what the stream no longer has: it may be another one than before."""
+        messages = self.world.messages
+        while messages[self._first].stream_created != messages[place].stream_created:
+            self._first += 1
         oldest = self.now + self.world.nats.at(self.now) - KEPT_S * SECOND
         while self._first < place and self.world.messages[self._first].time < oldest:
             self._first += 1
@@ -163,6 +170,7 @@ class Run:
         ours, nats = self.world.ours, self.world.nats
         while abs(ours.at(self.now) - nats.at(self.now)) > FAR:
             self.now = min(ours.next(self.now), nats.next(self.now))
+        self._expire(place)
         newest = next(c for at, c in reversed(self.world.configs) if at <= max(self.now, START))
         kept = (m for m in self.world.messages[self._first : place + 1] if isinstance(m.message, SiteConfigV1))
         stored = [StoredConfig(SiteConfig.decode(m.message), m.time, m.message.since) for m in kept]
@@ -202,7 +210,21 @@ def violations(world: World, windows: list[WindowV1]) -> list[str]:
             truth[zone, starts[place], verdict] += 1
     more = _unsure(world, starts)
     there = {(w.zone, w.start) for w in windows}
-    wrong += [f"no window of a zone for passages at {_when(at)}" for zone, at, _ in truth if (zone, at) not in there]
+    had = _had(world, site)
+    wrong += [
+        f"no window of a zone for passages at {_when(at)}"
+        for zone, at, _ in truth
+        if (zone, at) not in there and zone in had[at]
+    ]
+    wrong += [
+        f"a window of a zone before it held at {_when(w.start)}" for w in windows if w.zone not in had.get(w.start, ())
+    ]
+    wrong += [
+        f"something is missing without a fault at {_when(w.start)}: {w.gaps}, late {before.late_total} {w.late_total}"
+        for before, w in pairwise(site)
+        if (set(w.gaps) - HINTS or w.late_total != before.late_total) and _is_kept(world, w)
+    ]
+    wrong += [f"no errors of the model at {_when(w.start)}" for w in windows if w.model and not w.model_errors]
     moved = {
         w.start for before, w in pairwise(site) if zones[before.config_sha256 or ""] != zones[w.config_sha256 or ""]
     }
@@ -211,6 +233,27 @@ def violations(world: World, windows: list[WindowV1]) -> list[str]:
             [w for w in windows if w.zone == zone], truth, more, set() if zone == WHOLE_SITE else moved
         )
     return wrong
+
+
+def _is_kept(world: World, window: WindowV1) -> bool:
+    """Return whether no fault cost any of a window's sightings; the stream keeps an hour; the first is a part."""
+    is_whole = window.start > START + 3_600 * SECOND and window.end - window.start <= 3_600 * SECOND
+    return is_whole and not any(start < window.end and window.start < end for start, end in world.losses)
+
+
+def _had(world: World, site: list[WindowV1]) -> dict[int, set[str]]:
+    """Return by start of a window the zones that it may have.
+
+    Those of the configuration that judged it, and then: settings take over within two hours, at a border.
+    """
+    configs = {config.sha256: set(config.zone_cameras) for _, config in world.configs}
+    times, found = [at for at, _ in world.configs], dict[int, set[str]]()
+    for window in site:
+        moment = max(window.start, START)
+        first = max(0, bisect_right(times, moment - SILENCE) - 1)
+        held = [config.zone_cameras for _, config in world.configs[first : bisect_right(times, moment + FAR)]]
+        found[window.start] = {zone for zone in configs[window.config_sha256 or ""] if any(zone in one for one in held)}
+    return found
 
 
 def _miscounted(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from proto.sightings import CODES, SightingsV1, SightingV1, TickV1
+from proto.model_errors import ModelErrors
+from proto.sightings import CODES, ModelV1, SightingsV1, SightingV1, TickV1
 from services.aggregate.core.config import CameraConfig, SiteConfig
 from services.sites.settings import RuleSettings, TrackingSettings
 
@@ -24,6 +25,10 @@ HOT_S, FPS = 14.0, 5
 """Half of the time around a fault or a border that is dense, and how dense."""
 SPARSE_S = 290
 CAMERAS = ("door", "hall", "yard")
+ERRORS = ModelErrors(
+    sensitivity=0.97, sensitivity_limits=(0.95, 0.98), specificity=0.98, specificity_limits=(0.94, 0.99),
+    recall_ratio=0.98, recall_ratio_limits=(0.7, 1.4), overdispersion=1.25, sources=6,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -74,8 +79,11 @@ class World:
     """Of each passage whose sightings were all sent: event time of its last one, camera, verdict."""
     unsure: list[tuple[list[int], str]] = field(default_factory=list)
     """Of each that a fault cut, or hardly missed: event times of its sightings, verdict. It may be two, or none."""
-    crashes: list[int] = field(default_factory=list)
+    crashes: list[tuple[int, int]] = field(default_factory=list)
+    """When aggregate crashed, and when it is back."""
     resets: list[int] = field(default_factory=list)
+    losses: list[tuple[int, int]] = field(default_factory=list)
+    """From when to when a fault may have cost sightings, or held them up: only then may a window lack anything."""
     full: list[tuple[int, str, int]] = field(default_factory=list)
     """When a stream was full, which, and how many of its last messages it kept."""
     configs: list[tuple[int, SiteConfig]] = field(default_factory=list)
@@ -87,7 +95,7 @@ class World:
 
 def config(rng: random.Random) -> SiteConfig:
     """Return one of the settings that a site may have."""
-    swap = rng.random() < 0.2
+    swap = rng.random() < 0.5
     cameras = [
         CameraConfig(id="door", zone="in"),
         CameraConfig(id="hall", zone="out" if swap else "in"),
@@ -113,6 +121,8 @@ class Writer:
         """From, to, and when what was seen meanwhile is stored; 0: never."""
         self.shift: list[tuple[int, int]] = []
         """From when on the clock of the host that reads the cameras is off by how much."""
+        self.far: list[int] = []
+        """When that clock is a day ahead for two seconds."""
 
     def make(self) -> World:
         """Return the world."""
@@ -131,6 +141,8 @@ class Writer:
         self._sparse([])
         for fault in [self._crash] * crashes + [self._reload] * reloads:
             fault(START + round(self.rng.uniform(0, (self.end - START) / SECOND) * SECOND))
+        for at, _ in self.world.configs[1:]:  # when the stream has just lost what was in force before
+            self._crash(at + round(self.rng.uniform(4_200, 8_000) * SECOND), 0)
         self.world.configs.sort(key=lambda one: one[0])
         self._store()
         return self.world
@@ -150,6 +162,7 @@ class Writer:
         self._put(START, first.message())
         for at in range(START, self.end + 3 * 3_600 * SECOND, 60 * SECOND):
             self._put(at, TickV1(site="market"))
+            self._put(at + 7 * SECOND, ModelV1(site="market", model="m", model_sha256="0" * 64, errors=ERRORS))
             if at % (300 * SECOND) == 0:
                 self._put(at + SECOND, None)
         spans = [(m - round(HOT_S * SECOND), m + round(HOT_S * SECOND)) for m in hot]
@@ -165,14 +178,38 @@ class Writer:
         faults: list[Callable[[int], str]] = [
             self._crash, self._crash, self._reload, self._restart_nats, self._takeover, self._cut, self._passages_full,
             self._sightings_full, self._nats_ahead, self._nats_behind, self._ours_off, self._host_step, self._far_ahead,
+            self._ahead_while_down, self._ahead_while_down, self._ahead_before_a_crash,
         ]  # fmt: skip
+        harmless = (self._crash, self._reload, self._nats_ahead, self._nats_behind, self._ahead_while_down)
         for fault in self.rng.sample(faults, self.rng.choice([0, 1, 1, 2, 3])):
-            name = fault(moment + round(self.rng.uniform(-HOT_S, HOT_S) * SECOND))
+            at = moment + round(self.rng.uniform(-HOT_S, HOT_S) * SECOND)
+            name = fault(at)
+            if fault not in (*harmless, self._ahead_before_a_crash):
+                self.world.losses.append((at - 600 * SECOND, at + 600 * SECOND))
             self.world.happened[name] += bool(name)
 
-    def _crash(self, at: int) -> str:
-        self.world.crashes.append(at)
-        return "crashes"
+    def _crash(self, at: int, down_s: float | None = None) -> str:
+        down = self.rng.choice([0, 0, 0, 30, 400, 5_000]) if down_s is None else down_s
+        self.world.crashes.append((at, at + round(down * SECOND)))
+        if down > 1_000:  # the stream holds 70 minutes
+            self.world.losses.append((at - 7_200 * SECOND, at + round(down * SECOND)))
+        return "long crashes" if down else "crashes"
+
+    def _ahead_while_down(self, at: int) -> str:
+        """Aggregate is back when the time has come that NATS's clock showed meanwhile."""
+        length, by = self._span()
+        if by > 3_600 * SECOND or not self._set(self.world.nats, at, 1, (length, by)):
+            return ""
+        return (
+            self._crash(at - round(self.rng.uniform(0, 3) * SECOND), (length + by) / SECOND + 10) and "ahead while down"
+        )
+
+    def _ahead_before_a_crash(self, at: int) -> str:
+        """Aggregate crashes when the time has come that NATS's clock showed."""
+        length, by = self._span()
+        if by > 3_600 * SECOND or not self._set(self.world.nats, at, 1, (length, by)):
+            return ""
+        return self._crash(at + by + round(self.rng.uniform(-3, 20) * SECOND), 0) and "ahead before a crash"
 
     def _reload(self, at: int) -> str:
         new = config(self.rng)
@@ -205,13 +242,9 @@ class Writer:
         return "SIGHTINGS full"
 
     def _span(self) -> tuple[int, int]:
-        """Return for how long a clock is wrong, and by how much, ns.
-
-        Not by 3 to 10 s: if the clock of NATS leaps ahead by so much at a border, who is seen on both sides of it
-        counts twice (ADR 38).
-        """
+        """Return for how long a clock is wrong, and by how much, ns."""
         length = round(self.rng.choice([1.0, 3.0, 8.0, 40.0]) * SECOND)
-        return length, round(self.rng.choice([1, 61, 3_600, 86_400]) * SECOND)
+        return length, round(self.rng.choice([1, 5, 61, 3_600, 86_400]) * SECOND)
 
     def _nats_ahead(self, at: int) -> str:
         return "clock steps of NATS" if self._set(self.world.nats, at, 1) else ""
@@ -222,10 +255,11 @@ class Writer:
     def _ours_off(self, at: int) -> str:
         return "clock steps of aggregate's host" if self._set(self.world.ours, at, self.rng.choice([-1, 1])) else ""
 
-    def _set(self, clock: Offset, at: int, way: int) -> bool:
+    def _set(self, clock: Offset, at: int, way: int, span: tuple[int, int] | None = None) -> bool:
         """Set a clock for a while, unless one is wrong then: that two are wrong in the same way nobody can notice."""
-        length, by = self._span()
-        if not all(one.is_right(at, at + length) for one in (self.world.nats, self.world.ours)):
+        length, by = span or self._span()
+        is_alone = not any(at - 2 * SECOND < far < at + length for far in self.far)
+        if not is_alone or not all(one.is_right(at, at + length) for one in (self.world.nats, self.world.ours)):
             return False
         clock.set(at, at + length, way * by)
         return True
@@ -238,7 +272,10 @@ class Writer:
         return "clock steps of ingest's host"
 
     def _far_ahead(self, at: int) -> str:
-        """Pictures by a clock that is a day ahead, under a number that such a clock would give."""
+        """Pictures by a clock that is a day ahead, under a number that such a clock would give; NATS's is right."""
+        if not self.world.nats.is_right(at, at + 2 * SECOND):
+            return ""
+        self.far.append(at)
         for step in range(10):
             true, when = at + step * SECOND // 5, at + 86_400 * SECOND + step * SECOND // 5
             face = [SightingV1(box=(0.3, 0.3, 0.4, 0.5), code="m", score=0.9, confidence=0.95)]
@@ -285,7 +322,7 @@ class Writer:
         seen: dict[str, list[_Seen]] = {name: [] for name in CAMERAS}
         for true, order, message in sorted(self._out, key=lambda one: one[:2]):
             if not isinstance(message, tuple):
-                out.append((true, true, order, message))
+                out += self._of_site(true, order, message)
                 continue
             camera, at, period, faces = message
             place = bisect_right(times, true)
@@ -308,6 +345,16 @@ class Writer:
                 elif all(one.is_stored for one in group):
                     self.world.people.append((group[-1].event, camera, group[0].verdict))
         self._number(sorted(out, key=lambda one: one[:3]))
+
+    def _of_site(self, true: int, order: int, message: Any) -> Iterator[tuple[int, int, int, Any]]:
+        """Yield a message of the site's when it is stored: no tick while aggregate is down, settings when it is up."""
+        back = max((end for start, end in self.world.crashes if start < true <= end), default=0)
+        if isinstance(message, TickV1):
+            message = TickV1(site="market", sent=true + self.world.ours.at(true))
+        if not back or isinstance(message, SightingsV1 | ModelV1):
+            yield true, true, order, message
+        elif not isinstance(message, TickV1):
+            yield back + 1, back + 1, order, message
 
     def _stored(self, true: int) -> int:
         """Return when a picture's sightings are stored; 0: never."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from proto.model_errors import ModelErrors
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1
+from proto.types import WHOLE_SITE
 from services.aggregate.core import policy
 from services.aggregate.core.cameras import CameraRecord
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
@@ -41,6 +42,10 @@ class SiteCore:
     def __init__(self, config: SiteConfig, since: int | None = None) -> None:
         self._site = config.site
         self._schedule, self._rules, self._operations = Schedule(config, since), RuleBook(), Operations()
+        self._since = since
+        """From when `config` holds, ns; where nothing says it and windows are published from its next announcement."""
+        self._ends: dict[str, int] = {}
+        """End of each zone's last published window, ns."""
         self._cameras: dict[str, CameraRecord] = {}
         self._slots: dict[int, Slot] = {}
         self._cursor: int | None = None
@@ -88,6 +93,7 @@ class SiteCore:
         changes of state that a crash kept from being published.
         """
         self._restored = Restored.of(passages, windows, whole=whole)
+        self._ends = {zone: window.end for zone, window in self._restored.windows.items()}
         self._errors.update(self._restored.errors)  # the stream that announced them may be lost
         self._late.update({w.zone: w.late_total or 0 for w in self._restored.windows.values()})
         config = judged_by(windows, configs)
@@ -118,6 +124,8 @@ class SiteCore:
             self._schedule.go_on_from(self._restored.site_done)
         self._first = first_window(self._restored, self._schedule, self._now, created)
         self._begun = self._now
+        if not self._restored.site_done:
+            self._since = self._since or 0
         self._cursor = self._first.start
         self._mark = ReplayMark.of(self._restored, created)
         self._waiting = self._first.waiting
@@ -200,6 +208,8 @@ class SiteCore:
         except ValueError:
             yield Dropped("unreadable-config")
             return
+        if self._since is None:
+            self._since = self._now
         self._schedule.change(config, max([self._now, *self._slots]), message.since)
 
     # --- passages ---------------------------------------------------------------------------------------------------
@@ -287,9 +297,10 @@ class SiteCore:
         del self._slots[slot.start]
         self._cursor = slot.end
         self._schedule.forget(slot.end)
-        windows = policy.publishable(
-            slot.publish(self._late, self._errors), slot.config.suppress_below, rest=slot.has_rest
-        )
+        zones = slot.publish(self._late, self._errors)
+        known = [window for window in zones if self._is_known(window)]
+        rest = slot.has_rest or len(known) < len(zones)
+        windows = policy.publishable(known, slot.config.suppress_below, rest=rest)
         yield from self._operations.take(slot, windows, self._schedule.coming)
         for window in windows:
             yield from self._publish(window, slot.config)
@@ -309,8 +320,20 @@ class SiteCore:
             if window.start == before.start and before.late_total is not None:
                 self._late[window.zone] = before.late_total
             return
+        self._ends[window.zone] = window.end
         yield window
         yield from self._rules.take(config.rules, window)
+
+    def _is_known(self, window: WindowV1) -> bool:
+        """Return whether the window's zone is known to have held then.
+
+        The first configuration stands for those before it, too, which the stream may no longer have. They had the zones
+        of the last published window, in which the whole site comes last.
+        """
+        end, done = self._ends.get(window.zone, -1), self._ends.get(WHOLE_SITE, 0)
+        if window.zone == WHOLE_SITE or end >= min(done, window.end):
+            return True
+        return self._since is not None and window.start >= max(self._since, done)
 
     # --- what is open -----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,10 @@ FIRST = int(SEED or 0)
 
 
 def test_two_days_with_faults():
-    """Clocks, restarts, crashes, cuts, full streams, new settings: nothing counts twice, nothing is missing unsaid."""
+    """Clocks, restarts, crashes, cuts, full streams, new settings: nothing counts twice, nothing is missing unsaid.
+
+    Nothing is said to be missing without a fault that loses pictures, and no zone has a window from before it held.
+    """
     world, windows, wrong = month(FIRST, days=2)
     assert wrong == []
     assert len(windows) > 100
@@ -30,7 +33,7 @@ def test_a_month_with_faults(seed):
     """As above; all kinds of faults happen."""
     world, _, wrong = month(seed)
     assert wrong == []
-    assert len([name for name in world.happened if name]) == 11
+    assert len([name for name in world.happened if name]) == 14
 
 
 @given(st.integers(0, 10**9))

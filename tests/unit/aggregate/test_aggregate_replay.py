@@ -2,6 +2,8 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
+from itertools import dropwhile
 from typing import get_args
 
 import pytest
@@ -15,7 +17,9 @@ from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CODES, CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, WINDOWS
 from proto.types import Verdict
-from services.aggregate.core.config import CameraConfig
+from services.aggregate.core.clocks import time_by
+from services.aggregate.core.config import CameraConfig, SiteConfig
+from services.aggregate.core.restart import StoredConfig, first_config
 from services.aggregate.core.rules import standing
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import RuleSettings
@@ -24,6 +28,7 @@ ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RU
 CAMERAS = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.95, clear_above=0.95, for_windows=1, min_persons=1)
 
+SECOND = 1_000_000_000
 TRACKS_S = 12
 """Longer than anybody is in view."""
 
@@ -60,16 +65,31 @@ def traffic(make, seed, seconds=50):
         if step % 5 == 0:
             stream.tick(at)
         if step % 15 == 0:  # as often for windows of 15 s as in earnest: several times in each
-            stream.told(at).told(at, structs.replace(make.errors, overdispersion=2.0), model="masks-2")
+            stream.told(at, structs.replace(make.errors, overdispersion=2.0), model="masks-2")
+        if step == 0:  # never again: it is lost with the stream's beginning, or with the stream
+            stream.told(at)
         if step == 100:
             stream.put(config_of(make, close_on_end=True).message(), make.hour + 20 * make.second)
     ordered = sorted(stream.ticks(seconds, seconds + 5).messages, key=lambda m: m.time)
     return [type(m)(m.message, n, m.time, m.stream_created) for n, m in enumerate(ordered, 1)]
 
 
+def glitched(seed, messages):
+    """Return the stream with some messages in a row that were stored while the server's clock was ahead."""
+    rng = random.Random(seed)
+    first, by = rng.randrange(len(messages)), rng.choice([3, 20, 3_600]) * SECOND
+    last = first + rng.randint(5, 60)
+    return [replace(m, time=m.time + by * (first <= n < last)) for n, m in enumerate(messages)]
+
+
 def run(core, messages):
     """Return all that is published, in order."""
     return [o for m in messages for o in core.step(m) if type(o) in ROWS]
+
+
+def placed(core, messages):
+    """Return all that is published, in order, where each message has the time that the shell gives it."""
+    return [o for m in messages for o in run(core, [replace(m, time=time_by(m.message, m.time, core.now))])]
 
 
 def data(outputs, *kinds):
@@ -95,16 +115,16 @@ def test_the_same_stream_gives_the_same_bytes(make, seed):
 def test_a_crash_anywhere_changes_no_byte(make, seed, where, published):
     """Killed after any output of any message and restarted from what is stored: each window, alert and passage once,
     the same bytes as without the crash."""
-    messages, config = traffic(make, seed), config_of(make)
-    wanted = run(SiteCore(config), messages)
+    messages, config = glitched(seed, traffic(make, seed)), config_of(make)
+    wanted = placed(SiteCore(config), messages)
     first = SiteCore(config)
     cut = int(where * len(messages))
-    stored = run(first, messages[:cut])
-    last = list(first.step(messages[cut])) if cut < len(messages) else []
-    stored += [o for o in last if type(o) in ROWS][: round(published * len(last))]
+    stored = placed(first, messages[:cut])
+    last = placed(first, messages[cut : cut + 1])
+    stored += last[: round(published * len(last))]
     again = SiteCore(config)
     stored += make.restore(again, stored, [config, _later(make)])
-    stored += run(again, messages)
+    stored += placed(again, messages)
     for kind in ROWS:
         assert data(stored, kind) == data(wanted, kind)
 
@@ -113,19 +133,53 @@ def test_a_crash_anywhere_changes_no_byte(make, seed, where, published):
 @given(st.integers(0, 10**6), st.floats(0.3, 1))
 def test_seconds_of_sightings_and_the_passages_are_enough(make, seed, where):
     """A stream that holds no more than the open window and the tracks that reach into it: a crash changes no byte."""
-    messages = traffic(make, seed)
-    wanted = run(SiteCore(config_of(make)), messages)
+    messages = glitched(seed, traffic(make, seed))
+    wanted = placed(SiteCore(config_of(make)), messages)
     cut = round(where * (len(messages) - 1))
-    stored = run(SiteCore(config_of(make)), messages[:cut])
+    stored = placed(SiteCore(config_of(make)), messages[:cut])
     done = max((w.end for w in of(WindowV1, stored) if w.zone == "_site"), default=make.hour)
-    kept = [m for m in messages if m.time >= done - TRACKS_S * make.second]
+    kept = [*dropwhile(lambda m: m.time < done - TRACKS_S * make.second, messages)]
     changes = any(isinstance(m.message, SiteConfigV1) for m in kept)
     again = SiteCore(config_of(make) if changes else _later(make))
     configs = [config_of(make), _later(make)]
     stored += make.restore(again, stored, configs)
-    stored += run(again, kept)
+    stored += placed(again, kept)
     for kind in (WindowV1, AlertV1, PassageV1):
         assert data(stored, kind) == data(wanted, kind)
+
+
+@examples(60, 8)
+@given(st.integers(0, 10**6))
+def test_a_servers_clock_that_is_ahead_changes_no_byte(make, seed):
+    """Whenever, for however long, by however much: each window and alert is that of a right clock."""
+    messages = traffic(make, seed)
+    right, wrong = (placed(SiteCore(config_of(make)), some) for some in (messages, glitched(seed, messages)))
+    for kind in (WindowV1, AlertV1, RuleStateV1, OperationalAlertV1):
+        assert data(wrong, kind) == data(right, kind)
+
+
+@examples(60, 8)
+@given(st.integers(16, 170), st.integers(0, 170))
+def test_a_zone_has_no_window_from_before_it_held(make, cut_s, lost_s):
+    """Aggregate dies at any time, and the stream that it reads then has lost what it had in force before."""
+    old = make.config(cameras=[CameraConfig(id="door")])
+    new = make.config(cameras=[CameraConfig(id="door", zone="hall")], zones=["hall"], rules=[RULE])
+    core, stream, border = SiteCore(old), make.stream().put(old.message(), make.hour), make.hour + 60 * SECOND
+    for at in range(0, 190, 5):
+        if at:
+            stream.put(new.message(border if at > 5 else None), make.hour + at * SECOND)
+        stream.passer(at).watch(at + 2.4, at + 5)
+    cut = next(n for n, m in enumerate(stream.messages) if m.time >= make.hour + cut_s * SECOND)
+    stored = run(core, stream.messages[:cut])
+    kept = [m for m in stream.messages if m.time >= make.hour + min(cut_s - 6, lost_s) * SECOND]
+    configs = [StoredConfig(SiteConfig.decode(m.message), m.time, m.message.since) for m in kept
+               if isinstance(m.message, SiteConfigV1) and m.sequence <= cut]  # fmt: skip
+    again = SiteCore(*first_config(configs, 0, new))
+    stored += make.restore(again, stored, [old, new]) + run(again, kept)
+    starts = {zone: [w.start - make.hour for w in of(WindowV1, stored) if w.zone == zone] for zone in ("hall", "_site")}
+    assert starts["_site"] == [0, 60 * SECOND, 120 * SECOND]
+    assert starts["hall"] == starts["_site"][1:]
+    assert not [alert for alert in of(OperationalAlertV1, stored) if alert.name == "hall" and alert.at <= border]
 
 
 @examples(4, 1)
