@@ -1,25 +1,20 @@
 """The rendered pods as processes: an installation as the example is one, and the try-out from nothing to a number."""
 
-import asyncio
 import json
 import socket
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
-from aiohttp import ClientSession
-from chart import NAMESPACE, RELEASE, ROOT, Objects, container, helm, merged, objects_of, render
+from chart import RELEASE, Objects, merged, render
 from chart_values import PAGE
 from command_line import moretta
 from free_ports import free_ports
+from installed_chart import SERVICES, Job, TryOut, assert_it_goes_from_nothing_to_a_number, hide, until_ready
 from kubernetes_api import KubernetesApi
-from patience import patient, wait_until
-from program import Program
 from rendered_pods import RenderedPods
-from secrecy import keep
 from typer.testing import CliRunner
 
 from operate.cli.nats import app
@@ -28,8 +23,6 @@ from operate.nats import in_cluster
 
 FILES = {"hall-1.url": "rtsp://127.0.0.1:9/stream", "smtp-password": "0123456789abcdef", "salt": 32 * "s"}
 """What an operator puts into the Secrets that the example names."""
-SERVICES = ("notify", "ingest", "inference", "aggregate")
-TRYOUT = ROOT / "k8s/tryout-values.yaml"
 
 
 class Cluster(RenderedPods):
@@ -75,28 +68,6 @@ class Cluster(RenderedPods):
         done = subprocess.run([*command, "--json"], env=env, cwd="/", capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return {one["check"]: one["state"] for one in json.loads(done.stdout)["checks"]}
-
-
-def hide(secrets):
-    """Let no seed be printed by a test that fails."""
-    for files in secrets.values():
-        for name, text in files.items():
-            if name.endswith((".nk", ".key")):
-                keep(text.strip())
-
-
-def until_ready(running: dict[str, Program]) -> None:
-    """Wait until each service runs, and is ready."""
-    for name, service in running.items():
-        wait_until(lambda service=service: service.running or service.is_over, f"{name} runs", LIMIT_S)
-        wait_until(
-            lambda service=service: service.get("/readyz")[0] == 200,
-            lambda service=service: (service.get("/readyz"), service.lines[-5:]),
-            LIMIT_S,
-        )
-
-
-LIMIT_S = 90
 
 
 @pytest.mark.timeout(600)
@@ -154,91 +125,20 @@ def test_all_keys_are_renewed_while_everything_runs(tmp_path):
     assert codes == dict.fromkeys(running, 0)
 
 
-class TryOut(RenderedPods):
-    """`helm install -f k8s/tryout-values.yaml --set image.registry=...`, from the Job before it on."""
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Job:
+    """The Job's command in this process, with what Kubernetes gives a pod."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        page, self.door, rtsp, mjpeg, self.mail = free_ports(5)
-        values = merged(
-            yaml.safe_load(TRYOUT.read_text()),
-            {"image": {"registry": "registry.example.org"}, "page": {"port": page}},
-        )
-        done = helm("template", RELEASE, str(ROOT / "k8s/moretta"), "--namespace", NAMESPACE, values=values)
-        assert done.returncode == 0, done.stderr
-        objects = objects_of(done.stdout)
-        secrets = made(folder, objects, monkeypatch)
-        hide(secrets)
-        here = f"127.0.0.1:{page}"
-        places = {"moretta-page:" + str(page): here, "localhost:8088": f"localhost:{self.door}"}
-        places |= {"moretta-tryout:8554": f"127.0.0.1:{rtsp}", "moretta-tryout:8090": f"127.0.0.1:{mjpeg}"}
-        places |= {"moretta-tryout": "127.0.0.1", '"port": 2525': f'"port": {self.mail}'}
-        super().__init__(folder, objects, secrets, places)
-        self.options = ["--rtsp", rtsp, "--mjpeg", mjpeg, "--mail", self.mail, "--door", self.door]
-        keys = self.nats.root / "nats-keys"
-        keys.mkdir(parents=True)
-        for name, text in secrets[f"{RELEASE}-nats-keys"].items():
-            (keys / name).write_text(text)
-
-    def open(self) -> Program:
-        """Start the try-out's own pod: cameras, mail server and door."""
-        self.places["moretta-nats:8443"] = f"127.0.0.1:{self.nats.found['websocket']}"
-        command, env = self.command("tryout")
-        _, self.toolbox = self.command("toolbox")
-        return Program([*command, *map(str, self.options)], environment=env, folder=Path("/"))
-
-    def numbers(self) -> list[tuple[float, int]]:
-        """Rate and people of each window of ten people or more, by `moretta stats` as `kubectl exec` runs it."""
-        command = [str(Path(sys.executable).with_name("moretta")), "stats", "market", "--step", "window"]
-        done = subprocess.run(
-            [*command, "--format", "json"],
-            env=self.toolbox, cwd="/", capture_output=True, text=True, check=False, timeout=patient(60),
-        )  # fmt: skip
-        found = json.loads(done.stdout)["periods"] if done.returncode == 0 else []
-        return [(one["rate"], one["persons"]) for one in found if one["rate"] is not None and one["persons"] >= 10]
-
-
-def made(folder, objects, monkeypatch):
-    """Run the Job that makes keys, with its Role's rights; returns the Secrets' files."""
-    rules = objects["Role/moretta-identities"]["rules"]
-    words = container(objects["Job/moretta-identities"]["spec"]["template"])["command"]
-    with KubernetesApi(folder, NAMESPACE, rules) as api:
+    def run(words: list[str], api: KubernetesApi) -> None:
         monkeypatch.setattr(in_cluster, "ACCOUNT", api.account)
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
         done = CliRunner().invoke(app, words[2:])
         assert done.exit_code == 0, done.output
-        return api.files()
 
-
-async def through_the_door(port: int) -> tuple[str, str]:
-    """Return where the page says its numbers are, and what NATS says first there, to a browser of that page."""
-    page = f"http://localhost:{port}"
-    async with ClientSession() as browser:
-        async with browser.get(f"{page}/config.json") as answer:
-            server = (await answer.json())["server"]
-        async with browser.ws_connect(f"{page}/{server}", origin=page) as numbers:
-            return server, (await numbers.receive()).data.decode()
+    return run
 
 
 @pytest.mark.timeout(1_200)
 def test_the_try_out_goes_from_nothing_to_a_number(tmp_path, monkeypatch):
     """Keys by the Job, two simulated cameras, a window a minute, a mail that is printed, the page by one port."""
-    cluster = TryOut(tmp_path, monkeypatch)
-    cluster.nats.start()
-    running, own = {}, None
-    try:
-        own = cluster.open()
-        wait_until(lambda: any("the page:" in line for line in own.printed), lambda: own.words, LIMIT_S)
-        running = {name: cluster.start(name) for name in SERVICES}
-        until_ready(running)
-        server, hello = asyncio.run(through_the_door(cluster.door))
-        assert (server, hello[:6]) == ("./nats", "INFO {")
-        rate, _ = wait_until(cluster.numbers, "a number", 2 * LIMIT_S, every_s=2)[0]
-        assert 0.1 < rate < 0.95
-        wait_until(lambda: any("mail to" in line for line in own.printed), lambda: own.printed, LIMIT_S)
-        assert any("Hand out masks at the gate." in line for line in own.printed)
-    finally:
-        codes = {name: service.stop(limit_s=60) for name, service in running.items()}
-        codes |= {"tryout": own.stop(limit_s=60)} if own else {}
-        cluster.nats.stop()
-    assert codes == dict.fromkeys((*running, "tryout"), 0)
+    assert_it_goes_from_nothing_to_a_number(TryOut(tmp_path, in_process(monkeypatch)))
