@@ -22,7 +22,9 @@ _EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))
 _ABSENT = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
 _STANDS = "tell the operator of Moretta; MorettaReadersUnserved in docs/runbooks.md"
 
-_BEYOND = "aggregate removes it within 15 s; if it comes back, talk to that reader, or remove the reader"
+_BEYOND = (
+    "aggregate removes it at its next look, each 15 s; if it comes back, talk to that reader, or remove the reader"
+)
 
 
 async def own(bus: Bus) -> list[Finding]:

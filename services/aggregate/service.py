@@ -157,6 +157,7 @@ async def wire(app: App, file: AggregateFile) -> None:
     mirrors.consumer_removed.append(readers.count_removed)
     if file.nats.seed is not None:  # a server without identities has no readers' accounts
         app.spawn("keep the readers' streams", mirrors.run(readers.show))
+        app.spawn("limit the readers' consumers", mirrors.keep_limits())
     host = HostClock(lambda: bus.clock_offset(str(SIGHTINGS.stream)), app.probes.ready)
     await host.measure()
     leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, file.aggregate.replica or new_replica_name())

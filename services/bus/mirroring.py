@@ -37,6 +37,14 @@ _FLOODED_S = 30.0
 _NO_CONSUMERS = "no answer about its consumers; is nats.conf of this version? `moretta nats apply` brings it up"
 
 
+class ReaderConsumer(NamedTuple):
+    """A consumer of a reader's mirror, with what it has beyond the limits."""
+
+    stream: str
+    name: str
+    why: list[str]
+
+
 class Mirrors:
     """All readers' streams, as one that may make them sees them."""
 
@@ -47,6 +55,7 @@ class Mirrors:
         self._compared: dict[str, tuple[Subject, ...]] = {}
         self._accounts: dict[str, tuple[Subject, ...]] = {}
         self._told: dict[str, str] = {}
+        self._without_limits: dict[str, str] = {}
         self._originals = Originals(connection.client)
         self._wake = asyncio.Event()
         connection.reconnected.append(self._again)  # what is in memory did not survive the server
@@ -60,7 +69,7 @@ class Mirrors:
         if _RIGHTS in self._told:
             return {"served": 0, "failed": len(self._accounts) or 1}
         served = [account for account, rows in self._accounts.items() if rows and account not in self._told]
-        return {"served": len(served), "failed": len(self._told)}
+        return {"served": len(served), "failed": sum(bool(self._accounts.get(account)) for account in self._told)}
 
     async def run(self, tell: Tell) -> None:
         """Keep them up, for ever."""
@@ -89,14 +98,9 @@ class Mirrors:
         self._accounts = readers_of(answer.data)
         self._told = {account: why for account, why in self._told.items() if account in self._accounts}
         self._compared = {account: rows for account, rows in self._compared.items() if account in self._accounts}
-        # First: consumers beyond the limits keep JetStream's API from everybody, and so from what follows.
-        unlimited = await asyncio.gather(*(self._limit(account, rows) for account, rows in self._accounts.items()))
         if self._accounts and await self._originals.look():
             self._compared.clear()
-        for (account, rows), why in zip(self._accounts.items(), unlimited, strict=True):
-            if why:
-                self._warn(account, why)
-                continue
+        for account, rows in self._accounts.items():
             try:
                 await self._keep(account, rows)
                 await self._keeps_up(account, {str(row.stream) for row in rows})
@@ -112,22 +116,42 @@ class Mirrors:
         elif self._originals.is_due or not self._told.get(account, "").endswith(_BEHIND):
             self._told.pop(account, None)
 
-    async def _limit(self, account: str, rows: tuple[Subject, ...]) -> str:
-        """Remove the consumers that go beyond a reader's limits; each is one log line. Return what kept us from it."""
+    async def keep_limits(self) -> None:
+        """Look after readers' consumers, for ever; apart from `run`, which a flood of theirs holds up."""
+        while True:
+            with contextlib.suppress(nats.errors.Error, OSError):  # `run` says that nobody answers
+                await self.limit()
+            await asyncio.sleep(EVERY_S)
+
+    async def limit(self) -> None:
+        """Look at all readers' consumers once, and remove those that go beyond a reader's limits."""
+        accounts = readers_of((await self._client.request(USER_INFO, b"", timeout=TIMEOUT_S)).data)
+        await asyncio.gather(*(self._limit(account, rows) for account, rows in accounts.items()))
+
+    async def _limit(self, account: str, rows: tuple[Subject, ...]) -> None:
         api = f"{READERS_API}{account}."
         try:
             found = await exceeding(self._client, api, {str(row.stream) for row in rows})
             await remove_consumers(self._client, api, found)
         except nats.errors.TimeoutError:  # the server answers nothing to what one may not ask
-            return _NO_CONSUMERS
-        except (APIError, nats.errors.Error) as error:
-            return getattr(error, "description", None) or str(error) or type(error).__name__
+            self._unlimited(account, _NO_CONSUMERS)
+        except (APIError, nats.errors.Error, OSError) as error:
+            self._unlimited(account, getattr(error, "description", None) or str(error) or type(error).__name__)
+        else:
+            self._without_limits.pop(account, None)
+            self._removed(account, found)
+
+    def _unlimited(self, account: str, why: str) -> None:
+        if self._without_limits.get(account) != why:
+            log.warning("reader's consumers not limited", account=account, error=why)
+        self._without_limits[account] = why
+
+    def _removed(self, account: str, found: Iterable[ReaderConsumer]) -> None:
         for one in found:
             why = "; ".join(one.why)
             log.warning("reader's consumer removed", account=account, stream=one.stream, consumer=one.name, reason=why)
             for callback in self.consumer_removed:
                 callback(account)
-        return ""
 
     async def _keep(self, account: str, rows: tuple[Subject, ...]) -> None:
         api = f"{READERS_API}{account}."
@@ -167,14 +191,6 @@ async def remove(client: Client, api: str, names: Iterable[str]) -> None:
     for name in names:
         with contextlib.suppress(NotFoundError):
             await ask(client, f"{api}STREAM.DELETE.{name}")
-
-
-class ReaderConsumer(NamedTuple):
-    """A consumer of a reader's mirror, with what it has beyond the limits."""
-
-    stream: str
-    name: str
-    why: list[str]
 
 
 async def exceeding(client: Client, api: str, streams: Iterable[str]) -> list[ReaderConsumer]:

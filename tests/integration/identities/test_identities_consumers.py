@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from operate.doctor import mirrors as doctor
 from operate.identities import Kept, Server
 from proto.subjects import STATS
-from services.bus import Bus, NatsSettings
+from services.bus import Bus, NatsSettings, mirroring
 from services.bus.nkey import Seed
 
 NS = 1_000_000_000
@@ -76,7 +76,7 @@ async def test_what_is_delivered_into_an_import_without_end_is_removed(server: R
         removed, mirrors = list[str](), bus.mirrors()
         mirrors.consumer_removed.append(removed.append)
         with capture_logs() as lines:
-            await mirrors.turn()
+            await mirrors.limit()
         assert (await consumers(one), removed) == ({"mine": 1}, [ACCOUNT] * 2)
         said = {line["consumer"]: line["reason"] for line in lines if line["event"] == "reader's consumer removed"}
         assert said.keys() == {"pushed", "pulled"}
@@ -90,7 +90,7 @@ async def test_one_that_was_changed_afterwards_is_removed(server: Readers):
     async with coming(server, ACME) as one, owner(server) as bus:
         await add(one, "mine", DURABLE)
         mirrors = bus.mirrors()
-        await mirrors.turn()
+        await mirrors.limit()
         assert await consumers(one) == {"mine": 0}
         assert [each.state for each in await doctor.of_all(bus)] == ["ok"]
         await add(one, "mine", HURRIED)
@@ -99,7 +99,7 @@ async def test_one_that_was_changed_afterwards_is_removed(server: Readers):
         assert found.check == f"reader {ACCOUNT}"
         assert "consumer mine of WINDOWS: max_ack_pending 1000 with a wait of 0.001 s delivers" in found.found
         assert "consumer hoard of WINDOWS: max_waiting 50000000 is more than 512" in found.found
-        await mirrors.turn()
+        await mirrors.limit()
         assert await consumers(one) == {}
 
 
@@ -108,8 +108,37 @@ async def test_a_reader_has_no_say_over_anothers_consumers(server: Readers):
     async with coming(server, ACME) as one, coming(server, CITY) as other, owner(server) as bus:
         await add(other, "mine", DURABLE)
         await add(one, "mine", HURRIED)
-        await bus.mirrors().turn()
+        await bus.mirrors().limit()
         assert (await consumers(one), await consumers(other)) == ({}, {"mine": 0})
+
+
+def without_lists(text: str) -> str:
+    """Return a server's configuration in which the maker of readers' streams may not list consumers."""
+    config = json.loads(text)
+    for one in config["accounts"]["MAIN"]["users"]:
+        allowed = one["permissions"]["publish"]["allow"] if "permissions" in one else []
+        allowed[:] = [subject for subject in allowed if "CONSUMER.LIST" not in subject]
+    return json.dumps(config)
+
+
+async def test_readers_are_served_while_their_consumers_cannot_be_listed(
+    server: Readers, monkeypatch: pytest.MonkeyPatch
+):
+    """As by a server whose nats.conf is of an earlier version: mirrors are kept up, and the log says what to do."""
+    monkeypatch.setattr(mirroring, "_FLOODED_S", 1.0)
+    server.stop()
+    server.whole = lambda port, store: without_lists(server.text(port, store))
+    server.start()
+    async with owner(server) as bus:
+        mirrors = bus.mirrors()
+        with capture_logs() as lines:
+            await asyncio.gather(mirrors.turn(), mirrors.limit())
+        assert mirrors.states == {"served": 3, "failed": 0}
+        said = [line["error"] for line in lines if line["event"] == "reader's consumers not limited"]
+        assert (
+            said
+            == ["no answer about its consumers; is nats.conf of this version? `moretta nats apply` brings it up"] * 3
+        )
 
 
 @pytest.fixture(name="kept_server")
