@@ -5,8 +5,9 @@ once no replica has held its lease for five minutes. Then one replica takes the 
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Protocol, cast
 
@@ -48,7 +49,8 @@ class RemovedSites:
     async def run(self) -> None:
         """Look once a minute, for ever."""
         while True:
-            await self.look()
+            with attempt():
+                await self.look()
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
@@ -61,12 +63,24 @@ class RemovedSites:
 
 
 async def end(bus: Bus, site: str, held: LeaseCheck) -> None:
-    """Publish what ends a removed site, each message once, while `held`."""
+    """Publish what ends a removed site, each message once, while `held`; log it unless another replica did all."""
+    is_ended = False
     windows = {(w := cast("WindowV1", stored.message)).zone: w for stored in await bus.latest(WINDOWS, site=site)}
     for message in map(last_step, endings(await _last(bus, site=site), windows)):
         if isinstance(message, AlertV1 | RuleStateV1 | OperationalAlertV1):
-            await bus.store_once(_ROWS[type(message)], message, is_done=partial(is_as_late, message), held=held)
-    log.warning("alerts of a removed site ended", site=site)
+            done = partial(is_as_late, message)
+            is_ended |= await bus.store_once(_ROWS[type(message)], message, is_done=done, held=held)
+    if is_ended:
+        log.warning("alerts of a removed site ended", site=site)
+
+
+@contextlib.contextmanager
+def attempt() -> Iterator[None]:
+    """Log an error instead of raising it: sites go on while a stream is missing, and each look tries again."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("could not end removed sites, trying again", error=str(error) or type(error).__name__)
 
 
 async def _last(bus: Bus, **tokens: str) -> list[Last]:

@@ -1,7 +1,6 @@
 """Wiring of aggregate: which parts run, and what a reload changes."""
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -77,13 +76,15 @@ class Sites:
                 running.configure(site)
 
     def start(self, name: str, held: LeaseCheck) -> None:
-        """Run a site from now on, or end it if the settings no longer have it; publish only while `held`."""
-        site = self.configured.get(name)
-        if site is None:
+        """Run a site from now on, or end it if it is to end; publish only while `held`.
+
+        Do neither if a reload removed it while its lease was being taken: another replica's settings may still have it.
+        """
+        if (site := self.configured.get(name)) is not None:
+            self._run(name, site, held)
+        elif name in self.removed:
             ending = self._app.spawn(f"end {name}", self._end(name, held), may_end=True)
             self.running[name] = _Running([ending])
-        else:
-            self._run(name, site, held)
 
     def _run(self, name: str, site: SiteSettings, held: LeaseCheck) -> None:
         if notice := PROFILES[site.profile].notice:
@@ -126,7 +127,7 @@ class Sites:
 
     async def _end(self, name: str, held: LeaseCheck) -> None:
         """End a removed site; then its lease is given back."""
-        with contextlib.suppress(Fenced):  # another replica wrote: the next look says what is left
+        with removed.attempt():  # whatever fails, the next look says what is left
             await removed.end(self._bus, name, held)
         self.removed.discard(name)
         self.running.pop(name, None)

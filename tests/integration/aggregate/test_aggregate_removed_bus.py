@@ -1,15 +1,19 @@
 """A site leaves the settings while its alerts fire: each ends once, whoever was down, and nobody ends another's."""
 
+import asyncio
 from types import SimpleNamespace
 
 import messages
 import pytest
 from patience import until
+from structlog.testing import capture_logs
 
 from proto.subjects import AGGREGATE_REPLICAS, ALERTS, OPERATIONS, RULES, SITE_LEASES, WINDOWS
 from services.aggregate import removed
 from services.aggregate.removed import FREE_S, RemovedSites
-from services.leases import Leases
+from services.aggregate.service import Sites
+from services.kernel.app import App
+from services.leases import Leases, Sharing
 
 UNMASKED = ("unmasked",) * 4
 
@@ -117,3 +121,48 @@ async def test_a_site_is_removed_when_nobody_has_held_it_for_five_minutes(bus, c
     assert await at(9 * FREE_S) == {"market"}
     sites.configured["market"] = None
     assert await at(9 * FREE_S) == set()
+
+
+async def test_a_site_that_a_reload_removes_while_its_lease_is_taken_is_not_ended(bus):
+    """Another replica's settings may still have it. The next turn gives the lease back."""
+    leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, "one")
+    sites = Sites(App("aggregate"), bus, None, None)
+    sites.configured = {"market": None}
+    sharing = Sharing(sites, leases)
+    await leases.announce()
+
+    async def reload():
+        sites.configured = {}
+
+    await asyncio.gather(sharing.turn(), reload())
+    assert (set(leases.held), sites.running) == ({("market",)}, {})
+    await sharing.turn()
+    assert not leases.held
+
+
+async def test_only_the_replica_that_ended_something_logs_it(bus):
+    """A second one finds it done."""
+    await bus.store(ALERTS, messages.alert(site="market"))
+    with capture_logs() as lines:
+        for _ in range(2):
+            await removed.end(bus, "market", lambda: True)
+    assert [line["event"] for line in lines] == ["alerts of a removed site ended"]
+
+
+async def test_a_stream_that_is_missing_ends_no_service(bus):
+    """Neither the look nor the end of a site is a fault: both try again, and the sites that run go on."""
+    app = App("aggregate")
+    sites = Sites(app, bus, None, None)
+    gone = RemovedSites(bus, Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, "one"), sites)
+    await bus.streams.js.delete_stream("ALERTS")
+    with capture_logs() as lines:
+        looking = app.spawn("look", gone.run())
+        sites.removed = {"market"}
+        sites.start("market", lambda: True)
+        await asyncio.wait(sites.running["market"].tasks)
+        await until(lambda: looking.done() or len(lines) >= 3, "another look", every_s=0.02)
+    assert (app.stopping.is_set(), sites.running) == (False, {})
+    await bus.ensure_streams(["ALERTS"])
+    await bus.store(ALERTS, messages.alert(site="market"))
+    await until(lambda: sites.removed == {"market"}, "the site is to end", every_s=0.02)
+    await app.close()
