@@ -40,6 +40,8 @@ class Child:
     program: Program
     process: asyncio.subprocess.Process | None = None
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    starts: int = 0
+    """How often the program was started."""
     stopping: bool = False
     ran_well: bool = False
     failed: str | None = None
@@ -72,6 +74,7 @@ class Child:
 
     async def _once(self) -> int:
         self.last_words.clear()
+        self.starts += 1
         self.process = process = await asyncio.create_subprocess_exec(
             *tied(self.program.command()),
             env=dict(self.program.environment),

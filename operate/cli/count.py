@@ -67,12 +67,10 @@ class Tally:
     period: int = 0
     ended: CameraV1 | None = None
     watch: Watch | None = None
-    leases: set[int] = field(default_factory=set)
 
     def sightings(self, message: SightingsV1) -> None:
         """Count an analysed picture."""
         self.frames += 1
-        self.leases.add(message.lease)
         self.first = message.at if self.first is None else self.first
         self.watch = self.watch or Watch(self.first, "frames-lost")
         self.watch.picture(message.at, message.period)
@@ -86,11 +84,6 @@ class Tally:
     def seconds(self) -> float:
         """Return the event time that the pictures span, in seconds."""
         return 0.0 if self.first is None else (self.last - self.first + self.period) / 1e9
-
-    @property
-    def begun_again(self) -> bool:
-        """Whether pictures came under two leases: an ingest that starts again reads the film from its beginning."""
-        return len(self.leases) > 1
 
     def complete(self) -> bool:
         """Return whether the camera has ended and every window of its pictures is closed."""
@@ -157,9 +150,12 @@ async def count(folder: Path, source: str, fps: float, progress: Callable[[float
     async with Box(folder, settings_file, on_line=lambda name, line: said.append(f"{name}: {line}")) as box:
         taps = [await _tap(box, "aggregate", tally, progress), await _tap(box, "subscriber", tally, progress)]
         failed = asyncio.create_task(box.failed())
+        starts = _starts(box)
         try:
-            while not (tally.complete() or tally.begun_again or failed.done()) and _usable(tally):
+            while not (tally.complete() or _starts(box) > starts or failed.done()) and _usable(tally):
                 await asyncio.wait([failed], timeout=0.1)
+                starts = starts if tally.frames else _starts(box)
+            begun_again = _starts(box) > starts
         finally:
             failed.cancel()
             for bus in taps:
@@ -167,13 +163,21 @@ async def count(folder: Path, source: str, fps: float, progress: Callable[[float
         faults = box.faults()
     if faults:
         raise BoxError("\n".join(faults))
-    if tally.begun_again:
+    if begun_again:
         raise CountError(
             "\n".join([f"{source}: ingest or NATS ended while it was counted; count it again", *said[-5:]])
         )
     if not _usable(tally):
         raise BoxError("\n".join([f"{source}: cannot be read", *said[-5:]]))
     return tally
+
+
+def _starts(box: Box) -> int:
+    """Return how often programs were started whose end loses pictures, or has the film read from its beginning.
+
+    A lease's number says less: it also rises while the film goes on, as after a pause of the machine.
+    """
+    return box.children["ingest"].starts + box.children["nats-server"].starts
 
 
 def _usable(tally: Tally) -> bool:

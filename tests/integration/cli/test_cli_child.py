@@ -93,6 +93,7 @@ async def test_a_killed_one_is_restarted():
         os.kill(pid_of(child), signal.SIGKILL)
         await until(lambda: watched.lines == ["up", "up"])
     assert watched.ends == ["prog ended (killed by SIGKILL); starting it again in 0.0 s"]
+    assert child.starts == 2
 
 
 async def test_backoff_begins_anew_after_a_healthy_run(monkeypatch: pytest.MonkeyPatch):

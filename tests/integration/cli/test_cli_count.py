@@ -1,6 +1,9 @@
 """`moretta count` on a film with people, as people type it."""
 
+import asyncio
+import contextlib
 import json
+from pathlib import Path
 
 import clips
 import numpy as np
@@ -10,10 +13,15 @@ from command_line import moretta
 from in_process import invoke
 from market import market
 
-from operate.cli.count import Tally
+from operate.cli.count import CAMERA, SITE, Tally, count
+from operate.orders import OperatorFile
 from operate.simulation.film import pictures
 from operate.simulation.plan import Plan
 from operate.simulation.walkers import HEIGHT, WIDTH
+from proto.sightings import SightingsV1
+from proto.subjects import CAMERA_LEASES
+from services.bus import Bus, Fenced
+from services.kernel.settings import load
 
 
 def test_a_film_that_lies_on_its_side_is_counted_upright(tmp_path):
@@ -51,3 +59,34 @@ def test_ingest_is_killed_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPa
     assert lines[0] == f"{film}: ingest or NATS ended while it was counted; count it again"
     assert any("ingest ended (killed by SIGKILL)" in line for line in lines), lines
     assert killed
+
+
+async def test_a_lease_expires_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """As after a pause of the machine: ingest goes on where it was under a higher number, and the film is counted."""
+    take, leases, again = Tally.sightings, set[int](), asyncio.Event()
+
+    def note(tally: Tally, message: SightingsV1) -> None:
+        take(tally, message)
+        leases.add(message.lease)
+        if tally.frames == 3:
+            again.set()
+
+    monkeypatch.setattr(Tally, "sightings", note)
+    film = clips.make_clip(tmp_path / "film.mp4", fps=5, pictures=200)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(remove_lease(tmp_path, again))
+        counted = tasks.create_task(count(tmp_path, str(film), 5.0, lambda _seconds: None))
+    assert len(leases) > 1
+    assert counted.result().frames == 200
+
+
+async def remove_lease(folder: Path, when: asyncio.Event) -> None:
+    """Remove the camera's lease, as its expiry does."""
+    await when.wait()
+    bus = await Bus.connect(load(folder / "identities/ingest.yaml", OperatorFile, {}).nats, "test")
+    subject, removed = CAMERA_LEASES.subject(site=SITE, camera=CAMERA), 0
+    while not removed:
+        revision, _entry = await bus.streams.entry(CAMERA_LEASES, subject)
+        with contextlib.suppress(Fenced):  # ingest wrote it again in between
+            removed = await bus.streams.remove(CAMERA_LEASES, subject, expected=revision)
+    await bus.close()

@@ -48,11 +48,3 @@ def test_a_film_is_one_line_in_the_columns_of_stats(seconds, coverage: str, gaps
 def test_a_film_without_a_picture_is_a_header():
     """No line of zeros for what was not seen."""
     assert as_csv(Tally().reply()).splitlines() == [",".join(COLUMNS)]
-
-
-def test_a_film_that_was_read_twice_is_known():
-    """An ingest that starts again gets another lease, and reads the film from its beginning: people count twice."""
-    tally = counted([0, 1])
-    assert not tally.begun_again
-    tally.sightings(structs.replace(BY_TYPE[SightingsV1], lease=BY_TYPE[SightingsV1].lease + 1))
-    assert tally.begun_again
