@@ -1,7 +1,8 @@
 """Logging as JSON lines, or as readable lines on a terminal. Secrets, and passwords in URLs, are never logged.
 
 A line that cannot be written, as when the log's reader has ended or its disk is full, is counted and dropped. Logging
-raises no error, so that a service works, and above all ends, without its log.
+raises no error, so that a service works, and above all ends, without its log. Where only a part of a line cannot be
+made, such as a value without a text, the event is written alone, with the error's type as `log_error`.
 """
 
 import logging
@@ -80,10 +81,33 @@ def _noted(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
-def _bound_logger(level: str) -> type:
+_Bare = Callable[[str, Any, Exception], Any]
+
+
+def _bare(last: list[Any]) -> _Bare:
+    """Return what makes the line of an event alone, from its level, itself, and why there is no more; may raise."""
+    add_level, stamp = structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)
+    chain = [structlog.contextvars.merge_contextvars, add_level, stamp, _redactor, *last]
+
+    def line(level: str, event: Any, error: Exception) -> Any:
+        made: Any = {"event": event, "log_error": type(error).__name__}
+        for step in chain:
+            made = step(None, level, made)
+        return made
+
+    return line
+
+
+def _bound_logger(level: str, bare: _Bare) -> type:
     """Return structlog's logger of this level, with no error from any of its calls."""
 
     class Logger(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
+        def _process_event(self, method: str, event: Any, keys: dict[str, Any]) -> Any:
+            try:
+                return super()._process_event(method, event, keys)
+            except Exception as error:
+                return (bare(method, event, error),), {}
+
         def _proxy_to_logger(self, *event: Any, **keys: Any) -> Any:
             try:
                 return super()._proxy_to_logger(*event, **keys)
@@ -95,6 +119,16 @@ def _bound_logger(level: str) -> type:
 
 class _Handler(logging.StreamHandler[Any]):
     """Takes the standard library's records, with no error, and no report of one beside the log."""
+
+    def __init__(self, stream: Any, bare: _Bare) -> None:
+        super().__init__(stream)
+        self._bare = bare
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return super().format(record)
+        except Exception as error:
+            return str(self._bare(record.levelname.lower(), record.msg, error))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the name is logging's
         LOST.inc()
@@ -119,14 +153,15 @@ def configure(service: str, settings: LogSettings | None = None) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *chain[len(shared) :], *last],
     )
-    handler = _Handler(sys.stderr)
+    bare = _bare(last)
+    handler = _Handler(sys.stderr, bare)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # matplotlib warns when it builds its list of fonts; the user can do nothing about it.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*chain, *last],
-        wrapper_class=_bound_logger(settings.level),
+        wrapper_class=_bound_logger(settings.level, bare),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

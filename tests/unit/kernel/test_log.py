@@ -15,7 +15,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.log import LOST, LogSettings, configure, get_logger, redact, redact_value
+from services.kernel.log import LOST, LogSettings, configure, get_logger, note, redact, redact_value
 
 SECRET = "hunter2"
 
@@ -296,12 +296,49 @@ def test_a_line_that_cannot_be_written_is_dropped(monkeypatch: pytest.MonkeyPatc
     assert LOST._value.get() - before == 4
 
 
-def test_a_line_that_cannot_be_made_is_dropped(stderr: Written):
-    """A value whose text can't be had costs its line alone, and does not bring the arguments into the log."""
+def bare(event: str) -> dict[str, str]:
+    return {"event": event, "level": "error", "service": "ingest", "log_error": "RuntimeError"}
+
+
+def test_a_line_that_cannot_be_made_is_its_event_alone(stderr: Written):
+    """A value whose text can't be had costs what else the line has, and does not bring the arguments into the log."""
     configure("ingest")
     before = LOST._value.get()
-    get_logger().error("lost", value=Unspeakable())
-    logging.getLogger("library").error("lost %s", Unspeakable())
+    get_logger().error("open rtsp://u:hunter2@h", camera="gate", value=Unspeakable())
+    get_logger().bind(value=Unspeakable()).exception("ended", exc_info=ValueError("hm"))
+    logging.getLogger("library").error("at %s", Unspeakable())
+    found = lines(stderr)
+    assert all(event.pop("timestamp").endswith("Z") for event in found)
+    assert found == [bare("open rtsp://***@h"), bare("ended"), bare("at %s")]
+    assert LOST._value.get() == before
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_note_that_fails_costs_no_line(stderr: Written, form):
+    """Every line would have it; a library's, too. Its error is named, and the next lines are whole again."""
+    configure("ingest", LogSettings(format=form))
+    before = LOST._value.get()
+    note("broken", Unspeakable().__str__)
+    get_logger().error("a task ended")
+    logging.getLogger("library").error("a library's task ended")
+    note("broken", None)
+    get_logger().error("whole", camera="gate")
+    first, second, third = stderr.getvalue().splitlines()
+    assert "a task ended" in first
+    assert "a library's task ended" in second
+    assert "RuntimeError" in first
+    assert "RuntimeError" in second
+    assert "gate" in third
+    assert SECRET not in first + second
+    assert LOST._value.get() == before
+
+
+def test_an_event_without_a_text_is_dropped(stderr: Written):
+    """Then nothing is left to write; the next line is written."""
+    configure("ingest")
+    before = LOST._value.get()
+    get_logger().error(Unspeakable())
+    logging.getLogger("library").error(Unspeakable())
     get_logger().error("kept")
     assert [event["event"] for event in lines(stderr)] == ["kept"]
     assert LOST._value.get() - before == 2
