@@ -185,6 +185,7 @@ class Streams(Reading):
 
         Retry until the server answers. JetStream's API is asked nothing, so this works while it is busy. `expected` 0
         is for a subject that has no message. The return value is None also if a message with this id is stored already.
+        `waiting` has each failure; the caller says there when it is done, since it may try again after a refusal.
         """
         name = {"Nats-Msg-Id": message_id} if message_id else {}
         headers = headers_of(row, {"Nats-Expected-Last-Subject-Sequence": str(expected)} | name)
@@ -203,8 +204,6 @@ class Streams(Reading):
             if error.err_code in {WRONG_LAST_SEQUENCE, *CONTENDED}:
                 return None
             raise
-        finally:
-            self.waiting.done(stream)
         return None if ack.duplicate else int(ack.seq)
 
     async def amend(

@@ -31,6 +31,8 @@ _LATE_S = 5.0
 """When the operator learns that a pause is in force and not recorded yet; the command waits for 10 s."""
 RETRY_S = 5.0
 """When to try again to record a pause, after an error that does not pass by itself."""
+_ASK_S = 2.0
+"""How long JetStream's API may be asked while orders wait for their turn: a reader can keep it busy (ADR 45)."""
 _RENEW_AFTER_NS = 30 * 86_400 * 1_000_000_000
 """A pause is recorded again when its record is this old: the stream deletes records after 400 days."""
 LOOK_S = 60.0
@@ -88,14 +90,21 @@ class Pausing:
     async def _uphold(self, site: str) -> None:
         """Record the orders in force again if the stream lost them (it may be a new one) or is about to delete them."""
         try:
-            async with self._recording:
-                await self._record_again(site)
+            while True:
+                known = self._at(site).newest
+                # Asked before it is this task's turn: while the API is busy, orders are recorded.
+                created, end = await self._bus.streams.created(_STREAM)
+                last = await self._bus.last(PAUSE_STATE, site=site)
+                async with self._recording:
+                    if self._at(site).newest is known:  # else look again
+                        await self._record_again(known, site, created, end, last)
+                        return
         except Exception:
             log.exception("the pauses in force could not be recorded again", site=site)
 
-    async def _record_again(self, site: str) -> None:
-        created, end = await self._bus.streams.created(_STREAM)
-        last, known = await self._bus.last(PAUSE_STATE, site=site), self._at(site).newest
+    async def _record_again(
+        self, known: Recorded | None, site: str, created: int, end: int, last: Stored | None
+    ) -> None:
         if known is not None and (last is None or known.created != created or known.sequence > end):
             await self._carry_over(known.state, created, last)
         elif last is not None and holds(_state(last)) and self._utc_ns() - last.time > _RENEW_AFTER_NS:
@@ -200,7 +209,9 @@ class Pausing:
         except Exception:  # a pause stays in force
             log.exception("an order could not be recorded", site=order.site)
             orders.end(given, recorded=False)
-            if order.action == "pause":
+            if order.action == "resume":
+                self._bus.streams.waiting.done(_STREAM)
+            else:
                 self._app.spawn("record a pause", self._keep_pause(given, request.id), may_end=True)
                 await asyncio.sleep(_REFUSE_AFTER_S)
                 await self._reply_unrecorded(given, meant, request)
@@ -227,18 +238,27 @@ class Pausing:
         await _reply(request, reply)
 
     async def _keep_pause(self, given: Given, request_id: str | None) -> None:
-        """Try to record a pause for as long as it holds without a record."""
-        orders = self._at(given.order.site)
-        while orders.lacks_record(given):
-            await asyncio.sleep(self._retry_s)
-            async with self._recording:
-                if orders.lacks_record(given):  # not replaced meanwhile
-                    with contextlib.suppress(Exception):  # logged, when it failed first
-                        self._take(given, await self._append(given, request_id))
+        """Try to record a pause for as long as it holds without a record. `/readyz` says so, once a minute the log."""
+        orders, waiting, logged = self._at(given.order.site), self._bus.streams.waiting, time.monotonic()
+        try:
+            while orders.lacks_record(given):
+                waiting.failed(_STREAM)
+                await asyncio.sleep(self._retry_s)
+                try:
+                    async with self._recording:
+                        if orders.lacks_record(given):  # not replaced meanwhile
+                            self._take(given, await self._append(given, request_id))
+                except Exception:
+                    if time.monotonic() - logged >= self._look_s:
+                        log.exception("an order could not be recorded", site=given.order.site)
+                        logged = time.monotonic()
+        finally:
+            waiting.done(_STREAM)
 
     def _take(self, given: Given, found: Recorded) -> None:
         order = given.order
         self._at(order.site).end(given, recorded=True)
+        self._bus.streams.waiting.done(_STREAM)
         self._learn(found)
         said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
         log.warning(f"{order.action} by an operator", **said)
@@ -255,7 +275,8 @@ class Pausing:
         if sequence is not None:
             return Recorded(created, sequence, message)
         if given.may_repeat(self._utc_ns()):
-            newest = await self._caught_up(site)
+            async with asyncio.timeout(_ASK_S):
+                newest = await self._caught_up(site)
             if newest is not None and self._at(site).is_replaced(given):
                 return newest
         # A recreated stream may have lost the last record.
@@ -281,8 +302,17 @@ class Pausing:
         sequence, message = await self._bus.streams.amend(
             PAUSE_STATE, subject, lambda last: change(cast("PauseStateV1 | None", last)), message_id=message_id
         )
-        created, _ = await self._bus.streams.created(_STREAM)  # asked only now: this call may have created it
+        created = await self._created_now(site)  # asked only now: this call may have created it
         return Recorded(created, sequence, cast("PauseStateV1", message))
+
+    async def _created_now(self, site: str) -> int:
+        """Return when the stream was created (ns UTC). A busy API that does not say so has made no other stream."""
+        try:
+            async with asyncio.timeout(_ASK_S):
+                return (await self._bus.streams.created(_STREAM))[0]
+        except TimeoutError:
+            known = self._at(site).newest
+            return known.created if known else self._created
 
 
 def _log(state: PauseStateV1) -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE, PAUSE_STATE
+from services.bus import streams
 from services.ingest.core.orders import Orders, Recorded
 from services.ingest.orders import in_hand, pausing
 from services.ingest.orders.pausing import LOOK_S, Pausing
@@ -165,6 +166,57 @@ async def test_a_pause_asks_nothing_of_a_busy_api(bus, replica):
     await settled(bus)
     assert (asked, one.held) == ([], {"gate"})
     await until(lambda: not one.app._tasks)
+
+
+@pytest.fixture(name="busy_api")
+async def _busy_api(bus, monkeypatch):
+    """`busy_api()` returns what JetStream's API is asked, unanswered from now on. Direct gets have no queue."""
+    asked, client = [], bus._connection.client
+
+    async def take(msg):
+        if ".DIRECT.GET." in msg.subject:
+            await client.publish(msg.subject.replace("$JS.BUSY", "$JS.API"), msg.data, reply=msg.reply)
+        else:
+            asked.append(msg.subject)
+
+    await client.subscribe("$JS.BUSY.>", cb=take)
+
+    def begin():
+        monkeypatch.setattr(bus.streams.js, "_prefix", "$JS.BUSY")
+        return asked
+
+    return begin
+
+
+async def test_a_busy_api_that_is_asked_delays_no_record(bus, replica, busy_api, monkeypatch):
+    """Not what looks after the records, nor a second replica that finds the order recorded, nor a stuck camera."""
+    monkeypatch.setattr(pausing, "_ASK_S", 0.1)
+    one, two = await replica("gate", "hall"), await replica("gate", "hall")
+    asked = busy_api()
+    for each in (one, two):
+        each.app.spawn("keep", each.pausing.keep("cannes"))
+    await until(lambda: len(asked) >= 2, "both look after the records")
+    one.pausing.mark(("cannes", "hall"), stuck=True)
+    for action, camera in (("pause", "gate"), ("resume", "gate"), ("pause", "hall")):
+        assert (await order(bus, action, camera)).recorded
+    await until(lambda: len(one.app._tasks) == len(two.app._tasks) == 2, "nothing waits any more")
+    assert one.held == two.held == {"hall"}
+
+
+async def test_a_refused_pause_is_reported_until_it_is_recorded(bus, replica, monkeypatch):
+    """The stream refuses it with an error that does not pass by itself: `/readyz` and the log go on saying so."""
+    monkeypatch.setattr(pausing, "_REFUSE_AFTER_S", 0.1)
+    monkeypatch.setattr(streams, "LONG_S", 0.5)
+    one = await replica("gate", look_s=0.2, retry_s=0.05)
+    await set_control(bus, max_msg_size=10)
+    with capture_logs() as logs:
+        assert not (await order(bus, "pause")).recorded
+        await until(lambda: bus.not_stored.startswith("NATS takes no message for CONTROL"))
+        await until(lambda: [log["event"] for log in logs].count("an order could not be recorded") > 2)
+    await set_control(bus, max_msg_size=-1)
+    await until(lambda: len(one.app._tasks) == 1, "it is recorded")
+    assert not bus.not_stored
+    assert [state.action for state in await records(bus)] == ["pause"]
 
 
 async def test_a_pause_that_waited_long_gives_way_to_later_orders(bus, replica):
