@@ -275,7 +275,8 @@ async def test_nobody_reads_our_words_of_it():
     program = watched.program(lambda n: "exit 3" if n == 1 else SLEEPS)
     child = Child(Program("prog", program.command, program.environment, program.alive, broken))
     task = asyncio.create_task(child.run(broken))
-    await until(lambda: watched.starts == 3)
+    # Not before the third process is there: `stop` would find the second one, which has ended.
+    await until(lambda: watched.starts == 3 and child.process is not None and child.process.returncode is None)
     await child.stop()
     await task
 

@@ -37,7 +37,8 @@ WATCHED: list[Identity] = ["notify", "operator", "backup", "subscriber", "page"]
 """Ingest and inference hold the pictures themselves, and aggregate decides from what was seen in them."""
 STATISTIC = re.compile(r"^(\$JS\.API)\.(?:STREAM\.INFO\.)?(\w+)$")
 PASSING = re.compile(
-    r'"(?:created|ts|first_ts|last_ts|leader|active|inflight)":\s*"?[^",}]+"?|"(?:(?:first|last)_)?seq":1\d{15}\b'
+    r'"(?:created|moretta\.original|ts|first_ts|last_ts|leader|active|inflight)":\s*"?[^",}]+"?'
+    r'|"(?:(?:first|last)_)?seq":1\d{15}\b'
 )
 """Moments, when a stream was made and a message stored, with leases' numbers (ADR 6), the server's random name; and for
 how long a mirror has heard nothing, and which questions are being answered."""
