@@ -28,6 +28,7 @@ from proto.permissions import (
     user_of,
 )
 from proto.subjects import STATS, Identity, Subject
+from services.bus.consumer_limits import MAX_UNACKNOWLEDGED
 from services.bus.mirrors import EARLIER, room
 
 Bridge = dict[str, Any]
@@ -46,8 +47,8 @@ question. If all subscriptions are to one inbox, the answering service writes ea
 times (ADR 35)."""
 _PAGE = {"max_connections": 200, "max_subscriptions": 6, "max_payload": 16 * _KIB}
 """Limits of the page's account: many people may look, with five subscriptions each."""
-_CONSUMERS, _UNACKNOWLEDGED = 32, 1_000
-"""The most consumers of one mirror, and the most messages that one consumer waits to have acknowledged."""
+_CONSUMERS = 32
+"""The most consumers of one mirror."""
 _SPARE, _COPIES = 3 * _MIB, 3
 """Room for consumers and for the stream of the version before, and the copies of a stream. An account's limit counts
 each copy; and the limits of all accounts have to fit into the server's, which takes lower ones only at a start."""
@@ -246,5 +247,5 @@ def _jetstream() -> dict[str, int]:
         "max_memory": _COPIES * in_memory,
         "max_streams": streams,
         "max_consumers": _CONSUMERS,
-        "max_ack_pending": _UNACKNOWLEDGED,
+        "max_ack_pending": MAX_UNACKNOWLEDGED,
     }

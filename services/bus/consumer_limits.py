@@ -13,7 +13,9 @@ MAX_REDELIVERIES = 34
 """Messages a second that one consumer may deliver again: 1,000 unacknowledged ones each 30 s, as by default."""
 MAX_WAITING = 512
 """Pull requests that one consumer keeps: the server's default, which it lets everybody raise without a limit."""
-_NS, _UNACKNOWLEDGED = 1_000_000_000, 1_000
+MAX_UNACKNOWLEDGED = 1_000
+"""Messages that one consumer may have without an acknowledgement: a limit of readers' accounts, and NATS's default."""
+_NS = 1_000_000_000
 _PLACES = " or ".join(DELIVERED)
 
 
@@ -31,7 +33,7 @@ def _delivered_elsewhere(consumer: Mapping[str, Any]) -> Iterator[str]:
 def _hurried(consumer: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is delivered again too often. What needs no acknowledgement comes once."""
     waits = [wait for wait in (consumer.get("ack_wait"), *(consumer.get("backoff") or ())) if wait]
-    pending = consumer.get("max_ack_pending", _UNACKNOWLEDGED)
+    pending = consumer.get("max_ack_pending", MAX_UNACKNOWLEDGED)
     if waits and (pending <= 0 or pending * _NS > MAX_REDELIVERIES * min(waits)):
         again = f"max_ack_pending {pending} with a wait of {min(waits) / _NS:g} s"
         yield f"{again} delivers more than {MAX_REDELIVERIES} messages a second again"

@@ -27,12 +27,14 @@ from services.aggregate.core.clocks import time_by
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Passed, Reset
 from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
+from services.aggregate.core.rules import judge
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import is_as_late
 from services.bus import Stored
 
 KEPT_S = 4_200
 """How long SIGHTINGS keeps messages; PASSAGES 7,200 s."""
+HOUR = 3_600 * SECOND
 FAIR, FAR = SECOND // 2, 2 * SECOND
 _Key = tuple[str, int, str]
 """Zone, start of a window, verdict."""
@@ -97,8 +99,8 @@ class Run:
         self._dropped = 0
         """When PASSAGES last dropped messages because it was full."""
 
-    def run(self) -> list[WindowV1]:
-        """Return the windows that are published in the end."""
+    def run(self) -> tuple[list[WindowV1], list[AlertV1]]:
+        """Return the windows and the alerts that are published in the end."""
         core, place, messages = self._started(0), 0, self.world.messages
         while place < len(messages):
             message = messages[place]
@@ -117,7 +119,8 @@ class Run:
                 continue
             self._keep(outputs)
             place += 1
-        return [stored.message for stored in self.shelf.rows[WINDOWS]]
+        windows, alerts = ([stored.message for stored in self.shelf.rows[row]] for row in (WINDOWS, ALERTS))
+        return windows, alerts
 
     def _is_needless(self, place: int, at: int) -> bool:
         """Whether the shell skips a message of this time: a replay begins later."""
@@ -188,10 +191,26 @@ class Run:
         return core
 
 
-def violations(world: World, windows: list[WindowV1]) -> list[str]:
+def misfired(world: World, windows: list[WindowV1], alerts: list[AlertV1]) -> Iterator[str]:
+    """Yield the alerts that do not rest on enough breaching windows in a row, all neighbours, of one configuration.
+
+    Neighbours have at most an hour between them without a judgement (ADR 7).
+    """
+    rules = {config.sha256: {rule.id: rule for rule in config.rules} for _, config in world.configs}
+    for alert in (one for one in alerts if one.state == "firing"):
+        before = sorted((w for w in windows if w.zone == alert.zone and w.end <= alert.end), key=lambda w: w.start)
+        rule = rules[before[-1].config_sha256 or ""][alert.rule]
+        row = [w for w in before if judge(rule, w) != "no-data"][-rule.for_windows :]
+        is_row = len(row) == rule.for_windows and all(judge(rule, w) == "breach" for w in row)
+        if not is_row or any(after.start - one.end > HOUR for one, after in pairwise(row)):
+            yield f"an alert without its windows at {_when(alert.end)}"
+
+
+def violations(world: World, windows: list[WindowV1], alerts: list[AlertV1]) -> list[str]:
     """Return what contradicts: every passage is in exactly one window, or a window says that something is missing.
 
-    Of the whole site, and of each zone: by a window's configuration a camera counts into one of them or into none.
+    Of the whole site, and of each zone: by a window's configuration a camera counts into one of them or into none. And
+    each alert has its windows.
     """
     site = [w for w in windows if w.zone == WHOLE_SITE]
     wrong = [
@@ -224,6 +243,7 @@ def violations(world: World, windows: list[WindowV1]) -> list[str]:
         for before, w in pairwise(site)
         if (set(w.gaps) - HINTS or w.late_total != before.late_total) and _is_kept(world, w)
     ]
+    wrong += misfired(world, windows, alerts)
     wrong += [f"no errors of the model at {_when(w.start)}" for w in windows if w.model and not w.model_errors]
     moved = {
         w.start for before, w in pairwise(site) if zones[before.config_sha256 or ""] != zones[w.config_sha256 or ""]
@@ -292,18 +312,18 @@ def _when(moment: int) -> str:
     return time.strftime("%d %H:%M:%S", time.gmtime(moment / 1e9))
 
 
-def month(seed: int, days: int = DAYS) -> tuple[World, list[WindowV1], list[str]]:
+def month(seed: int, days: int = DAYS) -> tuple[World, list[WindowV1], list[AlertV1], list[str]]:
     """Return the world of a seed, what was published, and what is wrong with it."""
     world = Writer(seed, days).make()
-    windows = Run(world).run()
-    return world, windows, violations(world, windows)
+    windows, alerts = Run(world).run()
+    return world, windows, alerts, violations(world, windows, alerts)
 
 
 def history(seed: int) -> list[str]:
     """Return what is wrong with half a day in which settings change and aggregate crashes."""
     rng = random.Random(seed)
     world = Writer(seed, 1).make_quiet(rng.choice([1, 2, 3]), rng.choice([1, 1, 2, 3]))
-    return violations(world, Run(world).run())
+    return violations(world, *Run(world).run())
 
 
 def main(first: int, last: int) -> int:
@@ -311,11 +331,12 @@ def main(first: int, last: int) -> int:
     total, bad, exact = Counter[str](), 0, Counter[bool]()
     for seed in range(first, last):
         began = time.monotonic()
-        world, windows, wrong = month(seed)
+        world, windows, alerts, wrong = month(seed)
         bad += bool(wrong)
         here = Counter({name: count for name, count in world.happened.items() if name})
         here["sightings"] = sum(isinstance(m.message, SightingsV1) for m in world.messages)
         here["passages"], here["windows"] = len(world.people), len(windows)
+        here["alerts"] = sum(alert.state == "firing" for alert in alerts)
         total += here
         exact.update(not w.gaps for w in windows if w.zone == "_site")
         told = f"seed {seed}: {here['sightings']} sightings, {here['passages']} passages, {here['windows']} windows"

@@ -101,7 +101,8 @@ def config(rng: random.Random) -> SiteConfig:
         CameraConfig(id="hall", zone="out" if swap else "in"),
         CameraConfig(id="yard"),
     ]
-    rule = RuleSettings(id="low", zone="in", fire_below=0.6, clear_above=0.65, for_windows=1, min_persons=1)
+    rows = rng.choice([1, 2, 2, 3])
+    rule = RuleSettings(id="low", zone="in", fire_below=0.97, clear_above=0.98, for_windows=rows, min_persons=1)
     return SiteConfig(
         site="market", profile="lab", window_s=rng.choice([300.0, 1_200.0, 1_200.0, 1_800.0, 3_600.0]), cameras=cameras,
         lateness_s=rng.choice([2.0, 5.0]), phase_s=rng.choice([0.0, 0.0, 0.0, 1_800.0, 2_700.0]), zones=["in", "out"],
@@ -300,12 +301,13 @@ class Writer:
             self._out.append((last, len(self._out), (camera, last, 100 * SECOND, [])))
 
     def _visits(self, first: int, last: int) -> Iterator[tuple[int, int, str]]:
+        verdicts = self.rng.choice([["masked"], ["masked", "unmasked"], ["unmasked"]])  # an alert begins and ends
         at = first + round(self.rng.uniform(0, 2) * SECOND)
         while at < last - 3 * SECOND:
             steps = self.rng.randint(3, 6)
             at = first + (at - first) * FPS // SECOND * SECOND // FPS
             until = at + steps * SECOND // FPS
-            yield at, until, self.rng.choice(["masked", "unmasked"])
+            yield at, until, self.rng.choice(verdicts)
             at = until + round(self.rng.uniform(1.8, 4) * SECOND)
 
     def _face(self, at: int, since: int, verdict: Any) -> SightingV1:

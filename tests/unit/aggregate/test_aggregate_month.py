@@ -10,6 +10,7 @@ from virtual_month import Run, history, month, violations
 from virtual_world import Writer
 
 from proto.types import WHOLE_SITE
+from services.aggregate.core import rules
 from services.aggregate.core.site import SiteCore
 from services.aggregate.core.windows import Slot
 
@@ -21,7 +22,7 @@ def test_two_days_with_faults():
 
     Nothing is said to be missing without a fault that loses pictures, and no zone has a window from before it held.
     """
-    world, windows, wrong = month(FIRST, days=2)
+    world, windows, _, wrong = month(FIRST, days=2)
     assert wrong == []
     assert len(windows) > 100
     assert len(world.people) > 50
@@ -31,9 +32,10 @@ def test_two_days_with_faults():
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + 20))
 def test_a_month_with_faults(seed):
     """As above; all kinds of faults happen."""
-    world, _, wrong = month(seed)
+    world, _, alerts, wrong = month(seed)
     assert wrong == []
     assert len([name for name in world.happened if name]) == 14
+    assert alerts
 
 
 @given(st.integers(0, 10**9))
@@ -48,10 +50,10 @@ def planted(monkeypatch, count):
     monkeypatch.setattr(Slot, "count", count)
 
 
-def found(seeds=3):
+def found(seeds=3, days=2):
     """Return what is wrong in some short months, each once."""
-    worlds = [Writer(seed, 2).make() for seed in range(seeds)]
-    wrong = [one for world in worlds for one in violations(world, Run(world).run())]
+    worlds = [Writer(seed, days).make() for seed in range(seeds)]
+    wrong = [one for world in worlds for one in violations(world, *Run(world).run())]
     return {one.split(": ")[1] if one.startswith("window") else one.split(" at ")[0] for one in wrong}
 
 
@@ -98,3 +100,9 @@ def test_a_passage_that_is_shifted_is_found(monkeypatch):
     monkeypatch.setattr(SiteCore, "_slot", next_one)
     assert Slot.count is count
     assert {"too few", "too many"} <= found()
+
+
+def test_an_alert_on_windows_that_are_no_neighbours_is_found(monkeypatch):
+    """They are hours apart, since people come seldom."""
+    monkeypatch.setattr(rules, "MAX_GAP", 1 << 62)
+    assert found(seeds=4, days=3) == {"an alert without its windows"}
