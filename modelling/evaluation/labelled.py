@@ -122,11 +122,3 @@ def read_i420(path: Path, long_side: int) -> NDArray[np.uint8]:
         interpolation=Interpolation.AREA if width < frame.width else Interpolation.BILINEAR,
     )
     return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-
-
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Return the picture in its own size as RGB [H, W, 3], without the file's metadata (place, camera, turn).
-
-    Raises InputError that names the file when it is missing or no picture.
-    """
-    return np.asarray(_decoded(path).to_ndarray(format="rgb24"), dtype=np.uint8)

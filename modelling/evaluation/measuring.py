@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +43,6 @@ class PredictionLine(msgspec.Struct, frozen=True):
     label: list[str]
     likeliest: list[str] = []
     confidence: list[float] = []
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The results of a folder: its photos, the outcome of each face in them, and all figures as a JSON-able dict."""
-
-    folder: Path
-    photos: list[Photo]
-    outcomes: list[Outcome]
-    figures: dict[str, Any]
 
 
 def _corners(face: Face, photo: Photo) -> Corners:
@@ -168,10 +157,10 @@ def evaluate_folder(
     only: Path | None = None,
     long_side: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Measurement:
-    """Run the model over `folder` and score it.
+) -> dict[str, Any]:
+    """Run the model over `folder` and return its figures, as JSON has them.
 
-    The figures have the keys of `scoring.score` for faces of at least 12 px, `all_sizes` with the same for all
+    They have the keys of `scoring.score` for faces of at least 12 px, `all_sizes` with the same for all
     faces, the keys of `details` and `slices`, `ap50` where the extra `eval` is installed, and `threshold`,
     `unknown_below`, `long_side` and `model`. `predictions` is a JSON-lines file to write. `only` is a list of pictures
     to restrict the run to. `long_side` is the size of the analysed picture in pixels (default: the model's). `progress`
@@ -186,6 +175,4 @@ def evaluate_folder(
     faces = what_became(photos, lines, manifest.score_threshold)
     terms = {"threshold": manifest.score_threshold, "unknown_below": manifest.unknown_below, "long_side": side}
     scored = figures(photos, lines, manifest.score_threshold)
-    return Measurement(
-        folder, photos, faces, {**scored, **details(faces), **slices(photos, faces), **terms, "model": model.id}
-    )
+    return {**scored, **details(faces), **slices(photos, faces), **terms, "model": model.id}

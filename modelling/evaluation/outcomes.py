@@ -1,13 +1,11 @@
-"""The outcome of every face (found or missed, with its verdict), the false alarms, and the worst errors."""
+"""The outcome of every face (found or missed, with its verdict), and the false alarms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Literal
 
-from modelling.evaluation.scoring import Corners, Match, Prediction, Terms, Truth, box_px, iou, match
+from modelling.evaluation.scoring import Corners, Match, Prediction, Terms, Truth, match
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,7 @@ class Outcome:
 
     `picture` is the picture's number, `face` the face's among those annotated there (None for a false alarm). `box` is
     the annotated box (for a false alarm the predicted one), `truth` its annotated label, None for a false alarm.
-    `said`, `likeliest` and `confidence` are the classifier's; `said` is None for a missed face. `score` is the
-    detector's. For a missed face it is the best score of the boxes on it that scored too little, 0 without such a box.
+    `said`, `likeliest` and `confidence` are the classifier's; `said` is None for a missed face.
     """
 
     picture: int
@@ -39,7 +36,6 @@ class Outcome:
     said: str | None
     likeliest: str | None
     confidence: float
-    score: float
     face: int | None
 
     @property
@@ -58,33 +54,28 @@ class Outcome:
         return self.is_found and self.said != "unknown"
 
 
-def _missed(picture: int, face: int, truth: Truth, found: Prediction, terms: Terms) -> Outcome:
-    box = truth.boxes[face]
-    near = [score for other, score in zip(found.boxes, found.scores, strict=True) if iou(box, other) >= terms.iou]
-    weak = [score for score in near if score < terms.threshold]
-    return Outcome(picture, box, truth.labels[face], None, None, 0.0, max(weak, default=0.0), face)
+def _missed(picture: int, face: int, truth: Truth) -> Outcome:
+    return Outcome(picture, truth.boxes[face], truth.labels[face], None, None, 0.0, face)
 
 
-def _found(picture: int, face: int, row: int, truth: Truth, found: Prediction, guess: Guess) -> Outcome:
-    return Outcome(picture, truth.boxes[face], truth.labels[face], *_verdict(row, guess), found.scores[row], face)
+def _found(picture: int, face: int, row: int, truth: Truth, guess: Guess) -> Outcome:
+    return Outcome(picture, truth.boxes[face], truth.labels[face], *_verdict(row, guess), face)
 
 
 def _false_alarm(picture: int, row: int, found: Prediction, guess: Guess) -> Outcome:
-    return Outcome(picture, found.boxes[row], None, *_verdict(row, guess), found.scores[row], None)
+    return Outcome(picture, found.boxes[row], None, *_verdict(row, guess), None)
 
 
 def _verdict(row: int, guess: Guess) -> tuple[str, str, float]:
     return guess.labels[row], guess.likeliest[row], guess.confidences[row]
 
 
-def _of_picture(
-    picture: int, truth: Truth, found: Prediction, guess: Guess, matched: Match, terms: Terms
-) -> Iterator[Outcome]:
+def _of_picture(picture: int, truth: Truth, found: Prediction, guess: Guess, matched: Match) -> Iterator[Outcome]:
     for face in range(len(truth.boxes)):
         if face in matched.hits:
-            yield _found(picture, face, matched.hits[face], truth, found, guess)
+            yield _found(picture, face, matched.hits[face], truth, guess)
         elif face not in matched.ignored:
-            yield _missed(picture, face, truth, found, terms)
+            yield _missed(picture, face, truth)
     for row in matched.false_alarms:
         yield _false_alarm(picture, row, found, guess)
 
@@ -94,54 +85,5 @@ def outcomes(pictures: Iterable[tuple[Truth, Prediction, Guess]], terms: Terms) 
     return [
         outcome
         for picture, (truth, found, guess) in enumerate(pictures)
-        for outcome in _of_picture(picture, truth, found, guess, match(truth, found, terms), terms)
+        for outcome in _of_picture(picture, truth, found, guess, match(truth, found, terms))
     ]
-
-
-Kind = Literal["wrong", "missed", "false-alarm"]
-KINDS: tuple[Kind, ...] = ("wrong", "missed", "false-alarm")
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One error and how sure the model was of it, 0 to 1.
-
-    A wrong verdict counts with the classifier's confidence in mask or no mask. A bare face taken for a badly masked
-    one, or the reverse, counts as 0, because that confidence was right. A false alarm counts with the detector's score,
-    a missed face with 1 minus the best score of a box on it.
-    """
-
-    kind: Kind
-    outcome: Outcome
-    confidence: float
-
-
-def _mistake(outcome: Outcome) -> Mistake | None:
-    if outcome.truth is None:
-        return Mistake("false-alarm", outcome, outcome.score)
-    if outcome.said is None:
-        return Mistake("missed", outcome, 1.0 - outcome.score)
-    if outcome.is_judged and outcome.said != outcome.truth:
-        return Mistake("wrong", outcome, 0.0 if outcome.is_side_right else outcome.confidence)
-    return None
-
-
-def _worst_first(mistake: Mistake) -> tuple[float, float]:
-    """Sort the surest errors first; among equally sure ones the larger face, because an error on it is stranger."""
-    return -mistake.confidence, -box_px(mistake.outcome.box)
-
-
-def mistakes(outcomes: Iterable[Outcome]) -> list[Mistake]:
-    """Return every missed face, false alarm and wrong verdict. Unknown faces are no errors: they have no verdict."""
-    return [mistake for mistake in map(_mistake, outcomes) if mistake is not None]
-
-
-def worst(found: Iterable[Mistake], limit: int) -> list[Mistake]:
-    """Return at most `limit` errors, surest first within each kind, kinds in the order of KINDS.
-
-    Each kind gets the same number of places. The places that a kind does not need go to the others.
-    """
-    ordered = sorted(found, key=_worst_first)
-    in_turn = zip_longest(*([one for one in ordered if one.kind == kind] for kind in KINDS))
-    chosen = [one for turn in in_turn for one in turn if one is not None][:limit]
-    return sorted(chosen, key=lambda one: KINDS.index(one.kind))

@@ -1,9 +1,8 @@
-"""`moretta eval`: its figures in words, and its report if the packages that draw it are installed."""
+"""The figures of `moretta eval` in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from modelling.evaluation.labelled import InputError
-from modelling.evaluation.measuring import Measurement
 from operate.show import percent
 from services.inference.model import FaceModel, load_model
 
@@ -175,23 +172,3 @@ def scores(values: dict[str, Any]) -> Group:
 def model_of(name: str) -> FaceModel:
     """Return the model in a folder of this name; for `shipped` the one that is shipped. ModelError if there is none."""
     return load_model(None if name == "shipped" else Path(name))
-
-
-def _unused(_measured: Measurement) -> None:
-    """Do nothing: nobody asked for a report."""
-
-
-def reporter(folder: Path | None) -> Callable[[Measurement], None]:
-    """Return a function that writes the report into `folder`; without a folder it does nothing.
-
-    The folder is made and checked now, since measuring takes minutes. InputError if it holds anything but an earlier
-    report, or if the extra that draws is not installed.
-    """
-    if folder is None:
-        return _unused
-    try:
-        from modelling.evaluation.report import prepare, write_report
-    except ModuleNotFoundError as error:
-        raise InputError(f"--report: needs {error.name}; install it with: pip install 'moretta[eval]'") from error
-    prepare(folder)
-    return partial(write_report, folder)

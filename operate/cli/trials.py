@@ -30,28 +30,23 @@ def evaluate(
     long_side: Annotated[
         int | None, typer.Option(metavar="PX", help="analyse at this size: 160 to 1920, a multiple of 32")
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="write charts and crops of the worst errors there")
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure the model on a labelled folder."""
     from modelling.evaluation.labelled import InputError
     from modelling.evaluation.measuring import evaluate_folder
     from operate import show
-    from operate.cli.evaluation import model_of, reporter, scores
+    from operate.cli.evaluation import model_of, scores
     from services.inference.model import ModelError, load_model
 
     try:
-        write_report, measure = reporter(report), partial(evaluate_folder, folder, only=only, long_side=long_side)
+        measure = partial(evaluate_folder, folder, only=only, long_side=long_side)
         chosen, other = load_model(model), model_of(compare) if compare else None
         with show.progress("evaluating", None) as progress:
-            measured = measure(model=chosen, predictions=predictions, progress=progress)
-        write_report(measured)
-        values = measured.figures
+            values = measure(model=chosen, predictions=predictions, progress=progress)
         if other is not None:
             with show.progress("evaluating the other model", None) as progress:
-                values = values | {"compared": measure(model=other, progress=progress).figures}
+                values = values | {"compared": measure(model=other, progress=progress)}
     except (InputError, ModelError) as error:
         raise SettingsError("moretta eval", [("", str(error))]) from None
     show.result(values, scores, as_json=as_json)

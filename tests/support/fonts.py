@@ -4,7 +4,7 @@ import os
 
 from matplotlib import font_manager
 
-from modelling.evaluation.charts import Figure
+from services.sites.charts import Figure
 
 
 def open_fonts() -> None:

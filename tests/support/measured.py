@@ -32,13 +32,13 @@ def face(truth="mask", said="mask", **fields):
     """An outcome: by default a masked face of 20 px that was found and judged rightly and surely."""
     likeliest = fields.pop("likeliest", truth if said == "unknown" else said)
     side = fields.pop("px", 20.0)
-    usual = {"picture": 0, "box": (0.0, 0.0, side, side), "confidence": 0.9, "score": 0.95, "face": 0}
+    usual = {"picture": 0, "box": (0.0, 0.0, side, side), "confidence": 0.9, "face": 0}
     return Outcome(truth=truth, said=said, likeliest=likeliest, **{**usual, **fields})
 
 
 def missed(truth="mask", **fields):
     """An annotated face that was not found."""
-    return face(truth, None, likeliest=None, **{"confidence": 0.0, "score": 0.0, **fields})
+    return face(truth, None, likeliest=None, **{"confidence": 0.0, **fields})
 
 
 def false_alarm(said="mask", **fields):

@@ -32,13 +32,13 @@ def _home(tmp_path) -> Path:
     return home
 
 
-def evaluate(home: Path, *arguments: object, strict: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+def evaluate(home: Path, *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `moretta eval` with nothing of this process's caches and settings."""
     scratch = home.with_name("scratch")
     scratch.mkdir(exist_ok=True)
     unset = dict.fromkeys(name for name in os.environ if name.startswith(("XDG_", "MPL")))
     more |= {"HOME": str(home), "TMPDIR": str(scratch), "COLUMNS": "120"}
-    return moretta("eval", *arguments, folder=home, strict=strict, **unset, **more)
+    return moretta("eval", *arguments, folder=home, **unset, **more)
 
 
 def assert_mistake(run: subprocess.CompletedProcess[str], line: str) -> None:
@@ -85,34 +85,13 @@ def test_tables(home, folder):
     assert not [key for key in ("mask_acc", "abs_error_pp", "by_size", "None") if key in run.stdout]
 
 
-def test_without_a_report_nothing_is_written(home, folder):
+def test_nothing_is_written(home, folder):
     """No picture, no cache, no file: not at home, not where it runs, not in the annotated folder, not in /tmp."""
     before = sorted(folder.rglob("*"))
     assert evaluate(home, folder).returncode == 0
     assert list(home.iterdir()) == []
     assert list(home.with_name("scratch").iterdir()) == []
     assert sorted(folder.rglob("*")) == before
-
-
-def test_a_report_is_written_there_only(home, folder):
-    """What draws it leaves nothing at home and nothing in /tmp."""
-    run = evaluate(home, folder, "--report", "report")
-    assert (run.returncode, run.stderr) == (0, "")
-    assert [one.name for one in home.iterdir()] == ["report"]
-    assert sorted(one.name for one in (home / "report").iterdir()) == [
-        "by_size.png",
-        "index.html",
-        "reliability.png",
-        "worst",
-    ]
-    assert list(home.with_name("scratch").iterdir()) == []
-
-
-def test_a_report_changes_no_figure(home, folder):
-    """The same JSON with and without, also over an earlier report."""
-    plain = evaluate(home, folder, "--json").stdout
-    for _ in range(2):
-        assert evaluate(home, folder, "--json", "--report", "report").stdout == plain
 
 
 def test_another_size(home, folder):
@@ -126,23 +105,3 @@ def test_a_size_that_cannot_be_analysed(home, folder, size):
     """One line that says which would do."""
     run = evaluate(home, folder, "--long-side", size)
     assert_mistake(run, f"--long-side: {size} is no size to analyse at; give a multiple of 32 from 160 to 1920")
-
-
-def test_a_report_over_something_else(home, folder):
-    """The annotated folder itself is no place for a report; it is told before anything is measured."""
-    before = sorted(folder.rglob("*"))
-    assert_mistake(evaluate(home, folder, "--report", folder), f"{folder}: holds annotations.jsonl, which no report")
-    assert sorted(folder.rglob("*")) == before
-
-
-def test_a_report_without_what_draws_it(home, folder):
-    """Who did not install the extra is told its name; measuring alone needs none of it."""
-    hidden = home.with_name("hidden")
-    (hidden / "matplotlib").mkdir(parents=True)
-    (hidden / "matplotlib/__init__.py").write_text("raise ModuleNotFoundError('gone', name='matplotlib')\n")
-    for options, code in ((["--report", "report"], 2), (["--json"], 0)):
-        run = evaluate(home, folder, *options, strict=not code, PYTHONPATH=str(hidden))
-        assert run.returncode == code, run.stderr
-        if code:
-            assert_mistake(run, "--report: needs matplotlib; install it with: pip install 'moretta[eval]'")
-    assert list(home.iterdir()) == []

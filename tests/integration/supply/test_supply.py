@@ -26,7 +26,7 @@ STARTED = {name: [f"services.{name}.__main__"] for name in SOMEONE_ELSES}
 STARTED["box"] = ["operate.cli.entry", *(module for [module] in STARTED.values())]
 """The modules that an image's commands begin with; all that these import, be it within a function, is in the image."""
 ELSEWHERE = {"faster_coco_eval"}
-"""What `moretta eval --report` names when it is missing: no image measures a model."""
+"""What computes AP50 for `moretta eval` where it is installed: no image measures a model."""
 
 
 @pytest.fixture(name="bills", scope="module")

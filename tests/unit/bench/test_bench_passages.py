@@ -17,9 +17,7 @@ PEOPLE = st.lists(
 
 def seen(truth, *, found):
     """What became of one face, or a false alarm, in one view."""
-    return Outcome(
-        0, BOX, truth, "mask" if found or truth is None else None, "mask", 0.9, 0.9, None if truth is None else 0
-    )
+    return Outcome(0, BOX, truth, "mask" if found or truth is None else None, "mask", 0.9, None if truth is None else 0)
 
 
 def test_a_person_is_followed_through_the_views():

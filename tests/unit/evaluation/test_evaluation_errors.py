@@ -30,7 +30,7 @@ EFFECTS = st.lists(
 
 def face(truth, said, picture=0):
     """What became of one face, or a false alarm; `said` None: it was missed."""
-    return Outcome(picture, BOX, truth, said, said, 0.9, 0.9, None if truth is None else 0)
+    return Outcome(picture, BOX, truth, said, said, 0.9, None if truth is None else 0)
 
 
 def place(rng, sensitivity, specificity, ratio, photos=30, people=20, recall=0.7):

@@ -23,39 +23,23 @@ def one(truth, found, guess, **terms):
 
 
 def test_a_found_face_carries_what_was_said():
-    """Its own box, its annotated label, verdict, likeliest class, confidence and score."""
+    """Its own box, its annotated label, verdict, likeliest class and confidence."""
     guess = Guess(["unknown"], ["incorrect"], [0.5])
     found = one(Truth([LEFT], ["no_mask"]), Prediction([(1.0, 0.0, 21.0, 20.0)], [0.8]), guess)
-    assert found == [Outcome(0, LEFT, "no_mask", "unknown", "incorrect", 0.5, 0.8, 0)]
+    assert found == [Outcome(0, LEFT, "no_mask", "unknown", "incorrect", 0.5, 0)]
 
 
-def test_a_missed_face_carries_its_weak_trace():
-    """Nothing was said of it; its score is that of the best box on it that scored too little."""
+def test_a_missed_face_has_no_verdict():
+    """Nothing was said of it, though boxes on it scored too little."""
     boxes = [LEFT, (1.0, 0.0, 21.0, 20.0), RIGHT]
     guess = Guess(["mask"] * 3, ["mask"] * 3, [0.9] * 3)
     found = one(Truth([LEFT], ["mask"]), Prediction(boxes, [0.2, 0.3, 0.45]), guess, threshold=0.5)
-    assert found == [Outcome(0, LEFT, "mask", None, None, 0.0, 0.3, 0)]
-
-
-def test_a_missed_face_without_a_trace():
-    """No box near it at all: score 0."""
-    assert one(Truth([LEFT], ["mask"]), Prediction([], []), NOTHING) == [
-        Outcome(0, LEFT, "mask", None, None, 0.0, 0.0, 0)
-    ]
-
-
-def test_a_box_that_another_face_took_is_no_trace():
-    """Of two faces on one spot the missed one has no score, when the box on both belongs to the other."""
-    other = (1.0, 0.0, 21.0, 20.0)
-    lost = [o for o in one(Truth([LEFT, other], ["mask"] * 2), Prediction([LEFT], [0.9]), SURE) if o.said is None]
-    assert [(o.box, o.score) for o in lost] == [(other, 0.0)]
+    assert found == [Outcome(0, LEFT, "mask", None, None, 0.0, 0)]
 
 
 def test_a_false_alarm_carries_its_own_box():
     """It has no annotated label."""
-    assert one(Truth([], []), Prediction([RIGHT], [0.8]), SURE) == [
-        Outcome(0, RIGHT, None, "mask", "mask", 0.9, 0.8, None)
-    ]
+    assert one(Truth([], []), Prediction([RIGHT], [0.8]), SURE) == [Outcome(0, RIGHT, None, "mask", "mask", 0.9, None)]
 
 
 def test_an_outcome_knows_which_face_it_is_of():
@@ -128,4 +112,4 @@ def test_it_counts_as_the_scores_do(some, threshold, min_px):
 )
 def test_the_side_is_what_the_rate_asks_for(truth, likeliest, right):
     """Mask or no mask; probabilities that are none are right about nothing."""
-    assert Outcome(0, LEFT, truth, "unknown", likeliest, 0.5, 0.9, 0).is_side_right == right
+    assert Outcome(0, LEFT, truth, "unknown", likeliest, 0.5, 0).is_side_right == right

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.evaluation.labelled import InputError, analysis_sides, read_i420, read_rgb
+from modelling.evaluation.labelled import InputError, analysis_sides, read_i420
 
 
 def save(path, rgb, codec, pix_fmt):
@@ -126,19 +126,3 @@ def test_folder_is_no_picture(tmp_path):
     """A folder in place of a file is an input error too."""
     with pytest.raises(InputError, match="cannot be read as a picture"):
         read_i420(tmp_path, 640)
-
-
-def test_rgb_keeps_size_and_colours(tmp_path):
-    """For looking at it a picture is read as it is, in its own size; of a JPEG in full range."""
-    rgb = flat(50, 30, (200, 40, 90))
-    rgb[:, :25] = (0, 0, 0)
-    assert np.array_equal(read_rgb(save(tmp_path / "c.png", rgb, "png", "rgb24")), rgb)
-    jpeg = read_rgb(save(tmp_path / "c.jpg", flat(64, 48, (250, 250, 250)), "mjpeg", "yuvj420p"))
-    assert jpeg.shape == (48, 64, 3)
-    assert jpeg.mean() == pytest.approx(250, abs=3)
-
-
-def test_rgb_of_no_picture_is_named(tmp_path):
-    """The same one line as for the model's array."""
-    with pytest.raises(InputError, match=r"absent.jpg: cannot be read as a picture"):
-        read_rgb(tmp_path / "absent.jpg")

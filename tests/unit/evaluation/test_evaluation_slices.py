@@ -15,7 +15,7 @@ PHOTOS = [
 
 def seen(picture, face, truth, said="mask"):
     box = ONE if face is None else PHOTOS[picture].boxes[face]
-    return Outcome(picture, box, truth, said, said, 0.9, 0.9, face)
+    return Outcome(picture, box, truth, said, said, 0.9, face)
 
 
 FACES = [
