@@ -19,11 +19,6 @@ def ffmpeg() -> str | None:
     return shutil.which("ffmpeg")
 
 
-def played(pictures: int) -> int:
-    """Return how many pictures `own_s` decodes of a file that has so many."""
-    return _PLAYS * pictures
-
-
 def own_s(file: Path) -> float:
     """Return the processor time that ingest's source and decoder take for the whole file, played a few times."""
     began = time.thread_time()
