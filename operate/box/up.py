@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.live import Live
 
 from operate.box.box import Box
-from operate.box.films import begun_before, write_end
 from operate.box.page import linked, usual_page
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
@@ -75,11 +74,8 @@ async def up(
         key = f", with the key in {box.page_key}" if box.page_key else ""
         screen.page = f"numbers in a browser: {box.page_url}{key}"
         _say("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
-        for line in begun_before(folder, sites, time.time_ns()):
-            _tell(screen, line)
         # Without this handler SIGHUP would end the process at once and leave its secrets behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
-        stack.callback(lambda: write_end(folder, sites, time.time_ns()))
         await stack.enter_async_context(box)
         screen.notes.append(f"operators: -c {box.operator_file}")
         if door is not None:
