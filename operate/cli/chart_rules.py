@@ -1,4 +1,4 @@
-"""The chart's own rules: what its schema and its templates refuse, asked of real helm and told in one line each."""
+"""The chart's own rules: helm renders the chart, and each refusal of its schema and templates becomes one line."""
 
 import base64
 import hashlib
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from operate.cli.chart_schema import right
 from operate.cli.chart_values import Values, section
 from operate.identities import users
 from proto.permissions import user_of
@@ -57,7 +56,7 @@ def chart_problems(values: Values, chart: Path | None, folder: Path) -> list[Pro
     if not said.startswith(_BY_SCHEMA):
         pathed = _PATHED.fullmatch(said)
         return [(pathed["path"], pathed["why"])] if pathed else [("", said)] if said else []
-    return list(dict.fromkeys(_by_schema(said, values.merged(), chart)))
+    return list(dict.fromkeys(_by_schema(said, values.merged())))
 
 
 def _rendered(values: Values, chart: Path, files: list[Path]) -> str:
@@ -96,9 +95,11 @@ def _key(name: str) -> str:
     return "U" + base64.b32encode(hashlib.sha512(name.encode()).digest()).decode()[:55]
 
 
-def _by_schema(said: str, merged: dict[str, Any], chart: Path) -> Iterator[Problem]:
-    """Yield each line of a schema's refusal, as helm 3 and helm 4 write them, with what would be right."""
-    schema = json.loads((chart / "values.schema.json").read_text(encoding="utf-8"))
+def _by_schema(said: str, merged: dict[str, Any]) -> Iterator[Problem]:
+    """Yield each error of the chart's schema in helm's words, with its path in the values and the value there.
+
+    The value of an unknown key is not shown: it may be a password in a place where the chart takes none.
+    """
     for line in _SCHEMA.finditer(said):
         if line["why"] in {"validation failed", "anyOf failed"}:
             continue
@@ -106,10 +107,9 @@ def _by_schema(said: str, merged: dict[str, Any], chart: Path) -> Iterator[Probl
         steps = [step for step in place if step != "(root)"]
         unknown = _UNKNOWN.search(line["why"])
         if unknown is None:
-            words = right(schema, steps)
-            yield _path(steps), f"must be {words}, got {shown(_at(merged, steps))}" if words else line["why"]
+            yield _path(steps), f"{line['why']} (the value is {shown(_at(merged, steps))})"
         for name in re.findall(r"[^',\s]+", (unknown[1] or unknown[2]) if unknown else ""):
-            yield _path([*steps, name]), f"unknown key; {right(schema, steps) or 'the chart has no such value'}"
+            yield _path([*steps, name]), line["why"]
 
 
 def _path(steps: list[str]) -> str:
