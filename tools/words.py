@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Updates the translation catalogues from the messages in the code. A new message stays empty, except in English."""
+"""Updates the translation catalogues from the messages in the code. A new message stays empty."""
 
 from io import BytesIO
 from pathlib import Path
@@ -27,8 +27,6 @@ for path in sorted(path for speaker in SPEAKERS for path in speaker.glob("locale
     messages = [message for message in catalogue if message.id]
     for message in messages:
         message.flags.clear()
-        if path.parents[1].name == "en":
-            message.string = message.id
     body = BytesIO()
     write_po(body, catalogue, width=0, sort_output=True, include_lineno=False, omit_header=True)
     path.write_text(f"{header}\n\n{body.getvalue().decode().strip()}\n")

@@ -1,4 +1,7 @@
-"""The message catalogues: one folder of `locale/` is one language. Each is compiled at its first use."""
+"""The languages: English is what the code says, and one folder of `locale/` is one other language.
+
+A catalogue is compiled at its first use.
+"""
 
 import gettext
 from collections.abc import Iterator
@@ -14,17 +17,21 @@ from babel.messages.pofile import read_po
 from services.notify.core.texts.words import Words
 
 DOMAIN = "moretta"
+SOURCE = "en"
+"""The language of the messages in the code; it has no catalogue. Its dates and numbers are British."""
 CATALOGUES: Traversable = files("services.notify") / "locale"
 
 
 def languages(catalogues: Traversable = CATALOGUES) -> list[str]:
-    """Return the languages that have a catalogue, sorted."""
-    return sorted(_named(catalogues))
+    """Return English and the languages that have a catalogue, sorted."""
+    return sorted({SOURCE, *_named(catalogues)})
 
 
 @cache
 def words_in(language: str, catalogues: Traversable = CATALOGUES) -> Words:
-    """Return the words of a language; LookupError if it has no catalogue."""
+    """Return the words of a language; LookupError if it has no catalogue and is not English."""
+    if language == SOURCE:
+        return Words(SOURCE, Locale("en", "GB"), gettext.NullTranslations())
     if language not in languages(catalogues):
         raise LookupError(f"no catalogue of {language!r}; there are {', '.join(languages(catalogues))}")
     source = _file(catalogues / language)

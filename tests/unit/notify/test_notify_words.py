@@ -14,11 +14,12 @@ from babel.messages.pofile import read_po
 import operate.transparency
 import services.notify
 from services.notify.core.texts.words import LocalSpan
-from services.notify.words import CATALOGUES, languages, words_in
+from services.notify.words import CATALOGUES, SOURCE, languages, words_in
 
 HERE = Path(services.notify.__file__).parent
 SPEAKERS = [HERE, Path(operate.transparency.__file__).parent]
-EACH = pytest.mark.parametrize(("here", "language"), [(here, name) for here in SPEAKERS for name in languages()])
+TRANSLATED = [name for name in languages() if name != SOURCE]
+EACH = pytest.mark.parametrize(("here", "language"), [(here, name) for here in SPEAKERS for name in TRANSLATED])
 EN, FR = words_in("en"), words_in("fr")
 
 
@@ -38,9 +39,11 @@ def fields(text: str) -> set[str | None]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-def test_the_languages_are_those_of_the_catalogues():
-    """English and French at least."""
-    assert {"en", "fr"} <= set(languages())
+def test_the_languages_are_english_and_those_of_the_catalogues():
+    """French at least has a catalogue, for each part that speaks; English has none."""
+    assert "fr" in TRANSLATED
+    assert [languages(here / "locale") for here in SPEAKERS] == [["en", *TRANSLATED]] * 2
+    assert not any((here / "locale" / SOURCE).exists() for here in SPEAKERS)
 
 
 @EACH
@@ -65,9 +68,13 @@ def test_each_message_is_translated_with_all_its_values_and_plurals(here: Path, 
             assert fields(originals[-1]) - fields(form) <= {"count"}, form  # "one person" needs no figure
 
 
-def test_english_is_what_the_code_says():
-    """Whoever reads the code reads the mails."""
-    assert all(forms(m.string) == forms(m.id) for here in SPEAKERS for m in entries("en", here))
+def test_english_is_what_the_code_says(tmp_path: Path):
+    """It needs no catalogue. One is singular; none and several are plural."""
+    english = words_in("en", tmp_path)
+    said = [english.ngettext("{count} person", "{count} people", count) for count in (0, 1, 2, 12_345)]
+    assert said == ["0 people", "1 person", "2 people", "12,345 people"]
+    assert english.gettext("camera “{name}”", name="gate") == "camera “gate”"
+    assert (english.language, str(english.locale), languages(tmp_path)) == ("en", "en_GB", ["en"])
 
 
 def test_a_language_is_added_by_adding_a_catalogue(tmp_path: Path):
@@ -84,7 +91,7 @@ def test_a_language_is_added_by_adding_a_catalogue(tmp_path: Path):
     said = [polish.ngettext("{count} person", "{count} people", count) for count in (1, 2, 5, 12_345)]
     assert said == ["1 osoba", "2 osoby", "5 osób", "12\N{NO-BREAK SPACE}345 osób"]
     assert polish.gettext("not translated yet") == "not translated yet"
-    assert languages(tmp_path) == ["pl"]
+    assert languages(tmp_path) == ["en", "pl"]
 
 
 def test_an_unknown_language_is_named():

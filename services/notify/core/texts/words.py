@@ -61,9 +61,9 @@ class Words:
     """The words of one language. Messages have their values in braces: `"{count} people"`."""
 
     language: str
-    """The catalogue's name, as in a receiver's settings, and a language tag for mails (RFC 5646)."""
+    """Its name, as in a receiver's settings, and a language tag for mails (RFC 5646)."""
     locale: Locale
-    """The locale of numbers and dates; a catalogue's header names it."""
+    """The locale of numbers and dates; a catalogue's header names it, English's is British."""
     catalogue: gettext.NullTranslations
 
     def gettext(self, message: str, **values: object) -> str:
