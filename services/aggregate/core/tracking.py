@@ -1,8 +1,9 @@
 """One camera's tracker: links the sightings of the same passer-by, from geometry alone.
 
-Two-stage association, confident detections first (ByteTrack, Zhang et al. 2022), each stage an optimal assignment
-(Jonker & Volgenant 1987, as in scipy). Pictures come every 200 ms. Between two of them a face may move by two of its
-sizes, so boxes need not overlap. A match depends on how well a place fits the track, as a log-likelihood.
+Each picture's faces are matched with the tracks by one optimal assignment (Jonker & Volgenant 1987, as in scipy);
+ByteTrack's second one, for weak detections, had none to match (ADR 16). Pictures come every 200 ms. Between two of them
+a face may move by two of its sizes, so boxes need not overlap. A match depends on how well a place fits the track, as a
+log-likelihood.
 """
 
 from collections.abc import Sequence
@@ -18,10 +19,6 @@ from services.aggregate.core.ground import Ground, Point
 from services.aggregate.core.motion import Location, Motion, gains, place
 from services.aggregate.core.stillness import Beginning, Stillness
 
-HIGH_SCORE = 0.5
-"""Detections with at least this score are matched first and may begin a track."""
-LOW_SCORE = 0.1
-"""Detections below this score are noise."""
 PLAIN = Ground()
 """A picture without areas and without a line."""
 COVERED = SECOND
@@ -190,11 +187,8 @@ class Tracker:
         closed += self._end([t for t in self._tracks if _is_gone(t, aspect)])
         portraits = [t for t in self._tracks if t.is_portrait]
         picture = _Picture(at, aspect, model, ground, [t.seen for t in portraits])
-        strong, weak = _by_score(faces, aspect)
         open_, hanging = self._uncovered(at)
-        strong, weak = (_match_portraits(picture, hanging, faces) for faces in (strong, weak))
-        left, born = self._associate(picture, open_, strong)
-        self._associate(picture, left, weak)
+        born = self._associate(picture, open_, _match_portraits(picture, hanging, _placed(faces, aspect)))
         self._tracks += [_begin(picture, face) for face in _without_strays(picture, portraits, born)]
         return closed
 
@@ -223,10 +217,10 @@ class Tracker:
         hanging = {id(t) for t in self._tracks if t.is_portrait and not _is_covered(t, people)}
         return [t for t in self._tracks if id(t) not in hanging], [t for t in self._tracks if id(t) in hanging]
 
-    def _associate(self, picture: _Picture, tracks: list[Track], faces: list[_Face]) -> tuple[list[Track], list[_Face]]:
-        """Match tracks with faces; return the unmatched tracks and faces, in their order."""
+    def _associate(self, picture: _Picture, tracks: list[Track], faces: list[_Face]) -> list[_Face]:
+        """Match tracks with faces; return the unmatched faces, in their order."""
         if not tracks or not faces:
-            return tracks, faces
+            return faces
         unseen = [max(0, picture.at - t.last) * _SECOND for t in tracks]
         explained, anew = gains(tracks, unseen, [f.place for f in faces])
         for i, track in enumerate(tracks):
@@ -236,17 +230,14 @@ class Tracker:
         pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if explained[i, j] > 0]
         for i, j in pairs:
             tracks[i].match(picture, faces[j], anew=bool(anew[i, j]))
-        taken, used = {i for i, _ in pairs}, {j for _, j in pairs}
-        left = [t for i, t in enumerate(tracks) if i not in taken]
-        return left, [f for j, f in enumerate(faces) if j not in used]
+        used = {j for _, j in pairs}
+        return [f for j, f in enumerate(faces) if j not in used]
 
 
-def _by_score(faces: Sequence[SightingV1], aspect: float) -> tuple[list[_Face], list[_Face]]:
-    """Return strong and weak faces, sorted: their order in a message must change nothing."""
+def _placed(faces: Sequence[SightingV1], aspect: float) -> list[_Face]:
+    """Return the faces with their places, sorted: their order in a message must change nothing."""
     ordered = sorted(faces, key=lambda s: (s.box, s.score, s.verdict, s.confidence))
-    strong = [_Face(place(s.box, aspect), s) for s in ordered if s.score >= HIGH_SCORE]
-    weak = [_Face(place(s.box, aspect), s) for s in ordered if LOW_SCORE <= s.score < HIGH_SCORE]
-    return strong, weak
+    return [_Face(place(s.box, aspect), s) for s in ordered]
 
 
 def _is_covered(hanging: Track, others: list[Track]) -> bool:

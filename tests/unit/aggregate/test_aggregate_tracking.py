@@ -65,15 +65,6 @@ def test_few_hits_do_not_confirm(make):
     assert follow(make, [(0, [make.face()]), (1, [make.face()])]) == []
 
 
-def test_weak_detections_keep_a_track_but_begin_none(make):
-    """A low score continues a track (ByteTrack's second stage); alone it makes nobody."""
-    strong, weak = [make.face(score=0.9)], [make.face(score=0.2)]
-    [track] = follow(make, [(s, strong if s < 2 else weak) for s in range(9)])
-    assert track.hits == 9
-    assert follow(make, [(s, weak) for s in range(9)]) == []
-    assert follow(make, [(s, [make.face(score=0.05)] if s else strong) for s in range(9)]) == []
-
-
 def test_a_jump_across_the_picture_is_somebody_else(make):
     """The gate: a known walker cannot be ten face sizes away at once."""
     pictures = [(s, [make.face(0.1, size=0.03)]) for s in range(5)]
