@@ -51,7 +51,7 @@ class AheadOfTime:
         stored = found if time_ns == found.time else replace(found, time=time_ns)
         while stored.time > self._host.now() + FAR_NS:
             if time.monotonic() - self._held_back > _QUIET_S:
-                log.error("a message is stored ahead of time", site=self._config().site, by_s=self._by_s(stored.time))
+                log.error("message ahead of time", site=self._config().site, by_s=self._by_s(stored.time))
             self._held_back = time.monotonic()
             if await self._host.agrees():
                 return self._standing_still(now, stored)

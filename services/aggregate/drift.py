@@ -109,7 +109,7 @@ class SiteDrift:
             async with asyncio.timeout(WAIT_S):
                 await self._restored.wait()
         except TimeoutError:
-            log.warning("going on without the stored days: drift begins when they are read", site=self._site.id)
+            log.warning("drift days not read", site=self._site.id)
 
     async def run(self) -> None:
         """Read the stored days, then store the days that change, for ever."""
@@ -130,7 +130,7 @@ class SiteDrift:
             FAILURES.labels(self._site.id).inc()
             if not self._told:
                 why = str(error) or type(error).__name__
-                log.warning("the days cannot be kept, trying again later", site=self._site.id, error=why)
+                log.warning("drift days not stored", site=self._site.id, error=why)
             self._told = True
             return False
         self._told = False
@@ -140,7 +140,7 @@ class SiteDrift:
         history = await self._bus.history(DRIFT, site=self._site.id)
         refused = self._core.restore(cast("DriftDayV1", stored.message) for stored in history)
         if refused:
-            log.warning("days of another version cannot be compared", site=self._site.id, days=len(refused))
+            log.warning("drift days not comparable", site=self._site.id, days=len(refused))
         self._restored.set()
 
     async def _store(self) -> None:

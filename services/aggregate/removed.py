@@ -71,7 +71,7 @@ async def end(bus: Bus, site: str, held: LeaseCheck) -> None:
             done = partial(is_as_late, message)
             is_ended |= await bus.store_once(_ROWS[type(message)], message, is_done=done, held=held)
     if is_ended:
-        log.warning("alerts of a removed site ended", site=site)
+        log.warning("removed site's alerts ended", site=site)
 
 
 @contextlib.contextmanager
@@ -80,7 +80,7 @@ def attempt() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        log.warning("could not end removed sites, trying again", error=str(error) or type(error).__name__)
+        log.warning("removed sites' alerts not ended", error=str(error) or type(error).__name__)
 
 
 async def _last(bus: Bus, **tokens: str) -> list[Last]:

@@ -158,7 +158,7 @@ class SiteRunner:
         last = await self._bus.last(SITE_CONFIG, site=self._site)
         if last is None or cast("SiteConfigV1", last.message).sha256 != self._config.sha256:
             await self._bus.store(SITE_CONFIG, self._config.message(), held=self._held)
-            log.info("a configuration takes over at the next border", site=self._site, sha256=self._config.sha256)
+            log.info("configuration change at next border", site=self._site, sha256=self._config.sha256)
 
     async def _restore(self) -> SiteCore:
         """Return a core that knows the published messages; publish the decisions that a crash kept back."""
@@ -211,11 +211,11 @@ class SiteRunner:
             try:
                 found.append(StoredConfig(SiteConfig.decode(message), stored.time, message.since))
             except ValueError as error:
-                log.error("an unreadable configuration in the stream", site=self._site, error=str(error))
+                log.error("unreadable site configuration", site=self._site, error=str(error))
         return found
 
     async def _reset(self, core: SiteCore) -> None:
-        log.warning("the sightings stream was lost; the open windows lose coverage", site=self._site)
+        log.warning("sightings stream lost", site=self._site)
         RESETS.labels(self._site).inc()
         core.step(Reset())
         self._replay_to = 0

@@ -88,7 +88,7 @@ class Sites:
 
     def _run(self, name: str, site: SiteSettings, held: LeaseCheck) -> None:
         if notice := PROFILES[site.profile].notice:
-            log.warning(notice, site=name, profile=site.profile)
+            log.warning("profile with a notice", site=name, profile=site.profile, notice=notice)
 
         def ready(done: bool, why: str = "reading what was stored before the start") -> None:
             self._app.probes.ready(f"site {name}", ok=done, why=why)
@@ -136,10 +136,10 @@ class Sites:
         try:
             await following
         except Fenced as error:
-            log.warning("somebody else publishes this site, giving it up", site=name, subject=str(error))
+            log.warning("site published by another replica", site=name, subject=str(error))
             self.fenced.add(name)
         except WentBack as error:
-            log.error("the clocks were ahead and were set back, the site begins anew", site=name, were_ahead=str(error))
+            log.error("clocks set back, site restarted", site=name, were_ahead=str(error))
             self.fenced.add(name)
 
 

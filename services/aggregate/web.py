@@ -161,5 +161,5 @@ async def _plain(
     except asyncio.CancelledError:
         raise
     except Exception:
-        log.exception("a request for the page failed", method=request.method)
+        log.exception("page request failed", method=request.method)
         return web.Response(status=500, text="500 an error of our own; the log has it\n")

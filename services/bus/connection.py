@@ -134,9 +134,7 @@ class Connection:
         trouble = connection._trouble = Trouble(settings.url, account, on_trouble)
         trouble.secure = tls is not None
         if settings.is_open():
-            log.warning(
-                "Connection to a remote NATS server is not encrypted; set nats.ca_file to require TLS", url=settings.url
-            )
+            log.warning("NATS connection not encrypted", url=settings.url, advice="set nats.ca_file to require TLS")
         try:
             await connection._connect(settings, name)
         except BaseException:  # cancelled, or `on_trouble` raised: nobody else could close it
@@ -284,7 +282,7 @@ class Connection:
         try:
             await self.on_undecodable(row, msg.subject, msg.data, reason)
         except Exception:
-            log.exception("an undecodable message could not be stored", subject=msg.subject)
+            log.exception("dead letter not stored", subject=msg.subject)
 
     async def stop_serving(self, limit_s: float = _DRAIN_S) -> None:
         """Take no more messages, and handle those that the server has sent already, within a limit.

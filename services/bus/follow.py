@@ -307,7 +307,7 @@ def stored_of(
     """Return the message, or None if it cannot be read: an unreadable one must not stop all that follow."""
     row = _row(subject)
     if row is None:
-        log.error("a stored message belongs to no row of the table", subject=subject)
+        log.error("stored message of unknown subject", subject=subject)
         return None
     if subject.startswith(_BUCKETS) and is_marker(headers):  # elsewhere the writer chooses the headers
         return Removed(row, subject, sequence)

@@ -129,7 +129,7 @@ class Questions:
             try:
                 await self._answer(question)
             except Exception as error:  # the connection is closed
-                log.warning("an answer could not be sent", error=str(error) or type(error).__name__)
+                log.warning("answer not sent", error=str(error) or type(error).__name__)
 
     async def _answer(self, question: _Question) -> None:
         if question.msg.subject not in self._subjects:
@@ -262,7 +262,7 @@ class MicroService:
             why = "the answer is larger than NATS takes here; ask for less, or set its max_payload to 8MB"
             raise ServiceError("413", why) from None
         except Exception as error:
-            log.exception("a question could not be answered", subject=request.subject)
+            log.exception("request not answered", subject=request.subject)
             raise ServiceError("500", f"{type(error).__name__}; the service's log says more") from None
 
     def _question(self, request: Request) -> Struct:

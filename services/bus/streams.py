@@ -164,7 +164,7 @@ class Streams(Reading):
                 return False
             except TRANSIENT as error:  # perhaps stored, perhaps not: the next round reads it
                 self.waiting.failed(str(row.stream))
-                log.warning("could not store, trying on", subject=subject, error=str(error) or type(error).__name__)
+                log.warning("message not stored yet", subject=subject, error=str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_S)
 
     async def _ours_or_later(self, row: Subject, subject: str, payload: bytes, is_done: Callable[[Any], bool]) -> bool:

@@ -33,7 +33,7 @@ class Trouble:
         if self.tell is not None:
             self.tell(text)
             return
-        log.error(f"NATS at {self._url}: {words_of(error, secure=self.secure)}; trying on")
+        log.error("NATS connection failed", url=self._url, error=words_of(error, secure=self.secure))
 
     async def lost(self) -> None:
         """Note that the connection is lost, and tell it unless it is being closed."""

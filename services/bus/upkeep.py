@@ -50,7 +50,7 @@ class Upkeep:
             try:
                 await self._ensure_one(name)
             except Exception as error:
-                log.warning("could not make the stream again", stream=name, error=str(error))
+                log.warning("stream not recreated", stream=name, error=str(error))
 
     async def _ensure_one(self, name: str) -> None:
         if not self._makes:
@@ -68,7 +68,7 @@ class Upkeep:
             raise NoRoom(f"the server makes no stream {name} as it should be: {error.description}{todo}") from None
         for one in made.found:
             if (text := str(one)) not in self._told:
-                log.info("a stream differs from this version's table", outcome=one.outcome, what=text)
+                log.info("stream differs from table", outcome=one.outcome, what=text)
             self._told.add(text)
 
     async def trying(self, call: Callable[[], Any]) -> Any:
@@ -79,7 +79,7 @@ class Upkeep:
                 return await call()
             except TRANSIENT as error:
                 if not told:
-                    log.warning("JetStream does not answer, trying on", error=str(error) or type(error).__name__)
+                    log.warning("JetStream not answering", error=str(error) or type(error).__name__)
                 told = True
                 await asyncio.sleep(RETRY_S)
                 if isinstance(error, NoStreamResponseError):

@@ -118,7 +118,7 @@ class KeyReceiver:
     def _displaced(self, site: str) -> None:
         DISPLACED.labels(site).inc()
         if self._seldom.may(boottime_ns(), site, "displaced"):
-            log.warning("more frame keys than are kept of one site; the oldest go", site=site, most=MOST_OF_SITE)
+            log.warning("frame keys over limit", site=site, most=MOST_OF_SITE)
 
     def _unwrap(self, message: FrameKeyV1) -> tuple[bytearray, int]:
         """Return the key, and when the announcement that it answers was made."""

@@ -156,7 +156,7 @@ class Worker:
             try:
                 self._emit(self._sightings(turn.frame, analysed))
             except Exception:  # else frames that wait for this lane would wait in vain
-                log.exception("sightings could not be handed on", subject=turn.request.subject)
+                log.exception("sightings not published", subject=turn.request.subject)
 
     def _next(self) -> tuple[_Turn | None, list[tuple[_Turn, Outcome]]]:
         """Return the first waiting frame that can still meet its budget, and the refused ones before it.
@@ -203,9 +203,7 @@ class Worker:
         try:
             await turn.request.reply(reply)
         except Exception as error:  # ingest counts the frame as unconfirmed; its sightings count all the same
-            log.warning(
-                "a reply could not be sent", subject=turn.request.subject, error=str(error) or type(error).__name__
-            )
+            log.warning("reply not sent", subject=turn.request.subject, error=str(error) or type(error).__name__)
 
     def _sightings(self, frame: FrameV1, analysed: Analysed) -> SightingsV1:
         faces = [

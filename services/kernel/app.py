@@ -80,7 +80,7 @@ class App:
                 log.warning("a task failed while stopping", task=task.get_name(), error=str(task.exception()))
             return
         error = task.exception()
-        log.error("a background task ended by itself", task=task.get_name(), exc_info=error)
+        log.error("background task ended by itself", task=task.get_name(), exc_info=error)
         self._fault = True
         self.stopping.set()
 
@@ -151,11 +151,11 @@ class App:
         except (SettingsError, StartError) as error:
             RELOADS.labels("invalid").inc()
             self.probes.ready("settings", ok=False, why=str(error))
-            log.error("the new settings are not in force", problems=str(error).splitlines())
+            log.error("new settings not in force", problems=str(error).splitlines())
             return False
         RELOADS.labels("applied").inc()
         self.probes.ready("settings", ok=True)
-        log.info("new settings in force" if self._apply else "new settings take effect at the next start")
+        log.info("new settings in force" if self._apply else "new settings await a restart")
         return True
 
     def _checked(self, file: Path, schema: type[Struct]) -> Struct:
@@ -186,7 +186,7 @@ class App:
         if not task.done():
             task.cancel()
             self._left.add(task)
-            log.error("a step of stopping took too long", step=name, limit_s=STEP_LIMIT_S)
+            log.error("shutdown step timed out", step=name, limit_s=STEP_LIMIT_S)
         elif task.cancelled() or task.exception() is not None:
             error = None if task.cancelled() else task.exception()
             log.error("a step of stopping failed", step=name, exc_info=error)

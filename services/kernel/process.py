@@ -70,7 +70,7 @@ async def serve(name: str, file: Path, schema: type[Struct], settings: Any, wire
     log.info("stopped", code=code)
     if left := app.left():
         # Closing the event loop would wait for these tasks for ever.
-        log.error("leaving tasks that do not end", tasks=left)
+        log.error("unfinished tasks left behind", tasks=left)
         os._exit(code)
     return code
 
@@ -199,7 +199,7 @@ def _run_loop(service: Coroutine[Any, Any, int]) -> int:
         try:
             code = runner.run(service)
         except BaseException:  # a cancellation, too: a camera's thread would go on with nobody to pause it
-            log.exception("the event loop ended by itself")
+            log.exception("event loop ended by itself")
         last = _leave_at_the_latest(code)
     _leave_stuck_threads(code)
     last.cancel()
@@ -233,5 +233,5 @@ def _leave_stuck_threads(code: int) -> None:
         thread.join(_THREAD_LIMIT_S)  # a thread that was told to end just now takes a moment
     stuck = [thread.name for thread in others if thread.is_alive()]
     if stuck:
-        log.warning("leaving threads that do not end", threads=stuck)
+        log.warning("unfinished threads left behind", threads=stuck)
         os._exit(code)

@@ -257,7 +257,7 @@ class Leases:
         return True
 
     def _lose(self, key: LeaseKey, held: HeldLease, now: Lease) -> None:
-        log.info("a lease went to another replica", key="/".join(key), holder=now.holder, offered=held.offered)
+        log.info("lease taken by another replica", key="/".join(key), holder=now.holder, offered=held.offered)
         if self.held.get(key) is held:
             del self.held[key]
         self.view.put(key, now)
@@ -291,7 +291,7 @@ class Leases:
 
     def _troubled(self, error: Exception) -> bool:
         if not self._in_trouble:
-            log.warning("leases can't be renewed, holding on", error=str(error) or type(error).__name__)
+            log.warning("leases not renewed", error=str(error) or type(error).__name__)
         self._in_trouble = True
         return False
 

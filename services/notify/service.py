@@ -85,21 +85,22 @@ async def check_server(directory: Directory) -> None:
     async with Session(directory.smtp, directory.smtp.tls()) as session:
         failure = await session.open()
     if failure is None:
-        log.info("the mail server is ready", host=host, port=port, security=directory.smtp.security)
+        log.info("mail server ready", host=host, port=port, security=directory.smtp.security)
     else:
         facts = failure_facts(failure, "email")
-        log.error("the mail server takes no mail; trying on with every alert", host=host, port=port, **facts)
+        log.error("mail server not usable", host=host, port=port, **facts)
 
 
 def _warn(settings: NotifyFile) -> None:
     notify = settings.notify
     if not notify.receivers:
-        log.warning("notify.receivers is empty: nobody is told about alerts")
+        log.warning("notify.receivers is empty")
         return
     if notify.salt is None:
         log.warning(
-            "notify.salt is not set: who reads DELIVERIES and suspects an address can check it;"
-            " put 32 random characters into a file and name it in notify.salt_file"
+            "notify.salt is not set",
+            risk="a reader of DELIVERIES who suspects an address can check it",
+            advice="put 32 random characters into a file and name it in notify.salt_file",
         )
     for path, why in doubts(settings):
         log.warning("perhaps not meant", path=path, why=why)

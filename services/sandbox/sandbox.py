@@ -56,7 +56,7 @@ class Sandbox:
                 STATE.labels(measure, state).set(int(finding.state == state))
         log.info("in the sandbox", **{measure: str(finding) for measure, finding in self.findings.items()})
         if missing := not_in_force(self.findings):
-            log.warning("not all measures of the sandbox are in force", **missing)
+            log.warning("sandbox incomplete", **missing)
         self._demand(settings)
 
     def check(self, settings: Settings) -> None:

@@ -154,7 +154,7 @@ class Camera:
         try:
             await asyncio.wait_for(self._gone.wait(), limit_s)
         except TimeoutError:
-            log.warning("a camera's thread has not ended yet", site=self.site, camera=self.settings.id, limit_s=limit_s)
+            log.warning("camera thread still running", site=self.site, camera=self.settings.id, limit_s=limit_s)
             return False
         self._watchdog.cancel()
         self._thread.join()  # setting `_gone` was its last step
@@ -234,7 +234,7 @@ class Camera:
 
     def _stuck(self, why: str) -> None:
         """Report a stuck thread, and let it disturb nobody. One that was told to end needs no state any more."""
-        log.error(why)
+        log.error("camera thread stuck", reason=why)
         is_for_good = self._play.is_decoding and self._leased.life.origin != "device"
         if not (is_for_good or self._leased.life.stopping):  # it waits, and may go on
             self._leased.turn(lambda life: life.say("stalled", "timeout", why))

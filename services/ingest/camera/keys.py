@@ -63,9 +63,7 @@ class KeyGiver:
         self._identity, self._trusted = identity, trusted
         for name in [n for n, worker in self._workers.items() if not is_genuine(trusted, worker.said)]:
             del self._workers[name]
-            log.warning(
-                "a worker's identity is not trusted any more; it gets no more keys", worker=name, site=self._site
-            )
+            log.warning("worker no longer trusted", worker=name, site=self._site)
         self.show(self._shown)
 
     def show(self, shown: bool) -> None:
@@ -138,7 +136,7 @@ class KeyGiver:
     def _forget(self, now: int) -> None:
         for name in [n for n, worker in self._workers.items() if now - worker.seen > _FORGET_NS]:
             del self._workers[name]
-            log.warning("a worker is silent; it gets no more keys", worker=name, site=self._site)
+            log.warning("worker silent", worker=name, site=self._site)
         self.show(self._shown)
 
     async def _announced(self, message: WorkerV1, request: Request) -> None:
@@ -192,7 +190,7 @@ class KeyGiver:
         """Count a refusal, and log it if none of this kind was lately: anybody who may announce could fill the log."""
         FORGED.inc()
         if self._seldom.may(boottime_ns(), why):
-            log.error(why, worker=message.worker, site=self._site, **details)
+            log.error("worker announcement refused", reason=why, worker=message.worker, site=self._site, **details)
 
     def _remember(self, message: WorkerV1) -> None:
         """Keep the time of each worker's last announcement, even of workers that are gone: older ones don't count."""
@@ -215,4 +213,4 @@ class KeyGiver:
             await self._bus.publish(KEYS, wrapped)
         except Exception as error:
             # One worker's strange key, or a connection just lost, must not keep keys from the other workers.
-            log.warning("a frame key was not handed out", worker=said.worker, site=self._site, error=str(error))
+            log.warning("frame key not handed out", worker=said.worker, site=self._site, error=str(error))

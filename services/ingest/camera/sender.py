@@ -183,7 +183,7 @@ class Sender:
             return "no-worker"
         except TooLarge as error:
             if not self._told_too_large:
-                log.error("a frame is too large for NATS", camera=self.name, error=str(error))
+                log.error("frame too large for NATS", camera=self.name, error=str(error))
             self._told_too_large = True
             return "invalid"
         except Exception as error:
@@ -208,9 +208,7 @@ class Sender:
             return True
         FORGED.inc()
         if not self._told_forged:
-            log.error(
-                "an answer of somebody who does not hold the frame's key", camera=self.name, outcome=reply.outcome
-            )
+            log.error("answer without the frame's key", camera=self.name, outcome=reply.outcome)
         self._told_forged = True
         return False
 
@@ -226,7 +224,7 @@ class Sender:
         elif verdict == "shed":
             self._camera.shedding.drop()
         elif self._patient:
-            log.error("a picture of a recorded file was given up", camera=self.name)
+            log.error("recorded picture given up", camera=self.name)
         else:  # the worker had the pixels, and says that it overwrote them
             self._lived(lifetime_ns)
 

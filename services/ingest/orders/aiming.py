@@ -153,7 +153,7 @@ class Aimer:
 
     async def _order(self, order: AimRequestV1, request: Request) -> None:
         if order.at is not None and time.time_ns() - order.at > _STALE_NS:
-            log.warning("an order that came too late is not carried out", site=order.site, operator=order.operator)
+            log.warning("aim order came too late", site=order.site, operator=order.operator)
             return
         if not self._is_ours((order.site, order.camera)):
             return
@@ -171,7 +171,7 @@ class Aimer:
                 await asyncio.sleep(_OTHERS_FIRST_S)
             reply = AimReplyV1(site=order.site, camera=order.camera, error=str(error))
         except Exception:  # a failed order must not stop the cameras
-            log.exception("an order to aim could not be carried out", site=order.site, camera=order.camera)
+            log.exception("aim order failed", site=order.site, camera=order.camera)
             why = "the order could not be carried out; ingest's log says why"
             reply = AimReplyV1(site=order.site, camera=order.camera, error=why)
         with contextlib.suppress(Exception):  # the operator may be gone; the reports still go to their subject
@@ -236,7 +236,7 @@ class Aimer:
         try:
             await self._bus.publish(AIM_REPORTS, report)
         except Exception as error:
-            log.warning("a report of aiming could not be sent", error=str(error) or type(error).__name__)
+            log.warning("aim report not sent", error=str(error) or type(error).__name__)
 
 
 def _record_of(order: AimRequestV1) -> AimRecordV1:

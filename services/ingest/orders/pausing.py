@@ -100,7 +100,7 @@ class Pausing:
                         await self._record_again(known, site, created, end, last)
                         return
         except Exception:
-            log.exception("the pauses in force could not be recorded again", site=site)
+            log.exception("pauses not recorded again", site=site)
 
     async def _record_again(
         self, known: Recorded | None, site: str, created: int, end: int, last: Stored | None
@@ -115,7 +115,7 @@ class Pausing:
         there = _state(last) if last else None
         found = Recorded(created, last.sequence if last else 0, joined(known, there))
         if found.state != there and holds(found.state):
-            log.warning("a record of orders was lost: what is paused stays so, and is recorded again", site=known.site)
+            log.warning("order record lost", site=known.site)
             found = await self._amended(known.site, lambda now: joined(known, now))
         self._at(known.site).moved(found)
         self._obey(known.site)
@@ -147,7 +147,7 @@ class Pausing:
                 async with self._recording:
                     found = await self._amended(site, partial(self._with_mark, site, camera, stuck))
             except Exception:
-                log.exception("a stuck camera could not be recorded", site=site, camera=camera)
+                log.exception("stuck camera not recorded", site=site, camera=camera)
                 await asyncio.sleep(self._look_s)
                 continue
             orders.marked(camera, stuck=stuck)
@@ -165,7 +165,7 @@ class Pausing:
     async def _order(self, message: PauseRequestV1, request: Request) -> None:
         # Only a resume can come too late: hosts' clocks differ, and a late pause is better than none.
         if message.action == "resume" and message.at is not None and self._utc_ns() - message.at > _STALE_NS:
-            log.warning("an order to resume came too late", site=message.site, operator=message.operator)
+            log.warning("resume order came too late", site=message.site, operator=message.operator)
             return
         names = [camera for site, camera in self._fleet.wanted if site == message.site]
         if message.camera is not None and message.camera not in names and message.action == "pause":
@@ -207,7 +207,7 @@ class Pausing:
             async with self._recording:  # a lock is fair: the audit has the orders as they came
                 found = await self._append(given, request.id)
         except Exception:  # a pause stays in force
-            log.exception("an order could not be recorded", site=order.site)
+            log.exception("order not recorded", site=order.site)
             orders.end(given, recorded=False)
             if order.action == "resume":
                 self._bus.streams.waiting.done(_STREAM)
@@ -226,7 +226,7 @@ class Pausing:
         """Say that NATS has not stored an order yet. Its task goes on trying."""
         order = given.order
         what = {"action": order.action, "site": order.site, "camera": order.camera, "operator": order.operator}
-        log.warning("order not recorded yet, trying on", **what)
+        log.warning("order not recorded yet", **what)
         if order.action == "pause":
             self._app.spawn("answer a pause", self._reply_unrecorded(given, meant, request), may_end=True)
 
@@ -250,7 +250,7 @@ class Pausing:
                             self._take(given, await self._append(given, request_id))
                 except Exception:
                     if time.monotonic() - logged >= self._look_s:
-                        log.exception("an order could not be recorded", site=given.order.site)
+                        log.exception("order not recorded", site=given.order.site)
                         logged = time.monotonic()
         finally:
             waiting.done(_STREAM)

@@ -94,9 +94,7 @@ class Tls:
         self._seen, found = self._settled()
         if isinstance(found, CertificateError):
             self._trouble = found
-            log.error(
-                "changed certificate files can't be used; those before stay in force", use=self.use, why=str(found)
-            )
+            log.error("changed certificate files not usable", use=self.use, why=str(found))
             return
         self._trouble, self._loaded = None, found
         shown = found.certificate
@@ -127,7 +125,7 @@ class Tls:
         shown, now = self._loaded.certificate, dt.datetime.now(dt.UTC)
         if shown is not None and not shown.not_before <= now < shown.not_after:
             span = {"not_before": shown.not_before.isoformat(), "not_after": shown.not_after.isoformat()}
-            log.warning("our certificate is not valid now: others will refuse it", use=self.use, **span)
+            log.warning("own certificate not valid", use=self.use, **span)
 
 
 IN_FORCE: "weakref.WeakSet[Tls]" = weakref.WeakSet()

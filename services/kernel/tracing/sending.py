@@ -90,7 +90,7 @@ class Sending(SpanProcessor):
     def _tell(self, trouble: str) -> None:
         """Log a change, not every batch."""
         if trouble and trouble != self._trouble:
-            log.warning("the collector does not take the traces; they are dropped", why=trouble)
+            log.warning("traces dropped", why=trouble)
         elif self._trouble and not trouble:
             log.info("the collector takes traces again")
         self._trouble = trouble

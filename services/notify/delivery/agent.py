@@ -133,4 +133,4 @@ class DeliveryAgent:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a delivery ended in an unexpected way", error=type(error).__name__)
+            log.error("delivery failed unexpectedly", error=type(error).__name__)

@@ -114,9 +114,7 @@ class SiteLedger:
             if now.outcome != "sent":
                 await self._store(told)
         except Exception as error:  # JetStream refuses, for example when it has no room
-            log.error(
-                "an attempt is not recorded yet, trying on", notification=envelope.notification.id, error=str(error)
-            )
+            log.error("attempt not recorded yet", notification=envelope.notification.id, error=str(error))
             return False
         return True
 
@@ -155,12 +153,12 @@ class SiteLedger:
             for alarm in alarms:
                 await self._alarm(alarm)
             if record.outcome == "failed":
-                log.warning("lost: the gateway had taken it, and reports that it did not arrive", **known)
+                log.warning("accepted message not delivered", **known)
                 if decided is not None:
                     await self._bury(decided, named(record), Attempts().after(record))
                 await self._store([structs.replace(record, outcome="dead")])
         except Exception as error:  # JetStream refuses, for example when it has no room
-            log.error("a lost message is not recorded yet, trying on", error=str(error), **known)
+            log.error("lost message not recorded yet", error=str(error), **known)
             return False
         return True
 

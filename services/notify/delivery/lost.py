@@ -67,6 +67,6 @@ class LostMessages:
                 records = [cast("NotificationV1", stored.message) async for stored in reading]
                 return {one.notification: one for one in records if one.notification in names}
             except Unavailable as error:
-                log.warning("what was decided cannot be read, trying on", site=self._site, error=str(error))
+                log.warning("decisions not read", site=self._site, error=str(error))
                 await asyncio.sleep(_AGAIN_S)
         return {}

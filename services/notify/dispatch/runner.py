@@ -221,7 +221,8 @@ class SiteRunner:
             await self._ledger.forgotten(envelope, people, self._clock())
         if left:
             log.error(
-                "notify.salt has changed, or the sender where there is none: what was on its way is told no more",
+                "pending notifications dropped",
+                reason="notify.salt has changed, or the sender where there is none",
                 site=self._site,
                 messages=len(left),
                 advice="put the old one back, start notify again, and send the dead letters with moretta notify replay",
@@ -254,7 +255,7 @@ class SiteRunner:
             reached = self._directory.everyone()
             left = self._agent.let_go(self._site, reached)
             if left:
-                log.warning("not delivered: the settings have the recipients no more", site=self._site, count=len(left))
+                log.warning("messages to removed recipients dropped", site=self._site, count=len(left))
             await self._ledger.let_go(left, reached, self._clock())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
@@ -265,7 +266,7 @@ class SiteRunner:
             if isinstance(stored, Stored):
                 await self._inbox.put(notice(stored))
             else:
-                log.warning("a stream of alerts was lost; what it holds from now on is told", stream=row.stream)
+                log.warning("alert stream lost", stream=row.stream)
 
     async def _silences(self) -> None:
         async for change in self._bus.watch(str(SILENCES.stream), [SILENCES.wildcard()]):

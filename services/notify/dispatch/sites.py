@@ -73,7 +73,7 @@ class Sites:
                 reading = self._bus.read(DELIVERIES, since=time.time_ns() - REMEMBERED, site=name)
                 return [cast("DeliveryV1", stored.message) async for stored in reading]
             except Unavailable as error:
-                log.warning("what was spent today cannot be read, trying on", site=name, error=str(error))
+                log.warning("SMS budget not read", site=name, error=str(error))
                 await asyncio.sleep(_AGAIN_S)
 
     async def discover(self) -> None:
@@ -138,7 +138,7 @@ class Sites:
             try:
                 await runner.run()
             except Unavailable as error:
-                log.warning("a site's past cannot be read, trying on", site=name, error=str(error))
+                log.warning("site history not read", site=name, error=str(error))
                 await runner.leave()
                 await asyncio.sleep(_AGAIN_S)
 

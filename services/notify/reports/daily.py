@@ -84,8 +84,8 @@ class DailyReports:
             notification = notification_of(key, now)
             await self._tell(notification, record_of(notification))
         else:
-            why = "no daily report: nothing was published of the site by the end of that day"
-            log.info(why, site=key.site, receiver=key.receiver, day=key.day.isoformat())
+            why = "nothing was published of the site by the end of that day"
+            log.info("daily report skipped", site=key.site, receiver=key.receiver, day=key.day.isoformat(), reason=why)
         self._decided[key.id] = now
 
     async def _has_begun(self, key: ReportKey) -> bool:

@@ -146,7 +146,7 @@ async def test_only_the_replica_that_ended_something_logs_it(bus):
     with capture_logs() as lines:
         for _ in range(2):
             await removed.end(bus, "market", lambda: True)
-    assert [line["event"] for line in lines] == ["alerts of a removed site ended"]
+    assert [line["event"] for line in lines] == ["removed site's alerts ended"]
 
 
 async def test_a_stream_that_is_missing_ends_no_service(bus):

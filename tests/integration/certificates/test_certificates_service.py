@@ -74,7 +74,7 @@ async def test_it_goes_on_with_new_certificates(site: Site, ours: Volume, theirs
     await settled(lambda: service.metric(EXPIRY, use="nats", side="peer") == LATER.timestamp())
     await settled(lambda: service.get("/readyz")[0] == 200)
     assert service.stop() == 0
-    assert len(service.said("changed certificate files can't be used; those before stay in force")) == 1
+    assert len(service.said("changed certificate files not usable")) == 1
     assert len(service.said("new certificate files in force")) == 1
 
 

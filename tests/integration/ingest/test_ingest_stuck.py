@@ -139,12 +139,12 @@ async def test_a_removed_camera_whose_thread_stays_disturbs_nobody(tmp_path, sil
             await until(lambda: ingest.said("camera live"), ingest.last_words)
             settings(gate)
             why = "the thread of camera cannes/hung is stuck: it has not ended for "
-            await until(lambda: [line for line in list(ingest.lines) if line["event"].startswith(why)])
+            await until(lambda: [line for line in ingest.said("camera thread stuck") if line["reason"].startswith(why)])
             assert ingest.said("camera out of service") == ingest.said("camera out of service", camera="hung")
             assert await asyncio.to_thread(ingest.stop) == 0
             assert [line["camera"] for line in ingest.said("camera out of service")] == ["hung", "gate"]
             assert [line["code"] for line in ingest.said("stopped")] == [0]
-            (left,) = ingest.said("leaving threads that do not end")
+            (left,) = ingest.said("unfinished threads left behind")
             assert left["threads"] == ["camera cannes/hung"]
             told = [event.message for event in await bus.history(CAMERA_EVENTS, site="cannes")]
             assert [one.state for one in told if one.camera == "gate"] == ["connecting", "live"]

@@ -82,7 +82,7 @@ def test_a_step_that_hangs_is_cut(start: Start, mode: str):
     service.signal(signal.SIGTERM)
     assert service.ended(10) == 0, "a step's own limit here is 0.5 s; what hangs would hang for an hour"
     assert steps(service) == ["second", "first"]
-    assert service.said("a step of stopping took too long", step=mode)
+    assert service.said("shutdown step timed out", step=mode)
 
 
 @pytest.mark.parametrize("mode", ["step-fails", "step-is-cancelled"])
@@ -101,7 +101,7 @@ def test_a_background_task_that_ends_is_a_fault(start: Start, mode: str):
     """Whether it returned or raised, and also while the service starts: stop in order, exit code 1."""
     service = start(mode)
     assert service.ended() == 1
-    assert service.said("a background task ended by itself", task=mode)
+    assert service.said("background task ended by itself", task=mode)
     assert steps(service) == ["second", "first"]
     assert "hunter2" not in "".join(service.words)
 
@@ -121,7 +121,7 @@ def test_a_task_that_will_not_end_is_left(start: Start):
     service.wait_for("running")
     service.signal(signal.SIGTERM)
     assert service.ended() == 0
-    assert service.said("leaving tasks that do not end", tasks=["task-never-ends"])
+    assert service.said("unfinished tasks left behind", tasks=["task-never-ends"])
 
 
 def test_a_thread_that_will_not_end_is_left(start: Start):
@@ -137,8 +137,8 @@ def test_no_thread_outlives_the_loop(start: Start):
     """Whatever ends the event loop: a camera's thread would go on with nobody to pause it."""
     service = start("loop-is-cancelled")
     assert service.ended() == 1
-    assert service.said("the event loop ended by itself")
-    (line,) = [line for line in service.lines if line["event"].startswith("leaving ")]
+    assert service.said("event loop ended by itself")
+    (line,) = [*service.said("leaving what does not end"), *service.said("unfinished threads left behind")]
     assert "camera" in line["threads"]
 
 
@@ -338,7 +338,7 @@ def test_an_invalid_file_leaves_the_old_in_force(start: Start, file: Path, text:
     service.wait_for("running")
     file.write_text(text)
     service.signal(signal.SIGHUP)
-    service.wait_for("the new settings are not in force")
+    service.wait_for("new settings not in force")
     status, body = service.get("/readyz")
     assert status == 503
     assert body.startswith("settings: ")
@@ -379,7 +379,7 @@ def test_a_secret_that_comes_after_the_file_that_names_it(start: Start, file: Pa
     late.write_text("0123456789abcdef")
     service.wait_for("applied", number=777)
     service.until(lambda: service.get("/readyz")[0] == 200, "ready again")
-    assert len(service.said("the new settings are not in force")) == 1, "trying again in vain is no news"
+    assert len(service.said("new settings not in force")) == 1, "trying again in vain is no news"
 
 
 def test_a_service_that_takes_nothing_new(start: Start):
@@ -387,7 +387,7 @@ def test_a_service_that_takes_nothing_new(start: Start):
     service = start("no-reload")
     service.wait_for("running")
     service.signal(signal.SIGHUP)
-    service.wait_for("new settings take effect at the next start")
+    service.wait_for("new settings await a restart")
     assert service.get("/readyz") == (200, "ok\n")
 
 

@@ -310,7 +310,7 @@ async def test_a_wrong_password_is_said_and_tried_on(tmp_path, capsys: pytest.Ca
 
     def said() -> list[str]:
         lines.extend(json.loads(line) for line in capsys.readouterr().err.splitlines())
-        return [line["event"] for line in lines if line["level"] == "error"]
+        return [f"{line['url']}: {line['error']}" for line in lines if line["level"] == "error"]
 
     connecting = asyncio.create_task(Bus.connect(settings, "notify"))
     await until(lambda: "Authorization Violation" in "".join(said()), lambda: f"{lines}")

@@ -130,7 +130,8 @@ async def test_a_server_in_operator_mode_is_named_where_it_refuses(tmp_path: Pat
                 lambda: [
                     one
                     for one in said
-                    if "operator mode (JWT) knows none of them: docs/operations.md#operator-mode" in one["event"]
+                    if "operator mode (JWT) knows none of them: docs/operations.md#operator-mode"
+                    in one.get("error", "")
                 ],
                 "it is told",
             )

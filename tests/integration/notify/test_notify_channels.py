@@ -249,7 +249,7 @@ async def test_a_daily_report_goes_out_once(
     app = await start(file)
 
     async def left_out() -> int:
-        return logs().count("no daily report: nothing was published of the site")
+        return logs().count("daily report skipped")
 
     days = await eventually(left_out, bool)
     assert await app.close() == 0

@@ -169,7 +169,7 @@ async def test_what_another_salt_leaves_behind_is_a_dead_letter_and_an_alarm(
         app = await start(after)
         assert (await eventually(state, lambda found: len(found[0]) == 4 and len(found[2]) == 2))[1:] == wanted
         assert await app.close() == 0
-    assert logs().count("notify.salt has changed") == 1
+    assert logs().count("pending notifications dropped") == 1
     answers.clear()
     app = await start(after)
     await bus.store(ALERTS, make_alert(alert=NEXT, rule="evening"))

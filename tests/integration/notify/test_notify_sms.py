@@ -155,7 +155,7 @@ async def test_a_day_costs_no_more_than_its_cap(peer, channel, logs):
     outcomes = [await sender.send(notification(rate(), number=number), recipient()) for number in range(1, 6)]
     capped = Failure("cost-cap", "data")
     assert outcomes == [Failure("unavailable", "data", 500), None, None, capped, capped]
-    assert logs().count("the day's SMS are spent") == 1
+    assert logs().count("daily SMS budget spent") == 1
     other = channel(max_per_day=3)
     other.go_on_from(sender)
     assert [await other.send(FIRST, recipient()) for _ in range(2)] == [None, capped]

@@ -168,7 +168,7 @@ async def test_less_than_the_profile_demands_is_no_start(site, clip, enemy):
     write(site, clip, profile="lab")
     service = site.start("ingest", script=SCRIPT, ENEMY=enemy)
     await until(lambda: service.running and service.said("camera live"), "lab runs", limit_s=40)
-    assert service.said("not all measures of the sandbox are in force")
+    assert service.said("sandbox incomplete")
     assert states(service)["landlock"] == {"refused" if enemy == "thread" else "absent"}
     write(site, clip)
     await until(lambda: service.get("/readyz")[0] == 503, "not ready")

@@ -152,7 +152,7 @@ async def test_a_forged_announcement_is_refused_when_keys_are_needed(exchange):
     with capture_logs() as lines:
         giver.begin()
     assert set(giver._workers) == {"friend"}
-    assert [line["worker"] for line in lines if "not signed" in line["event"]] == ["stranger"]
+    assert [line["worker"] for line in lines if "not signed" in line.get("reason", "")] == ["stranger"]
 
 
 @pytest.mark.alone
@@ -196,7 +196,7 @@ async def test_an_announcement_of_another_identity_gets_nothing(exchange):
         stranger = await exchange.receiver("stranger", identity=Ed25519PrivateKey.generate())
         friend = await exchange.receiver("friend")
         await until(lambda: holds(friend, giver.current()))
-        await until(lambda: any("not signed" in line["event"] for line in lines))
+        await until(lambda: any("not signed" in line.get("reason", "") for line in lines))
     assert len(stranger.keys) == 0
     assert set(giver._workers) == {"friend"}
 
@@ -217,7 +217,7 @@ async def test_an_announcement_for_another_site_gets_nothing(exchange):
     said = announce(IDENTITY, "lyon", "box-1", bytes(range(1, 33)), time.time_ns())
     with capture_logs() as lines:
         await bus._connection.client.publish(WORKERS.subject(site="cannes"), msgspec.msgpack.encode(said))
-        await until(lambda: any("not signed for this site" in line["event"] for line in lines))
+        await until(lambda: any("not signed for this site" in line.get("reason", "") for line in lines))
     assert giver._workers == {}
 
 

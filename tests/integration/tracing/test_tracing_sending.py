@@ -89,7 +89,7 @@ def test_a_dead_collector_costs_a_counter(trace, capsys):
         tell(10)
         end()
     assert dropped("unreachable") - before == 20
-    assert capsys.readouterr().out.count("does not take the traces") == 1
+    assert capsys.readouterr().out.count("traces dropped") == 1
 
 
 def test_a_slow_collector_keeps_nobody(collect, trace, monkeypatch):

@@ -294,7 +294,7 @@ async def test_records_of_another_version_are_told(make, capsys):
     again.days = bus.days
     async with running(again, make, drift := SiteDrift(again, settings())):
         await until(drift._restored.is_set)
-    assert "days of another version cannot be compared" in capsys.readouterr().out
+    assert "drift days not comparable" in capsys.readouterr().out
 
 
 # --- metrics --------------------------------------------------------------------------------------------------------

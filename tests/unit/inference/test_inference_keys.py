@@ -206,7 +206,7 @@ async def test_displaced_keys_are_counted_and_told_of_once(line):
             for number in range(sut.MOST_OF_SITE + 3):
                 receiver.keys.add("cannes", number.to_bytes(8, "big"), bytearray(FRAME_KEY), boottime_ns())
         assert displaced() - before == 3
-        assert [line["site"] for line in lines if line["event"].startswith("more frame keys")] == ["cannes"]
+        assert [line["site"] for line in lines if line["event"] == "frame keys over limit"] == ["cannes"]
 
 
 async def test_refused_keys_are_logged_once_a_minute(line, monkeypatch):

@@ -74,7 +74,7 @@ class MailChannel:
             return Failure("unread", "data", detail="what was published of that day can't be read")
         except Exception as error:  # a channel's contract: one faulty mail must not stop the others
             # Log neither the error's text nor its place: they may quote an address.
-            log.error("a mail could not be written", notification=notification.id, error=type(error).__name__)
+            log.error("mail not written", notification=notification.id, error=type(error).__name__)
             return Failure("other", "data", detail=type(error).__name__)
         return await self._pool.send(message, recipient.address)
 

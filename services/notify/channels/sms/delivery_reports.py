@@ -74,9 +74,7 @@ class ReportServer:
         try:
             await self._tell(report)
         except Exception as error:
-            log.warning(
-                "a delivery report could not be recorded; the gateway may repeat it", error=type(error).__name__
-            )
+            log.warning("delivery report not recorded", error=type(error).__name__)
             self._seen.forget(report)
             return _answer("not-recorded", 503)
         return _answer(state, 200)

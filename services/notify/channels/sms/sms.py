@@ -84,7 +84,7 @@ class SmsChannel:
         if not self.budget.take(site.id, today, sms.segments):
             if not self.budget.refused_before(site.id, today):
                 log.error(
-                    "the day's SMS are spent: no more are sent until midnight", site=site.id,
+                    "daily SMS budget spent", site=site.id,
                     max_per_day=self.settings.max_per_day, advice="raise notify.sms.max_per_day, or group alerts more",
                 )  # fmt: skip
             return Failure("cost-cap", "data")
