@@ -25,7 +25,7 @@ import yaml
 from bench.bus_cost import server_url, start_program
 from bench.verdicts import Row, at_most
 from operate.box.box import MALLOC, SERVER, nats_server
-from operate.simulation.demo.sink import Sink
+from operate.simulation.servers.mail import MailServer
 from proto.public import AlertV1, DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES
 from services.bus import Bus, NatsSettings
@@ -37,7 +37,7 @@ _LIMIT_S = 60.0
 _NAME = "alert stored to mail accepted, bursts of 50 alerts/s, p99"
 
 
-class _Taker(Sink):
+class _Taker(MailServer):
     """A mail server that takes everything and keeps nothing."""
 
     async def handle_DATA(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802
@@ -56,7 +56,10 @@ class Told:
 async def told(bursts: int) -> Told:
     """Store so many bursts of alerts and return their delays; TimeoutError if a mail is not accepted in time."""
     with tempfile.TemporaryDirectory(prefix="moretta-bench-") as name:
-        async with _Taker(Path(name) / "mails", lambda _mail: None) as sink, _service(Path(name), sink.port) as running:
+        async with (
+            _Taker(Path(name) / "mails", lambda _mail: None) as server,
+            _service(Path(name), server.port) as running,
+        ):
             bus, process = running
             await _told(bus, {await _store(bus, 0)})  # after this, one-time work is done
             cpu_s = _cpu_s(process)

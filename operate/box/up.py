@@ -56,7 +56,7 @@ async def up(
     screen = Screen(view, sites)
     console = Console()
     said = screen.said if console.is_terminal else _say
-    ended = _ended_by_signal()
+    ended = ended_by_signal()
     ingest, file = load(settings_file, IngestFile), load(settings_file, AggregateFile)
     ports = wanted(ingest, file.aggregate.page, door)
     require_free(ports)
@@ -167,7 +167,8 @@ def _with_page(said: Callable[[str, str], None], screen: Screen) -> Callable[[st
     return on_line
 
 
-def _ended_by_signal() -> asyncio.Event:
+def ended_by_signal() -> asyncio.Event:
+    """Return an event that Ctrl-C and SIGTERM set, instead of ending the process, while the loop runs."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -106,7 +106,6 @@ def up(
         from operate.box.up import up as run_up
         from operate.nats.nats_yaml import browsers_of_box
         from operate.settings_file import elsewhere, require, require_sources, with_cameras
-        from operate.simulation.simulated import simulated
         from services.ingest.settings import IngestFile
         from services.kernel.settings import load
 
@@ -118,7 +117,7 @@ def up(
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         if config is not None:
             require(config)
-        file = simulated(Path(scratch)) if simulate else with_cameras(config, camera or [], Path(scratch))
+        file = _simulated(Path(scratch)) if simulate else with_cameras(config, camera or [], Path(scratch))
         require(file, config or "--camera")
         require_sources(camera or [])
         if (url := elsewhere(file)) is not None:
@@ -129,6 +128,12 @@ def up(
         with held(data or Path(scratch)) as folder:
             sites = load(file, IngestFile).sites
             raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), sites, duration, door)))
+
+
+def _simulated(folder: Path) -> Path:
+    from operate.simulation.market import looped
+
+    return looped(folder)
 
 
 def _service(name: str, config: Path) -> None:

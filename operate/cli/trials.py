@@ -57,15 +57,14 @@ def demo(
     camera: Annotated[str | None, typer.Option(metavar="URL", help="a real file, URL or device instead")] = None,
     duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     mails: Annotated[Path, typer.Option(metavar="DIR", help="where the mails are kept")] = Path("demo-mails"),
-    screenshot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="save what was shown last")] = None,
 ) -> None:
     """Watch it work: three simulated cameras, numbers beside the truth, an alert, a mail."""
     from rich.console import Console
 
-    from operate.simulation.demo.command import demo as run_demo
+    from operate.simulation.demo import demo as run_demo
 
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
-        code = asyncio.run(run_demo(Path(scratch), camera, duration, Console(), mails=mails, picture=screenshot))
+        code = asyncio.run(run_demo(Path(scratch), camera, duration, Console(), mails))
     raise typer.Exit(code)
 
 

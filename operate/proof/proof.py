@@ -24,7 +24,7 @@ from operate.proof.site import FPS, LONG_SIDE, SECONDS, Surroundings, make_film,
 from operate.proof.story import PROGRAMS, Story, StoryError
 from operate.proof.taps import Taps, Watch
 from operate.settings_file import require
-from operate.simulation.demo.sink import Sink
+from operate.simulation.servers.mail import MailServer
 from proto.subjects import DRIFT
 
 SECONDS_OF_WORK = 15.0
@@ -124,7 +124,7 @@ class Proof:
 
     @asynccontextmanager
     async def _sinks(self) -> AsyncIterator[tuple[int, str]]:
-        async with Sink(self._scratch / "mails", self._watch.mail) as mails, SmsSink(self._watch.request) as sms:
+        async with MailServer(self._scratch / "mails", self._watch.mail) as mails, SmsSink(self._watch.request) as sms:
             yield mails.port, sms.url
 
     def _under(self, name: str) -> list[str]:

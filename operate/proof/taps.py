@@ -11,7 +11,7 @@ from typing import Any, Self
 from operate.box.box import Box
 from operate.box.child import TOO_LONG
 from operate.proof.search import Search
-from operate.simulation.demo.sink import Mail
+from operate.simulation.servers.mail import Mail
 from proto.codec import decode
 from proto.permissions import ACCOUNTS, rights_of, user_of
 from proto.subjects import ALERTS, CAMERAS, FRAMES, Account, Identity

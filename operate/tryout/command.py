@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operate import show
-from operate.simulation.demo.sink import Mail, Sink
+from operate.simulation.servers.mail import Mail, MailServer
 from operate.tryout import mjpeg, rtsp
 from operate.tryout.door import Backend, Door
 from operate.tryout.films import GATE, HALL, Film, drawn, length
@@ -50,7 +50,7 @@ async def serve(host: str, ports: Ports, door: Door) -> None:
         try:
             gate = await stack.enter_async_context(serving(rtsp.RtspCamera(films[GATE]).connected, host, ports.rtsp))
             hall = await stack.enter_async_context(serving(mjpeg.MjpegCamera(films[HALL]).connected, host, ports.mjpeg))
-            mail = (await stack.enter_async_context(Sink(folder, _tell, host, ports.mail))).port
+            mail = (await stack.enter_async_context(MailServer(folder, _tell, host, ports.mail))).port
             page = await stack.enter_async_context(serving(door.connected, _DOOR, ports.door))
         except OSError as error:
             raise SettingsError(COMMAND, [("", f"cannot listen: {error.strerror or error}")]) from None
@@ -68,6 +68,5 @@ async def _films() -> dict[str, Film]:
 
 def _tell(mail: Mail) -> None:
     """Print a mail's subject and text: it is delivered to nobody."""
-    text = "\n".join(f"    {line}" for line in mail.text.splitlines())
     mail.file.unlink()
-    print(f"mail to {mail.message['To']}: {mail.message['Subject']}\n{text}", flush=True)
+    print(mail.shown(), flush=True)

@@ -1,4 +1,4 @@
-"""The films of the try-out's two cameras, drawn once: the demo's market, as RTSP and as MJPEG send it."""
+"""The films of the try-out's two cameras, drawn once: the simulated market, as RTSP and as MJPEG send it."""
 
 import io
 from collections.abc import Callable
@@ -9,12 +9,12 @@ import av
 from aiortc.codecs.h264 import H264Encoder
 from av.bitstream import BitStreamFilterContext
 
-from operate.simulation.demo.films import plans
 from operate.simulation.film import count, film, pictures
+from operate.simulation.market import plans
 from operate.simulation.plan import Plan
 
 GATE, HALL = "gate-in", "hall"
-"""Which of the demo's cameras are shown: the gate by RTSP, the hall by MJPEG."""
+"""Which of the market's cameras are shown: the gate by RTSP, the hall by MJPEG."""
 _QUALITY = 85
 
 

@@ -10,7 +10,7 @@ from patience import until
 from site_process import Site
 
 from operate.identities import settings_file
-from operate.simulation.demo.sink import Sink
+from operate.simulation.servers.mail import MailServer
 from proto.public import AlertV1
 from proto.sightings import CODES, SightingsV1, SightingV1
 from proto.subjects import ALERTS, SIGHTINGS, WINDOWS
@@ -93,8 +93,8 @@ async def lively(folder: Path) -> AsyncIterator[Ground]:
     """The site, its server running and people on their way; its services are the test's to start."""
     site, mails = Site(folder), []
     site.server.start()
-    async with Sink(folder / "mails", mails.append) as sink:
-        ground = Ground(site, sink.port, mails)
+    async with MailServer(folder / "mails", mails.append) as server:
+        ground = Ground(site, server.port, mails)
         people = asyncio.create_task(ground.people())
         try:
             yield ground

@@ -33,7 +33,7 @@ _COMMANDS = (
         "cli.check_config", "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "orders",
         "doctor.command", "doctor.run", "backup.command", "backup.run", "transparency.write",
         "sizing.command", "nats.apply", "nats.nats_yaml", "nats.shown", "nats.streams", "simulation.command",
-        "simulation.bus", "box.up", "box.machine", "simulation.simulated",
+        "simulation.bus", "box.up", "box.machine",
     )),
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip

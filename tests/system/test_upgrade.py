@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from patience import patient
 from previous_version import TODAY, Version, previous
 
-from operate.simulation.demo.sink import Sink
+from operate.simulation.servers.mail import MailServer
 from proto.codec import decode
 from proto.public import HINTS, WindowV1
 from proto.subjects import WINDOWS
@@ -87,8 +87,10 @@ async def _scene(tmp_path: Path, old: Version) -> AsyncIterator[Scene]:
     try:
         async with HttpCamera(mjpeg=films[0], every_s=1 / FPS) as camera:
             scene = Scene(site, camera, films)
-            async with Sink(tmp_path / "mails", lambda mail: scene.mails.append(mail.message["Message-ID"])) as sink:
-                site.write(settings(camera.url("mjpeg"), sink.port))
+            async with MailServer(
+                tmp_path / "mails", lambda mail: scene.mails.append(mail.message["Message-ID"])
+            ) as server:
+                site.write(settings(camera.url("mjpeg"), server.port))
                 playing = asyncio.create_task(scene.play())
                 try:
                     everybody = [site.begin(name, old) for name, count in REPLICAS.items() for _ in range(count)]

@@ -22,7 +22,7 @@ from up_process import UpProcess
 from operate.doctor import bus as on_bus
 from operate.doctor import reach
 from operate.doctor.core.findings import Finding
-from operate.simulation.demo.sink import Sink
+from operate.simulation.servers.mail import MailServer
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, PAUSE
 from services.bus import Bus, NatsSettings
@@ -80,8 +80,8 @@ def mailbox(folder):
     serving: list = []
 
     async def serve():
-        async with Sink(folder, lambda _mail: None) as sink:
-            serving.extend([sink.port, asyncio.get_running_loop(), end := asyncio.Event()])
+        async with MailServer(folder, lambda _mail: None) as server:
+            serving.extend([server.port, asyncio.get_running_loop(), end := asyncio.Event()])
             await end.wait()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
@@ -256,8 +256,8 @@ async def test_who_is_not_called_and_who_offers_no_tls(tmp_path):
     assert (await reach.camera("cannes", nowhere, open_it=True)).state == "fail"
     peer = structs.replace(nowhere, url="whip://")
     assert (await reach.camera("cannes", peer, open_it=False)).state == "left out"
-    async with Sink(tmp_path / "mails", lambda _mail: None) as sink:
-        settings = SmtpSettings(port=sink.port, sender="a@example.org")
+    async with MailServer(tmp_path / "mails", lambda _mail: None) as server:
+        settings = SmtpSettings(port=server.port, sender="a@example.org")
         found: Finding = await reach.mail(settings)
         assert (found.state, "no-starttls" in found.found) == ("fail", True)
         plain = await reach.mail(structs.replace(settings, security="none"))

@@ -29,7 +29,7 @@ from operate.proof.search import PLACES, Search
 from operate.proof.secret import Label, Secret
 from operate.proof.story import StoryError
 from operate.proof.taps import PLANTER, Watch
-from operate.simulation.demo.sink import Mail, Sink
+from operate.simulation.servers.mail import Mail, MailServer
 from proto.codec import encode
 from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, FRAMES, WINDOWS
@@ -196,7 +196,7 @@ async def test_the_planter_plants_in_every_place_that_it_is_for(tmp_path, search
     folder = Disk(search, tmp_path)
     image = canary_image()
     search.plants_image(image)
-    async with Sink(tmp_path / "mails", watch.mail) as mails, SmsSink(watch.request) as sms:
+    async with MailServer(tmp_path / "mails", watch.mail) as mails, SmsSink(watch.request) as sms:
         ground = Ground(tmp_path, folder.box, mails.port, sms.url, lambda _name: [], watch.line)
         async with planted("planter", search.rows, image, ground) as url, aiohttp.ClientSession() as session:
             async with session.get(url) as answer:

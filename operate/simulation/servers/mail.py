@@ -29,8 +29,13 @@ class Mail:
         body = self.message.get_body(("plain",))
         return str(body.get_content()).strip() if body is not None else ""
 
+    def shown(self) -> str:
+        """Return the receiver, the subject and the plain body, as a terminal shows them."""
+        text = "\n".join(f"    {line}" for line in self.text.splitlines())
+        return f"mail to {self.message['To']}: {self.message['Subject']}\n{text}"
 
-class Sink:
+
+class MailServer:
     """Listens while its block runs, on the loop that runs it: by itself on loopback, on a free port."""
 
     def __init__(self, folder: Path, on_mail: Callable[[Mail], None], host: str = _HOST, port: int = 0) -> None:
@@ -72,10 +77,10 @@ class Sink:
 
 
 class _Session(SMTP):
-    """One client's connection, which its sink can drop."""
+    """One client's connection, which its server can drop."""
 
-    def __init__(self, sink: Sink, connections: "set[_Session]") -> None:
-        super().__init__(sink, hostname="sink.invalid", enable_SMTPUTF8=True)
+    def __init__(self, server: MailServer, connections: "set[_Session]") -> None:
+        super().__init__(server, hostname="mail.invalid", enable_SMTPUTF8=True)
         self._connections = connections
 
     def connection_made(self, transport: Any) -> None:
