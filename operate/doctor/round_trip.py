@@ -19,9 +19,10 @@ from operate.doctor.core.findings import Finding, fail
 from operate.doctor.deployment import Deployment
 from operate.doctor.metrics import NoMetrics, page
 from operate.proof.core.verdicts import lifetime_of
-from operate.proof.peers import FilmServer
 from operate.proof.secret import Secret
 from operate.proof.taps import Tap
+from operate.simulation.servers.http_camera import HttpCamera, stream_camera
+from operate.simulation.servers.server import Server
 from proto.codec import ContractError, decode_on
 from proto.public import CameraV1, WindowV1
 from proto.subjects import CAMERAS, WINDOWS, Identity
@@ -136,7 +137,8 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
         tap = Tap(who, "MAIN", ear.hear)
         try:
             await tap.open(deployment.nats)
-            async with FilmServer(film.stream, film.rate, host, port) as shown:
+            shown = stream_camera(film.stream, film.rate)
+            async with Server(shown.connected, host, port):
                 await _shown(ear, shown, options.limit_s, tell)
         except OSError as error:
             why = f"cannot listen on {options.listen}: {error.strerror or error}; name another place"
@@ -144,7 +146,7 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
         finally:
             await tap.close()
     state = ear.state.state if ear.live_since is None and ear.state else ("live" if ear.live_since else None)
-    found = [line, trip.camera(f"{site.id}/{camera.id}", shown.taken, state, options.listen, options.limit_s)]
+    found = [line, trip.camera(f"{site.id}/{camera.id}", shown.requests, state, options.listen, options.limit_s)]
     found += trip.window(ear.window, film.per_s, options.limit_s) if ear.live_since else []
     found += [_pictures(ear, film, who), await _lifetime(ear, options.metrics)]
     if deployment.nats.seed is not None:  # without a seed nothing is refused, which is told as left out
@@ -152,11 +154,11 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
     return [*found, *await on_bus.granted(deployment.nats, who)]
 
 
-async def _shown(ear: Ear, camera: FilmServer, limit_s: float, tell: Tell) -> None:
+async def _shown(ear: Ear, camera: HttpCamera, limit_s: float, tell: Tell) -> None:
     """Wait until a whole window has come, or the time limit is over."""
     began = time.monotonic()
     while ear.window is None and (passed := time.monotonic() - began) < limit_s:
-        what = "a window" if ear.live_since else "the camera to be live" if camera.taken else "ingest to come"
+        what = "a window" if ear.live_since else "the camera to be live" if camera.requests else "ingest to come"
         tell(f"waiting for {what}, {passed:.0f} of {limit_s:g} s", passed)
         await asyncio.sleep(_LOOK_S)
 

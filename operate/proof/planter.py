@@ -53,7 +53,7 @@ def _mail(port: int, sender: str, row: bytes) -> None:
 
 def _sms(url: str, sender: str, row: bytes) -> None:
     body = json.dumps({"to": sender, "text": base64.b64encode(row).decode()}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - our own sink's
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - our own gateway's
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         answer.read()
 

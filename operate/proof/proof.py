@@ -16,7 +16,6 @@ from operate.proof import disk, memory
 from operate.proof.capture import Capture, CaptureError
 from operate.proof.core.verdicts import Findings, left_out
 from operate.proof.disk import Disk
-from operate.proof.peers import FilmServer, SmsSink
 from operate.proof.planting import Ground, canary_image, planted
 from operate.proof.search import Search
 from operate.proof.secret import Secret
@@ -24,7 +23,10 @@ from operate.proof.site import FPS, LONG_SIDE, SECONDS, Surroundings, make_film,
 from operate.proof.story import PROGRAMS, Story, StoryError
 from operate.proof.taps import Taps, Watch
 from operate.settings_file import require
+from operate.simulation.servers.http_camera import stream_camera
 from operate.simulation.servers.mail import MailServer
+from operate.simulation.servers.server import Server
+from operate.simulation.servers.sms import SmsGateway
 from proto.subjects import DRIFT
 
 SECONDS_OF_WORK = 15.0
@@ -69,10 +71,10 @@ class Proof:
         """Run the whole proof and return its findings."""
         self._probe()
         with self._environment(), self._captured():
-            async with FilmServer(stream, rate(stream)) as camera, self._sinks() as around:
+            async with Server(stream_camera(stream, rate(stream)).connected) as camera, self._receivers() as around:
                 if self._capture is not None:
                     self._capture.known.add(camera.port)
-                story = await self._live(camera, Surroundings(camera.url, film, *around))
+                story = await self._live(camera, Surroundings(_url(camera), film, *around))
         await asyncio.to_thread(self._disk.folder)
         if self._is_traced:
             await asyncio.to_thread(self._disk.traced, _PLANTER)
@@ -123,8 +125,9 @@ class Proof:
             place.miss(f"{self._capture.dropped} packets came too fast to be seen")
 
     @asynccontextmanager
-    async def _sinks(self) -> AsyncIterator[tuple[int, str]]:
-        async with MailServer(self._scratch / "mails", self._watch.mail) as mails, SmsSink(self._watch.request) as sms:
+    async def _receivers(self) -> AsyncIterator[tuple[int, str]]:
+        watch = self._watch
+        async with MailServer(self._scratch / "mails", watch.mail) as mails, SmsGateway(watch.request) as sms:
             yield mails.port, sms.url
 
     def _under(self, name: str) -> list[str]:
@@ -132,7 +135,7 @@ class Proof:
             return []
         return disk.prefix(self._disk.traces / f"{name}-{time.monotonic_ns()}.strace")
 
-    async def _live(self, camera: FilmServer, around: Surroundings) -> Story:
+    async def _live(self, camera: Server, around: Surroundings) -> Story:
         """Run the box, and the story in it."""
         file = self._disk.box / "settings.yaml"
         file.write_text(yaml.safe_dump(settings(around)))
@@ -202,6 +205,10 @@ class Proof:
             told=self._told,
             faults=self._faults,
         )
+
+
+def _url(camera: Server) -> str:
+    return f"http://127.0.0.1:{camera.port}/proof.ts"
 
 
 async def prove(scratch: Path, options: Options, tell: Callable[[str], None]) -> Findings:

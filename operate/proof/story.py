@@ -14,10 +14,10 @@ from operate.box.box import Box
 from operate.orders import order
 from operate.proof.core.verdicts import Lifetime, lifetime_of
 from operate.proof.memory import descendants
-from operate.proof.peers import FilmServer
 from operate.proof.search import Search
 from operate.proof.site import FILE, NETWORK, SITE
 from operate.proof.taps import Taps, Watch
+from operate.simulation.servers.server import Server
 from proto.public import AlertV1, CameraV1
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
@@ -37,7 +37,7 @@ class StoryError(Exception):
 class Story:
     """The steps of the proof; each step reports what it did."""
 
-    def __init__(self, box: Box, camera: FilmServer, search: Search, tell: Callable[[str], None], watch: Watch) -> None:
+    def __init__(self, box: Box, camera: Server, search: Search, tell: Callable[[str], None], watch: Watch) -> None:
         self._box, self._camera, self._search, self._tell, self._watch = box, camera, search, tell, watch
         self._states: dict[str, str] = {}
         self._alerts = 0

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operate import show
+from operate.simulation.plan import Plan
 from operate.simulation.servers.mail import Mail, MailServer
-from operate.tryout import mjpeg, rtsp
+from operate.simulation.servers.server import Handle, Server
+from operate.tryout.cameras import drawn, length, planned
 from operate.tryout.door import Backend, Door
-from operate.tryout.films import GATE, HALL, Film, drawn, length
-from operate.tryout.serving import serving
 from services.kernel.settings import SettingsError
 
 COMMAND = "moretta tryout"
@@ -44,26 +44,30 @@ async def serve(host: str, ports: Ports, door: Door) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    films = await _films()
+    plans = planned()
+    gate, hall = await _drawn(*plans)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moretta-tryout-")))
         try:
-            gate = await stack.enter_async_context(serving(rtsp.RtspCamera(films[GATE]).connected, host, ports.rtsp))
-            hall = await stack.enter_async_context(serving(mjpeg.MjpegCamera(films[HALL]).connected, host, ports.mjpeg))
-            mail = (await stack.enter_async_context(MailServer(folder, _tell, host, ports.mail))).port
-            page = await stack.enter_async_context(serving(door.connected, _DOOR, ports.door))
+            rtsp = await stack.enter_async_context(Server(gate, host, ports.rtsp))
+            mjpeg = await stack.enter_async_context(Server(hall, host, ports.mjpeg))
+            mail = await stack.enter_async_context(MailServer(folder, _tell, host, ports.mail))
+            page = await stack.enter_async_context(Server(door.connected, _DOOR, ports.door))
         except OSError as error:
             raise SettingsError(COMMAND, [("", f"cannot listen: {error.strerror or error}")]) from None
-        print(f"two cameras, {films[GATE].seconds:g} s again and again: rtsp://{host}:{gate}/gate")
-        print(f"  and http://{host}:{hall}/hall.mjpeg; mails to port {mail} are told here")
-        print(f"the page: http://localhost:{page}", flush=True)
+        print(f"two cameras, {plans[0].scenario.length_s:g} s again and again: rtsp://{host}:{rtsp.port}/gate")
+        print(f"  and http://{host}:{mjpeg.port}/hall.mjpeg; mails to port {mail.port} are told here")
+        print(f"the page: http://localhost:{page.port}", flush=True)
         await ended.wait()
 
 
-async def _films() -> dict[str, Film]:
+async def _drawn(gate: Plan, hall: Plan) -> tuple[Handle, Handle]:
     done = itertools.count(1)
-    with tempfile.TemporaryDirectory(prefix="moretta-tryout-") as folder, show.progress("drawing", length()) as told:
-        return await asyncio.to_thread(drawn, Path(folder), lambda: told(next(done)))
+    with (
+        tempfile.TemporaryDirectory(prefix="moretta-tryout-") as folder,
+        show.progress("drawing", length(gate, hall)) as progress,
+    ):
+        return await asyncio.to_thread(drawn, Path(folder), gate, hall, lambda: progress(next(done)))
 
 
 def _tell(mail: Mail) -> None:

@@ -8,6 +8,8 @@ import asyncio
 import re
 from dataclasses import dataclass
 
+from operate.simulation.servers.server import close
+
 _WEBSOCKET = re.compile(rb"^GET /nats[/? ]")
 _CONNECTION = re.compile(rb"\r\nconnection:[^\r\n]*", re.IGNORECASE)
 _FIRST_S = 15.0
@@ -49,8 +51,7 @@ class Door:
         except OSError:
             writer.write(_AWAY.encode())
             await writer.drain()
-            writer.close()
-            await writer.wait_closed()
+            await close(writer)
             return
         outer.write(head)
         both = [asyncio.create_task(_pass_on(reader, outer)), asyncio.create_task(_pass_on(inner, writer))]

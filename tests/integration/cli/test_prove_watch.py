@@ -1,6 +1,5 @@
 """What the proof makes of what comes in and of what is on disk, and what its planter puts where."""
 
-import asyncio
 import base64
 import io
 import json
@@ -23,13 +22,13 @@ from operate.box.child import TOO_LONG
 from operate.proof import disk
 from operate.proof.core.images import BLOCK
 from operate.proof.disk import Disk, unfinished
-from operate.proof.peers import FilmServer, SmsSink
 from operate.proof.planting import Ground, canary_image, planted
 from operate.proof.search import PLACES, Search
 from operate.proof.secret import Label, Secret
 from operate.proof.story import StoryError
 from operate.proof.taps import PLANTER, Watch
 from operate.simulation.servers.mail import Mail, MailServer
+from operate.simulation.servers.sms import SmsGateway
 from proto.codec import encode
 from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, FRAMES, WINDOWS
@@ -106,12 +105,12 @@ def test_an_image_that_was_planted_is_the_canary_of_images(tmp_path, search):
 
 async def test_the_sms_gateway_keeps_whole_requests(search, watch):
     """Path, headers and body of each."""
-    async with SmsSink(watch.request) as sink, aiohttp.ClientSession() as session:
+    async with SmsGateway(watch.request) as gateway, aiohttp.ClientSession() as session:
         for body in ({"text": "61 % of 40"}, {"to": PLANTER, "text": base64.b64encode(search.rows["sms"]).decode()}):
-            async with session.post(sink.url, json=body) as answer:
+            async with session.post(gateway.url, json=body) as answer:
                 assert await answer.json() == {"status": "taken"}
         assert (watch.sms, search["sms"].count, search["sms"].canary) == (1, 2, True)
-        async with session.get(sink.url, params={"text": ROW[:40].hex()}, headers={"X-Row": ROW[64:128].hex()}):
+        async with session.get(gateway.url, params={"text": ROW[:40].hex()}, headers={"X-Row": ROW[64:128].hex()}):
             pass
     assert sum(search["sms"].hits.values()) == 3
 
@@ -196,7 +195,7 @@ async def test_the_planter_plants_in_every_place_that_it_is_for(tmp_path, search
     folder = Disk(search, tmp_path)
     image = canary_image()
     search.plants_image(image)
-    async with MailServer(tmp_path / "mails", watch.mail) as mails, SmsSink(watch.request) as sms:
+    async with MailServer(tmp_path / "mails", watch.mail) as mails, SmsGateway(watch.request) as sms:
         ground = Ground(tmp_path, folder.box, mails.port, sms.url, lambda _name: [], watch.line)
         async with planted("planter", search.rows, image, ground) as url, aiohttp.ClientSession() as session:
             async with session.get(url) as answer:
@@ -216,20 +215,6 @@ async def test_a_planter_that_cannot_plant_is_told(tmp_path, search, watch):
     with pytest.raises(StoryError, match=r"planter ended \(exit code 1\).*No such file or directory"):
         async with planted("planter", search.rows, b"", ground):
             pytest.fail("nothing was planted")
-
-
-async def test_the_camera_sends_at_its_pace_and_can_be_made_to_end(tmp_path):
-    """Each connection begins with the film's first byte, and gets so many bytes a second."""
-    film = tmp_path / "film.ts"
-    film.write_bytes(bytes(range(256)) * 4_000)
-    async with FilmServer(film, rate=200_000.0) as camera, aiohttp.ClientSession() as session:
-        for _ in range(2):
-            async with session.get(camera.url) as answer:
-                assert answer.content_type == "video/mp2t"
-                assert await answer.content.readexactly(50_000) == film.read_bytes()[:50_000]
-                await camera.end()
-                with pytest.raises((aiohttp.ClientError, OSError, asyncio.IncompleteReadError)):
-                    await answer.content.readexactly(800_000)
 
 
 def test_the_camera_is_one_that_ingest_can_read(tmp_path):

@@ -18,9 +18,10 @@ import pytest
 from operate.box.box import MALLOC
 from operate.proof import memory
 from operate.proof.core.needles import Needles, cut
-from operate.proof.peers import FilmServer
 from operate.proof.secret import Secret
 from operate.proof.site import make_film, make_stream, rate
+from operate.simulation.servers.http_camera import stream_camera
+from operate.simulation.servers.server import Server
 from services.ingest.core.picture import i420_size
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.decoder import Decoder
@@ -153,7 +154,7 @@ async def test_ingest_reads_the_proofs_camera_and_notices_its_end(stream):
     secret = Secret()
     secret.take(stream, LONG_SIDE, 6)
     search = secret.search()
-    async with FilmServer(stream, rate(stream)) as camera:
+    async with Server(stream_camera(stream, rate(stream)).connected) as camera:
         loop = asyncio.get_running_loop()
         found = await asyncio.to_thread(_watch, camera, loop)
     buffers, pictures, reason = found
@@ -162,10 +163,12 @@ async def test_ingest_reads_the_proofs_camera_and_notices_its_end(stream):
     assert reason in {"end-of-stream", "ended"}
 
 
-def _watch(camera: FilmServer, loop: asyncio.AbstractEventLoop) -> tuple[list[bytes], int, str]:
+def _watch(camera: Server, loop: asyncio.AbstractEventLoop) -> tuple[list[bytes], int, str]:
     """Decode six pictures, let the camera end, and read on: returns the pictures, their number, and how it ended."""
     buffers: list[bytes] = []
-    with open_source(CameraSettings(id="c", url=camera.url, long_side=LONG_SIDE)) as source:
+    with open_source(
+        CameraSettings(id="c", url=f"http://127.0.0.1:{camera.port}/proof.ts", long_side=LONG_SIDE)
+    ) as source:
         decoder = Decoder(source.stream, LONG_SIDE)
         try:
             for packet in source.packets():

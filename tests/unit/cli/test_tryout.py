@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operate.simulation.servers.rtsp_camera import Request, answer, parsed
 from operate.tryout.command import place
 from operate.tryout.door import Backend, Door
-from operate.tryout.rtsp import Request, answer, parsed
 from services.kernel.settings import SettingsError
 
 DOOR = Door(Backend("page", 8088), Backend("nats", 8443))

@@ -8,19 +8,23 @@ import asyncio
 import itertools
 import random
 import re
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import av
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.rtp import RtpPacket
+from av.bitstream import BitStreamFilterContext
 
-from operate.tryout.films import Film
+from operate.simulation.servers.server import send_paced
 
 _CLOCK, _TYPE = 90_000, 96
 _DATA = b"$"
 """What begins a part that is no request: what a client tells by RTCP, which is of no use here."""
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN"
 _SDP = (
-    "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=Moretta's try-out\r\nt=0 0\r\na=control:*\r\n"
+    "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=Moretta\r\nt=0 0\r\na=control:*\r\n"
     f"m=video 0 RTP/AVP {_TYPE}\r\na=rtpmap:{_TYPE} H264/{_CLOCK}\r\n"
     f"a=fmtp:{_TYPE} packetization-mode=1\r\na=control:track\r\n"
 )
@@ -77,11 +81,21 @@ def answer(request: Request) -> Answer:
     return Answer("501 Not Implemented", {"Public": _METHODS})
 
 
-class RtspCamera:
-    """Shows a film to each client from its beginning, again and again."""
+def payloads(film: Path) -> list[list[bytes]]:
+    """Return RTP's payloads (RFC 6184) for each picture of an H.264 film."""
+    encoder = H264Encoder()
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        bytewise = BitStreamFilterContext("h264_mp4toannexb", stream)  # parameter sets before each key picture
+        wholes = (whole for whole in container.demux(stream) if whole.size)
+        return [encoder.pack(packet)[0] for whole in wholes for packet in bytewise.filter(whole)]
 
-    def __init__(self, film: Film) -> None:
-        self._film = film
+
+class RtspCamera:
+    """Shows pictures, each as its RTP payloads, to each client from the first on, again and again."""
+
+    def __init__(self, pictures: list[list[bytes]], fps: float) -> None:
+        self._pictures, self._fps = pictures, fps
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a client until it goes."""
@@ -91,7 +105,7 @@ class RtspCamera:
                 writer.write(answer(request).written(request.headers.get("cseq", "0")))
                 await writer.drain()
                 if request.method == "PLAY" and sending is None:
-                    sending = asyncio.create_task(self._send(writer))
+                    sending = asyncio.create_task(send_paced(writer, self._packets()))
                 if request.method == "TEARDOWN":
                     return
         finally:
@@ -99,18 +113,17 @@ class RtspCamera:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
 
-    async def _send(self, writer: asyncio.StreamWriter) -> None:
-        """Send the film's pictures, each when its time has come, as interleaved RTP (RFC 3550)."""
-        source, numbers, began = random.getrandbits(32), itertools.count(random.getrandbits(16)), time.monotonic()
-        for index, payloads in enumerate(itertools.cycle(self._film.pictures)):
-            at = index / self._film.fps
-            await asyncio.sleep(max(0.0, began + at - time.monotonic()))
-            for payload in payloads:
-                is_last = payload is payloads[-1]
+    def _packets(self) -> Iterator[tuple[float, bytes]]:
+        """Yield the second and the packets of each picture, as interleaved RTP (RFC 3550)."""
+        source, numbers = random.getrandbits(32), itertools.count(random.getrandbits(16))
+        for index, picture in enumerate(itertools.cycle(self._pictures)):
+            at, packets = index / self._fps, list[bytes]()
+            for payload in picture:
+                is_last = payload is picture[-1]
                 number, ticks = next(numbers) & 0xFFFF, round(at * _CLOCK) & 0xFFFFFFFF
                 packet = RtpPacket(_TYPE, int(is_last), number, ticks, source, payload).serialize()
-                writer.write(_DATA + b"\0" + len(packet).to_bytes(2, "big") + packet)
-            await writer.drain()
+                packets.append(_DATA + b"\0" + len(packet).to_bytes(2, "big") + packet)
+            yield at, b"".join(packets)
 
 
 async def _next(reader: asyncio.StreamReader) -> Request | None:
