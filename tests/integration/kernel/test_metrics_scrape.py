@@ -40,6 +40,7 @@ def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path
         "ingest": {"web": {"host": "127.0.0.1", "port": 0}},
     }  # fmt: skip
     site.write(settings)
+    everything = table.everything()  # each service in a Python of its own: not while these run
     services = {name: site.start(name) for name in SERVICES}
     wait_until(lambda: all(s.running for s in services.values()), "all run", 60)
     wait_until(
@@ -56,12 +57,12 @@ def test_every_metric_is_there_and_says_only_what_is_written_down(site, tmp_path
     coverage = lambda: aggregate.metric("moretta_window_coverage_ratio", site="market", zone="_site")  # noqa: E731
     wait_until(lambda: coverage() > 0, "a window that was observed", 60)
     found = pages(services)
-    for metric in table.everything():
+    for metric in everything:
         for name in metric.services:
             assert metric.name in {f.name for f in found[name]} | {
                 f"{f.name}".removesuffix("_info") for f in found[name]
             }
-    known = {metric.name: metric for metric in table.everything()}
+    known = {metric.name: metric for metric in everything}
     ids = {"site": {"market", "hall"}, "camera": {"door"}}
     for name, families in found.items():
         assert {f.name for f in families} >= PROCESS

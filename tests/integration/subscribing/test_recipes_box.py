@@ -1,6 +1,7 @@
 """From nothing to a first value: `moretta up --simulate`, and a recipe with what it says, as in docs/subscribing.md."""
 
 import asyncio
+import contextlib
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from recipe_place import PYTHON
 from recipes import COMPILE_S, Recipe, compiled
 from up_process import UpProcess
 
-pytestmark = [pytest.mark.xdist_group("recipes-box"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("recipes-box"), pytest.mark.timeout(COMPILE_S + 240)]
 
 
 ALERT = ["demo", "_site", "few-masks"]
@@ -36,6 +37,7 @@ class Simulated:
 
 @pytest.fixture(name="simulated", scope="module")
 def _simulated(needs_recipes) -> Iterator[Simulated]:
+    compiled("plain")  # not while the box runs
     ports = free_ports(2)
     door = f"127.0.0.1:{ports[0]}"
     box = UpProcess(["--simulate", "--websocket", door, "--origin", f"http://127.0.0.1:{ports[1]}"]).start()
@@ -58,13 +60,13 @@ async def test_from_nothing_to_a_value(folder, simulated):
         assert not any("[WRN]" in one for one in box.words), "a warning that means nothing to a newcomer"
 
 
-@pytest.mark.timeout(COMPILE_S + 240)
 async def test_plain_clients(folder, simulated):
     """NATS's own clients read in each way that they know: a durable pull, an ordered consumer, a direct get, core."""
-    await asyncio.to_thread(compiled, "plain")
-    for command in (f"{PYTHON} plain.py", "node plain.mjs", "./plain"):
-        with Recipe(command, folder, simulated.environment) as plain:
-            code, lines, words = await asyncio.to_thread(plain.result)
+    with contextlib.ExitStack() as stack:
+        commands = (f"{PYTHON} plain.py", "node plain.mjs", "./plain")
+        running = [stack.enter_context(Recipe(command, folder, simulated.environment)) for command in commands]
+        results = await asyncio.gather(*(asyncio.to_thread(plain.result) for plain in running))
+    for code, lines, words in results:
         assert (code, words) == (0, [])
         ways = ["pull", "ordered", "direct", "listening", "core"]
         assert [line.split()[0] for line in lines] == ways
