@@ -19,7 +19,7 @@ WINDOW_S = 3
 @pytest.fixture(name="settings_file")
 def _settings_file(tmp_path: Path) -> Path:
     """Two looped cameras, windows of a few seconds; and the NATS that they have elsewhere, which `up` leaves alone."""
-    clip = make_clip(tmp_path / "clip.mp4")
+    clip = make_clip(tmp_path / "clip.mp4", width=160, height=96, fps=5, pictures=10, key_every=5)
     cameras = [{"id": name, "url": str(clip), "loop": True, "fps": 3.0} for name in ("a", "b")]
     site = {"id": "s", "profile": "lab", "window_s": WINDOW_S, "lateness_s": 1.5, "cameras": cameras}
     file = tmp_path / "settings.yaml"
