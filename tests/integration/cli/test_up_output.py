@@ -14,9 +14,9 @@ from program import Program
 SHORT = f"""
 import runpy
 from msgspec import structs
-from operate.simulation.demo import films
-market = films.load_scenario("market")
-films.load_scenario = lambda _: structs.replace(market, phases=market.phases[:1])
+from operate.simulation import market
+scenario = market.load_scenario("market")
+market.load_scenario = lambda _: structs.replace(scenario, phases=scenario.phases[:1])
 runpy.run_module("{MODULE}", run_name="__main__", alter_sys=True)
 """
 """The command with films of four seconds, in which nobody comes: those of 48 s take ten seconds of processor time."""
