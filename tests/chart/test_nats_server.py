@@ -16,7 +16,7 @@ import pytest
 import secrecy
 from authority import Volume
 from chart import KEYS, ROOT, merged, seed
-from identity_matrix import ALL, SEEDS, against_the_table, case, denied_of, make_streams, with_admin
+from identity_matrix import MIRRORS, SEEDS, against_the_table, case, denied_of, make_streams, with_admin
 from patience import until
 from rendered_nats import RenderedNats, conf
 
@@ -31,7 +31,7 @@ def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RenderedNats]:
     """One server with everybody's key, and one more user who sees what became of the streams."""
     keys = {user: [found.public] for user, found in SEEDS.items()}
     text = with_admin(
-        conf({"keys": keys, "readers": [{"name": "acme", "streams": [*ALL]}]}).replace("$POD_NAME", '"moretta-nats-0"')
+        conf({"keys": keys, "readers": [{"name": "acme", "streams": [*MIRRORS]}]}).replace("$POD_NAME", '"moretta-nats-0"')
     )
     server = RenderedNats(tmp_path_factory.mktemp("rendered"), text)
     server.start()
