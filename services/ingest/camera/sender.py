@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from proto.frames import FrameQualityV1, FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NoWorkers, TooLarge
+from services.frames.budget import BUDGET_NS
 from services.frames.sealing.keys import FrameKey
 from services.frames.sealing.seal import TAG_BYTES, open_into, proof_of, reply_key, seal_into, wiped
 from services.ingest.camera.camera import Camera
@@ -27,8 +28,7 @@ log = get_logger()
 
 FORGED = Counter("moretta_ingest_replies_refused_total", "Answers of somebody who doesn't hold the frame's key")
 
-LIVE_BUDGET_NS = 100_000_000
-FILE_BUDGET_NS = 20_000_000_000
+LIVE_BUDGET_NS, FILE_BUDGET_NS = BUDGET_NS, 20_000_000_000
 _NEEDS_PROOF = frozenset({"done", "failed", "invalid"})
 """Outcomes that say that a worker had the pixels and overwrote them. The others say that it never opened the frame."""
 _PATIENCE_S = 0.02
