@@ -136,7 +136,7 @@ def grey(width, height, _index):
 
 @pytest.mark.first
 async def test_a_picture_of_very_many_slices_is_not_decoded(tmp_path, beside):
-    """32 kB among pictures as usual. They would take half a minute if these were of 4096x4096, and those take seconds."""
+    """32 kB, among pictures as usual: where those are of 4096x4096, it takes half a minute."""
     clip = clips.make_clip(tmp_path / "small.h264", width=SMALL, height=SMALL, pictures=1, picture=grey)
     (usual,), long = units_of(clip.read_bytes()), bombs.slices(4 * MOST_SLICES - 8, SMALL, SMALL)
     film = Lie(lambda: at_pace(itertools.chain([usual] * 20, itertools.repeat(long)), 10))
