@@ -31,7 +31,9 @@ def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RenderedNats]:
     """One server with everybody's key, and one more user who sees what became of the streams."""
     keys = {user: [found.public] for user, found in SEEDS.items()}
     text = with_admin(
-        conf({"keys": keys, "readers": [{"name": "acme", "streams": [*MIRRORS]}]}).replace("$POD_NAME", '"moretta-nats-0"')
+        conf({"keys": keys, "readers": [{"name": "acme", "streams": [*MIRRORS]}]}).replace(
+            "$POD_NAME", '"moretta-nats-0"'
+        )
     )
     server = RenderedNats(tmp_path_factory.mktemp("rendered"), text)
     server.start()
