@@ -57,7 +57,8 @@ class HttpCamera:
     def cut(self) -> None:
         """Close all connections, as a camera that restarts does."""
         for transport in self._open:
-            transport.abort()
+            if not transport.is_closing():  # the client may have gone just before
+                transport.abort()
         self._open.clear()
 
     async def _send(self, request: web.Request, kind: str, parts) -> web.StreamResponse:
