@@ -127,7 +127,7 @@ def waiting(stats):
 
 
 async def flooded(stats, connections):
-    """Wait until each connection has all the questions waiting that it may, but for the one in hand: it may have waited."""
+    """Wait until each connection has all the questions waiting that it may; one of them may be in hand by then."""
     most = connections * micro.LIMITS[-1]
     await until(lambda: waiting(stats) >= most - 1, lambda: f"{waiting(stats)} questions wait")
 
