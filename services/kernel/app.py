@@ -58,6 +58,8 @@ class App:
         self._asked = self._covered = 0
         """How many reloads were asked for, and how many of them the newest one covers: it began after they came."""
         self._is_applied = False
+        self.is_readable = True
+        """Whether settings could be read when they were last loaded: a secret may come after the file that names it."""
         self._left: set[asyncio.Future[Any]] = set()
         self._fault = False
 
@@ -145,7 +147,11 @@ class App:
 
     async def _reload(self, file: Path, schema: type[Struct]) -> bool:
         try:
-            settings = await asyncio.to_thread(self._checked, file, schema)
+            self.is_readable = False
+            settings = await asyncio.to_thread(load, file, schema)  # those of 500 cameras take seconds
+            self.is_readable = True
+            if self._check is not None:
+                await asyncio.to_thread(self._check, settings)
             if self._apply is not None:
                 await self._apply(settings)
         except (SettingsError, StartError) as error:
@@ -157,13 +163,6 @@ class App:
         self.probes.ready("settings", ok=True)
         log.info("new settings in force" if self._apply else "new settings await a restart")
         return True
-
-    def _checked(self, file: Path, schema: type[Struct]) -> Struct:
-        """Return the settings, in a thread: those of 500 cameras take seconds, in which the event loop goes on."""
-        settings = load(file, schema)
-        if self._check is not None:
-            self._check(settings)
-        return settings
 
     async def close(self) -> int:
         """Run the steps of stopping; return the exit code."""

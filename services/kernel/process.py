@@ -125,7 +125,6 @@ async def _watch(app: App, file: Path, schema: type[Struct], content: bytes | No
     """
     from watchfiles import awatch
 
-    readable = True
     changes = awatch(
         file.parent,
         stop_event=app.stopping,
@@ -135,9 +134,9 @@ async def _watch(app: App, file: Path, schema: type[Struct], content: bytes | No
     )
     async for _ in changes:
         now = _content(file)
-        if now != content or (not readable and await asyncio.to_thread(_is_readable, file, schema)):
+        if now != content or (not app.is_readable and await asyncio.to_thread(_is_readable, file, schema)):
             content = now
-            readable = await app.reload(file, schema) or await asyncio.to_thread(_is_readable, file, schema)
+            await app.reload(file, schema)
     await app.until_stopped()
 
 

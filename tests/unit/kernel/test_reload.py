@@ -5,8 +5,10 @@ import threading
 
 import pytest
 from msgspec import Struct
+from patience import until
 
 from services.kernel.app import App
+from services.kernel.process import _watch
 
 THREADS = []
 """On which settings were read."""
@@ -74,3 +76,27 @@ async def test_a_change_while_settings_are_applied_is_not_missed(app, file):
     assert await app.reload(file, File)
     assert await asyncio.gather(*others) == [True] * 3
     assert app.applied == [1, 2]
+
+
+async def test_a_secret_that_comes_while_its_lack_is_reported_is_not_missed(app, file, monkeypatch):
+    """Neither the settings' file nor what can be read changes afterwards, so only the failed load says to try again."""
+    lacks, ready = [("ingest.token_file", "no such file")], app.probes.ready
+
+    class Lacking(File):
+        def problems(self):
+            return list(lacks)
+
+    def reported(*condition, **state):
+        ready(*condition, **state)
+        if condition == ("settings",):
+            lacks.clear()
+
+    def looked():
+        (file.parent / "another").touch()  # each change is a look, and so are five seconds
+        return app.applied
+
+    monkeypatch.setattr(app.probes, "ready", reported)
+    watching = asyncio.create_task(_watch(app, file, Lacking, content=None))
+    assert await until(looked, "the settings are in force", every_s=0.3) == [1]
+    app.stop()
+    await watching
