@@ -69,18 +69,18 @@ class Demo:
             file = market.write(market.settings(cameras, mails.port, ends=ends), self._folder)
             page = load(file, AggregateFile).aggregate.page
             async with Box(self._folder, file, on_line=self._on_line, page=page) as box:
-                self._say(f"numbers in a browser: {box.page_url}")
+                self._print(f"numbers in a browser: {box.page_url}")
                 bus = await listen(box, View(), self._on_message)
                 try:
                     await self._watch(box, limit_s)
                     code = self._judged()
                     if stays and self.seen.is_complete():
-                        self._say(f"The page stays at {box.page_url} until Ctrl-C.")
+                        self._print(f"The page stays at {box.page_url} until Ctrl-C.")
                         await self._until(box, lambda: False)
                 finally:
                     await bus.close()
         for fault in box.faults():
-            self._say(fault)
+            self._print(fault)
         return 2 if box.faults() else code
 
     async def _watch(self, box: Box, limit_s: float | None) -> None:
@@ -99,7 +99,7 @@ class Demo:
                 return
             await asyncio.sleep(_TICK_S)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _on_line(self, name: str, line: str) -> None:
@@ -107,27 +107,27 @@ class Demo:
 
     def _on_mail(self, mail: Mail) -> None:
         self.seen.mails += 1
-        self._say(mail.shown())
+        self._print(mail.shown())
 
     def _on_message(self, _subject: str, message: Any) -> None:
         if (line := self.seen.take(message)) is not None:
-            self._say(line)
+            self._print(line)
 
     def _judged(self) -> int:
         """Print the result; return 0 if every promise was kept, else 1."""
         if self.seen.passages and self._ended.is_set():
-            self._say("stopped before the end: nothing to compare")
+            self._print("stopped before the end: nothing to compare")
             return 1
         for line in self.seen.result():
-            self._say(line)
-        self._say(f"{self.seen.mails} mails are kept as .eml in {self._mails}; no picture was.")
+            self._print(line)
+        self._print(f"{self.seen.mails} mails are kept as .eml in {self._mails}; no picture was.")
         if self.seen.passages:
-            self._say(_MORE)
+            self._print(_MORE)
         if not (missed := self.seen.missed()):
             return 0
-        self._say(f"missed: {', '.join(missed)}")
+        self._print(f"missed: {', '.join(missed)}")
         if self._lines:
-            self._say("\n".join(["what the services said last:", *self._lines]))
+            self._print("\n".join(["what the services said last:", *self._lines]))
         return 1
 
 

@@ -56,7 +56,7 @@ async def serve(host: str, ports: Ports, door: Door) -> None:
         except OSError as error:
             raise SettingsError(COMMAND, [("", f"cannot listen: {error.strerror or error}")]) from None
         print(f"two cameras, {plans[0].scenario.length_s:g} s again and again: rtsp://{host}:{rtsp.port}/gate")
-        print(f"  and http://{host}:{mjpeg.port}/hall.mjpeg; mails to port {mail.port} are told here")
+        print(f"  and http://{host}:{mjpeg.port}/hall.mjpeg; mails to port {mail.port} are printed here")
         print(f"the page: http://localhost:{page.port}", flush=True)
         await ended.wait()
 

@@ -234,7 +234,7 @@ class Camera:
 
     def _stuck(self, why: str) -> None:
         """Report a stuck thread, and let it disturb nobody. One that was told to end needs no state any more."""
-        log.error("camera thread stuck", reason=why)
+        log.error("camera thread stuck", site=self.site, camera=self.settings.id, reason=why)
         is_for_good = self._play.is_decoding and self._leased.life.origin != "device"
         if not (is_for_good or self._leased.life.stopping):  # it waits, and may go on
             self._leased.turn(lambda life: life.say("stalled", "timeout", why))

@@ -23,7 +23,7 @@ async def send(server: MailServer, message: EmailMessage) -> None:
 
 
 async def test_a_mail_is_kept_and_told(tmp_path):
-    """Each mail lies in the folder as it came, and the caller is told of it with its plain text."""
+    """The folder has each mail as it came, and the callback gets it with its plain text."""
     mails: list[Mail] = []
     async with MailServer(tmp_path / "mails", mails.append) as server:
         await send(server, letter())

@@ -379,7 +379,7 @@ def test_a_secret_that_comes_after_the_file_that_names_it(start: Start, file: Pa
     late.write_text("0123456789abcdef")
     service.wait_for("applied", number=777)
     service.until(lambda: service.get("/readyz")[0] == 200, "ready again")
-    assert len(service.said("new settings not in force")) == 1, "trying again in vain is no news"
+    assert len(service.said("new settings not in force")) == 1, "a failed retry is not logged again"
 
 
 def test_a_service_that_takes_nothing_new(start: Start):
