@@ -202,7 +202,8 @@ def misfired(world: World, windows: list[WindowV1], alerts: list[AlertV1]) -> It
         rule = rules[before[-1].config_sha256 or ""][alert.rule]
         row = [w for w in before if judge(rule, w) != "no-data"][-rule.for_windows :]
         is_row = len(row) == rule.for_windows and all(judge(rule, w) == "breach" for w in row)
-        if not is_row or any(after.start - one.end > HOUR for one, after in pairwise(row)):
+        is_one = len({w.config_sha256 for w in row}) == 1
+        if not (is_row and is_one) or any(after.start - one.end > HOUR for one, after in pairwise(row)):
             yield f"an alert without its windows at {_when(alert.end)}"
 
 

@@ -12,6 +12,7 @@ from msgspec import structs
 from nats_process import NatsProcess
 from on_bus import settled
 from patience import patient, until
+from prometheus_client import REGISTRY
 from windows import HOUR, window
 
 from operate.identities import Identities, nats_config
@@ -67,7 +68,7 @@ class Turns:
     """The questions that were begun to be answered, in order. A flooder's is in hand until `end` is called."""
 
     def __init__(self):
-        self.begun, self._ends = [], asyncio.Semaphore(0)
+        self.begun, self._ends, self._before = [], asyncio.Semaphore(0), turned_away()
 
     async def begin(self, asked):
         self.begun.append(asked)
@@ -80,6 +81,10 @@ class Turns:
         self._ends.release()
         await until(lambda: len(self.begun) > before, "the next question")
         return self.begun[before]
+
+    def arrived(self, stats):
+        """The number of questions so far, whatever became of them."""
+        return len(self.begun) + waiting(stats) + turned_away() - self._before
 
     def end_all(self):
         for _ in range(micro.LIMITS[0]):
@@ -126,10 +131,15 @@ def waiting(stats):
     return len(stats._service._questions._waiting)
 
 
-async def flooded(stats, connections):
-    """Wait until each connection has all the questions waiting that it may; one of them may be in hand by then."""
-    most = connections * micro.LIMITS[-1]
-    await until(lambda: waiting(stats) >= most - 1, lambda: f"{waiting(stats)} questions wait")
+def turned_away():
+    """The number of questions for which there was no room."""
+    values = ({"row": "StatsRequestV1", "outcome": outcome} for outcome in ("refused", "dropped"))
+    return sum(REGISTRY.get_sample_value("moretta_bus_questions_total", one) or 0 for one in values)
+
+
+async def flooded(stats, turns, sent):
+    """Wait until all of a flood has arrived: then each connection has as many questions waiting as it may."""
+    await until(lambda: turns.arrived(stats) == sent, lambda: f"{turns.arrived(stats)} of {sent} arrived")
 
 
 async def answered(bus, question, stats, turns):
@@ -154,7 +164,7 @@ async def test_a_flood_keeps_nobody_waiting(locked, stats, turns, who):
     account, has its answer behind the one in hand and at most one more."""
     async with connected(locked, "subscriber") as flooder, connected(locked, who) as other:
         await flood(flooder, 200)
-        await flooded(stats, 1)
+        await flooded(stats, turns, 200)
         reply, behind = await answered(other, SHORT, stats, turns)
         assert reply.periods[0].persons == 11
         assert behind <= 1
@@ -170,7 +180,8 @@ async def test_many_flooders_have_a_turn_each(locked, stats, turns):
         other = await stack.enter_async_context(connected(locked, "subscriber"))
         for one in flooders:
             await flood(one, 60)
-        await flooded(stats, len(flooders))
+        await flooded(stats, turns, 60 * len(flooders))
+        assert waiting(stats) >= len(flooders) * micro.LIMITS[-1] - 1  # one may have waited, and is in hand
         for _ in flooders:  # none of them is new any more
             assert await turns.end() == FLOOD
         _, behind = await answered(other, SHORT, stats, turns)
