@@ -1,7 +1,7 @@
 """nats-py's client with the settings' TLS. It keeps reading, whatever headers a message has.
 
 nats-py by itself asks for no TLS when the server doesn't offer it. It also stops reading once a header's status is no
-text. This module and `wire` are the only ones that use private parts of nats-py. A test names the nats-py version whose
+text. This module is the only one that uses private parts of nats-py. A test names the nats-py version whose
 code was read.
 """
 
@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-import nats.aio.client
 from nats.aio.client import PING_PROTO, Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -18,7 +17,6 @@ from nats.errors import Error
 from nats.js import JetStreamContext
 from nats.micro.service import Service
 
-from services.bus.wire import LARGE, LargeParser, Wire
 from services.kernel.tls import Tls, saw
 
 REQUEST_INFO = "Nats-Request-Info"
@@ -34,9 +32,7 @@ class SecureClient(Client):
     """A client whose certificates may be renewed while it runs. Without `tls` it never speaks TLS."""
 
     def __init__(self, tls: Tls | None) -> None:
-        nats.aio.client.TcpTransport = Wire  # type: ignore[attr-defined]
         super().__init__()
-        self._ps = LargeParser(self)
         self._tls = tls
 
     @property
@@ -96,21 +92,6 @@ class SecureClient(Client):
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError
         return answer
-
-    async def _send_publish(
-        self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, Any] | None
-    ) -> None:
-        """Send a message; a large one is not copied behind its first line, which nats-py does."""
-        if payload_size < LARGE or headers is not None:
-            await super()._send_publish(subject, reply, payload, payload_size, headers)
-            return
-        self.stats["out_msgs"] += 1
-        self.stats["out_bytes"] += payload_size
-        self._pending += [f"PUB {subject} {reply} {payload_size}\r\n".encode(), payload]
-        self._pending_data_size += payload_size
-        await self._send_command(b"\r\n")
-        if self._flush_queue is not None and self._flush_queue.empty():
-            await self._flush_pending()
 
     async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
         """Send a PING behind what waits to be sent. nats-py writes it ahead, so a `flush` ends too early.
