@@ -51,6 +51,7 @@ class SecureClient(Client):
         """
         if self._tls is not None and _connection_of(self) is None:
             raise TlsError("the server offers no TLS, which nats.ca_file demands; nothing was sent to it")
+        _announce_tls(self)
         command: bytes = super()._connect_command()
         return command
 
@@ -130,6 +131,16 @@ def _connection_of(client: Any) -> Any:
     transport = client._transport  # noqa: SLF001 - nats-py tells it nowhere else
     stream = getattr(transport, "_io_writer", None) or getattr(transport, "_ws", None)
     return stream.get_extra_info("ssl_object") if stream is not None else None
+
+
+def _announce_tls(client: Any) -> None:
+    """Give asyncio's protocol its TLS transport, which nats-py upgrades without a word to it.
+
+    Not knowing of TLS, the protocol logs a warning at each connection's end, and never pauses a fast server.
+    """
+    writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
+    if writer is not None and _connection_of(client) is not None:
+        writer.transport.get_protocol().connection_made(writer.transport)
 
 
 def client_of(js: JetStreamContext) -> Client:
