@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from proto.subjects import TABLE, Subject, stream
 from schemas import schema_of
-from services.bus.mirrors import mirror
+from services.aggregate.mirrors.configuration import mirror
 
 VERSION = "3.1.0"
 _TITLE = "Moretta: mask rates of places, for those who may subscribe"

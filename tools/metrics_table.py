@@ -19,8 +19,8 @@ from proto.public import DeliveryOutcome, DeliveryReason
 from proto.subjects import STREAMS, TABLE, Account
 from proto.types import CameraReason, CameraState, Channel
 from services.aggregate.core.exchange import DropReason
-from services.bus.micro import Fate
-from services.bus.mirroring import State as ReaderState
+from services.aggregate.mirrors.keeper import State as ReaderState
+from services.bus.service.micro import Fate
 from services.ingest.core.attempts import Ended
 from services.kernel.tls import Use
 from services.kernel.tracing.span import ATTRIBUTES, SPANS

@@ -22,7 +22,7 @@ PARTS = {
         f"modelling/evaluation/{name}.py" for name in ("breakdown", "errors", "interval_check", "outcomes", "scoring")
     ),
     "leases": ("services/leases/shares.py",),
-    "fair": ("services/bus/fair.py",),
+    "fair": ("services/bus/service/fair_queue.py",),
     "policies": tuple(
         f"services/{name}.py"
         for name in (

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from proto.subjects import STREAMS, Stream
-from services.bus.making import Config, config_of, differences
+from services.bus.streams.stream_config import Config, config_of, differences
 
 LIST = "moretta-backup.json"
 FILES = ("backup.json", "stream.tar.s2")

@@ -21,7 +21,7 @@ from proto.types import WHOLE_SITE
 from services.aggregate.core.restart import Message, is_ahead, moment_of
 from services.bus import NatsSettings, Stored
 from services.bus.clock import FAR_NS, Offset, ask
-from services.bus.getting import read
+from services.bus.streams.polling import read
 from services.kernel.settings import SettingsError
 
 _ROWS = (ALERTS, RULES, OPERATIONS, WINDOWS)

@@ -20,7 +20,7 @@ from proto.permissions import SERVICES
 from proto.subjects import Identity
 from services.aggregate.settings import PageSettings
 from services.bus import NatsSettings
-from services.bus.sizes import Sizes
+from services.bus.stream_sizes import Sizes
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _LISTENING_WEB = re.compile(r"Listening for websocket clients on ws://[^ ]+:(\d+)")

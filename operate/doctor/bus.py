@@ -19,9 +19,9 @@ from proto.public import CameraV1, WindowV1
 from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream, covers
 from proto.types import WHOLE_SITE
 from services.bus import Bus, Connection, NatsSettings
-from services.bus.client import words_of
 from services.bus.clock import MOST_NS
-from services.bus.sizes import Sizes, sized
+from services.bus.connection.client import words_of
+from services.bus.stream_sizes import Sizes, sized
 from services.ingest.sources.address import kind_of
 from services.kernel.log import redact
 from services.kernel.tls import CertificateError

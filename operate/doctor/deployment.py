@@ -13,7 +13,7 @@ from operate.orders import OperatorFile
 from operate.settings_file import SCHEMAS
 from services.aggregate.settings import AggregateFile
 from services.bus import NatsSettings
-from services.bus.sizes import Sizes
+from services.bus.stream_sizes import Sizes
 from services.ingest.settings import IngestFile
 from services.kernel.settings import Problem, SettingsError, load
 from services.kernel.settings.load import raw_settings

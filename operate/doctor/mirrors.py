@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok
+from operate.nats.copy_lag import Info, late
 from proto.permissions import JETSTREAM_API, READER, READERS_API, USER_INFO, heard_by, mirrored
 from proto.subjects import Subject
+from services.aggregate.mirrors.configuration import readers_of, wanted
+from services.aggregate.mirrors.consumer_limits import exceeded
 from services.bus import Bus
-from services.bus.consumer_limits import exceeded
-from services.bus.copied import Info, late
-from services.bus.mirrors import readers_of, wanted
 
 _ANSWER_S = 3.0
 _EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))

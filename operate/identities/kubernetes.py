@@ -9,7 +9,7 @@ from msgspec import Struct
 from operate.identities.leafnodes import LEAF_USER
 from operate.identities.readers import Streams
 from proto.permissions import GIVEN
-from services.bus.sizes import Sizes, in_words
+from services.bus.stream_sizes import Sizes, in_words
 
 Values = dict[str, Any]
 CHART = "moretta"

@@ -16,7 +16,7 @@ from operate.identities.readers import Streams, apart, back, exports, made, name
 from operate.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
 from proto.permissions import JETSTREAM_API, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
-from services.bus.sizes import Sizes, sized
+from services.bus.stream_sizes import Sizes, sized
 
 CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
 """All rows of the table that leave a site (ADR 25)."""

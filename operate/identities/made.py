@@ -11,7 +11,7 @@ from proto.permissions import ACCOUNTS, inbox_name, user_of
 from proto.subjects import Identity
 from services.bus import NatsSettings
 from services.bus.nkey import Seed
-from services.bus.sizes import Sizes, in_words
+from services.bus.stream_sizes import Sizes, in_words
 
 PEERS: dict[Identity, Identity] = {"ingest": "inference", "inference": "ingest"}
 """The services that sign their messages about frame keys, and the service that checks each one's."""

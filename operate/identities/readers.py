@@ -28,8 +28,8 @@ from proto.permissions import (
     user_of,
 )
 from proto.subjects import STATS, Identity, Subject
-from services.bus.consumer_limits import MAX_UNACKNOWLEDGED
-from services.bus.mirrors import EARLIER, room
+from services.aggregate.mirrors.configuration import EARLIER, room
+from services.aggregate.mirrors.consumer_limits import MAX_UNACKNOWLEDGED
 
 Bridge = dict[str, Any]
 """An entry of an account's exports or imports."""
@@ -214,8 +214,8 @@ def back(readers: Iterable[Apart]) -> list[Bridge]:
 def made(readers: Iterable[Apart]) -> list[str]:
     """Return what the maker of the mirrors may publish in the giver's account, beside its own rights.
 
-    From these it knows which streams each reader's account has to have (`services.bus.mirrors.readers_of`). The version
-    before makes one more (ADR 29).
+    From these it knows which streams each reader's account has to have (`mirrors.configuration.readers_of`). The
+    version before makes one more (ADR 29).
     """
     return [
         f"{READERS_API}{one.account}.{asked}"

@@ -9,7 +9,7 @@ from msgspec import Struct
 from operate.identities.readers import Streams, apart, back, exports, made, named, reserved
 from proto.permissions import ACCOUNTS, APART, Rights, rights_of, user_of
 from proto.subjects import STREAM_OWNER, Account, Identity
-from services.bus.sizes import Sizes, sized
+from services.bus.stream_sizes import Sizes, sized
 
 _MIB = 1 << 20
 _SPARE = 64 * _MIB

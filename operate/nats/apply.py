@@ -14,7 +14,7 @@ from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
 from operate.identities.readers import Streams, present
 from operate.nats.nats_yaml import NatsFile, absolute
 from proto.permissions import ACCOUNTS, NAMED, user_of
-from services.bus.sizes import in_words
+from services.bus.stream_sizes import in_words
 from services.kernel.settings import SettingsError
 
 ALL = "all"

@@ -14,8 +14,7 @@ from operate.identities.leafnodes import HUB_STREAMS
 from proto.permissions import GIVEN, READER, heard_by, mirrored
 from proto.subjects import STREAMS
 from proto.types import SiteId
-from services.bus import NatsSettings
-from services.bus import sizes as stream_sizes
+from services.bus import NatsSettings, stream_sizes
 from services.kernel.settings import Problem, SettingsError, convert, problems
 from services.kernel.settings.source import read
 

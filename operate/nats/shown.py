@@ -14,7 +14,7 @@ from operate.identities.made import PEERS
 from operate.nats.apply import ALL, Applied
 from proto.permissions import ACCOUNTS, JETSTREAM_API, NAMED, SERVICES, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject
-from services.bus.sizes import Sizes, in_words
+from services.bus.stream_sizes import Sizes, in_words
 
 _COMMAND = "moretta nats"
 AGAIN = (

@@ -19,16 +19,16 @@ from operate.identities import Kept, KeptHub
 from operate.identities.leafnodes import CROSSING, STREAMS_USER, Config, Link, copies, intake, merged
 from operate.identities.readers import apart
 from operate.nats.apply import is_hub
+from operate.nats.copy_lag import late
 from proto.permissions import JETSTREAM_API, NAMED, READERS_API, named_account
 from proto.subjects import STREAM_OWNER
+from services.aggregate.mirrors.configuration import made_for, no_longer
+from services.aggregate.mirrors.keeper import consumers, exceeding, remove, remove_consumers, remove_old
+from services.aggregate.mirrors.lag import info, marked
 from services.bus import Connection, NatsSettings, StreamConflict
-from services.bus.copied import late
-from services.bus.making import Made, ask, config_of, ensure
-from services.bus.mirroring import consumers, exceeding, remove, remove_consumers, remove_old
-from services.bus.mirrors import made_for, no_longer
 from services.bus.nkey import Seed
-from services.bus.originals import info, marked
-from services.bus.sizes import sized
+from services.bus.stream_sizes import sized
+from services.bus.streams.stream_config import Made, ask, config_of, ensure
 from services.kernel.log import redact
 from services.kernel.settings import SettingsError
 from services.kernel.tls import CertificateError

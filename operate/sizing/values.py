@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from operate.sizing.needs import BUSY, LEAST_S, REPLAY_PER_S, Need, ServiceNeed, kept_days, most_cameras
-from services.bus.sizes import in_words
+from services.bus.stream_sizes import in_words
 
 VOLUME_MIB = 4_096
 """The chart's default."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SIGHTINGS, SITE_LEASES, STREAMS
-from services.aggregate import readers, removed, retention
+from services.aggregate import removed, retention
 from services.aggregate.ahead import WentBack
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.drift import SiteDrift
+from services.aggregate.mirrors import metrics as reader_metrics
+from services.aggregate.mirrors.keeper import Mirrors
 from services.aggregate.removed import RemovedSites
 from services.aggregate.retention import Retention
 from services.aggregate.runner import SiteRunner
@@ -153,11 +155,11 @@ async def wire(app: App, file: AggregateFile) -> None:
         await bus.ensure_streams(stream.name for stream in STREAMS if stream.name != DRIFT.stream)
     except (NoRoom, StreamConflict) as error:
         raise StartError(str(error)) from None
-    mirrors = bus.mirrors()
-    readers.show(mirrors.states)
-    mirrors.consumer_removed.append(readers.count_removed)
+    mirrors = Mirrors(bus)
+    reader_metrics.show(mirrors.states)
+    mirrors.consumer_removed.append(reader_metrics.count_removed)
     if file.nats.seed is not None:  # a server without identities has no readers' accounts
-        app.spawn("keep the readers' streams", mirrors.run(readers.show))
+        app.spawn("keep the readers' streams", mirrors.run(reader_metrics.show))
         app.spawn("limit the readers' consumers", mirrors.keep_limits())
     host = HostClock(lambda: bus.clock_offset(str(SIGHTINGS.stream)), app.probes.ready)
     await host.measure()

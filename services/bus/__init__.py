@@ -5,13 +5,13 @@ reader that notices when a stream has been replaced) and `micro` (micro services
 """
 
 from services.bus.bus import Bus
-from services.bus.connection import Connection, Failed, NoWorkers, Request, TooLarge
-from services.bus.errors import Contended, Fenced, NoRoom, Unavailable
-from services.bus.follow import Removed, Stored, StreamReset
-from services.bus.making import StreamConflict
-from services.bus.micro import Endpoint, MicroService, Refusal
+from services.bus.connection.connection import Connection, Failed, NoWorkers, Request, TooLarge
+from services.bus.service.micro import Endpoint, MicroService, Refusal
 from services.bus.settings import NatsSettings
-from services.bus.streams import LeaseCheck
+from services.bus.streams.errors import Contended, Fenced, NoRoom, Unavailable
+from services.bus.streams.ordered_consumer import Removed, Stored, StreamReset
+from services.bus.streams.storing import LeaseCheck
+from services.bus.streams.stream_config import StreamConflict
 
 __all__ = [
     "Bus",

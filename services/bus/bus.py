@@ -12,14 +12,13 @@ from proto.permissions import asked_streams
 from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
-from services.bus.connection import Connection, Handler
-from services.bus.follow import Asking, Follower, Removed, Stored, StreamReset
-from services.bus.getting import session
-from services.bus.micro import Answer, MicroService
-from services.bus.mirroring import Mirrors
+from services.bus.connection.connection import Connection, Handler
+from services.bus.connection.error_log import OnTrouble
+from services.bus.service.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
-from services.bus.streams import LeaseCheck, Streams
-from services.bus.trouble import OnTrouble
+from services.bus.streams.ordered_consumer import Asking, Follower, Removed, Stored, StreamReset
+from services.bus.streams.polling import session
+from services.bus.streams.storing import LeaseCheck, Streams
 
 _KEEP_DEAD_BYTES = 65_536
 
@@ -28,7 +27,7 @@ class Bus:
     """One identity's view of the bus, in one account."""
 
     def __init__(self, connection: Connection, streams: Streams, service: str) -> None:
-        self._connection, self.streams, self._service = connection, streams, service
+        self.connection, self.streams, self._service = connection, streams, service
         connection.on_undecodable = self._bury
         self.dead_letters: Bus | None = None
         """The bus that stores dead letters. A connection in the account FRAMES has no stream and needs another bus."""
@@ -48,12 +47,12 @@ class Bus:
     @property
     def connected(self) -> bool:
         """Whether messages pass at the moment."""
-        return self._connection.connected
+        return self.connection.connected
 
     @property
     def refused(self) -> frozenset[str]:
         """The subjects that the server does not let us subscribe; see `Connection.refused`."""
-        return self._connection.refused
+        return self.connection.refused
 
     @property
     def not_stored(self) -> str:
@@ -62,39 +61,35 @@ class Bus:
 
     async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
         """Publish at most once (core NATS)."""
-        await self._connection.publish(row, message, headers=headers)
+        await self.connection.publish(row, message, headers=headers)
 
     async def request(self, row: Subject, message: Struct, *, timeout: float) -> Any:
         """Return the typed answer. NoWorkers or TimeoutError if there is none."""
-        return await self._connection.request(row, message, timeout=timeout)
+        return await self.connection.request(row, message, timeout=timeout)
 
     async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
         """Handle each message on a row, one at a time; see `Connection.serve`."""
-        await self._connection.serve(row, handler, pending=pending, **tokens)
+        await self.connection.serve(row, handler, pending=pending, **tokens)
 
     def micro_service(self, row: Subject, answer: Answer) -> MicroService:
         """Return a micro service (NATS ADR-32); it answers a row's requests once `offer` has been called."""
-        return MicroService(self._connection.client, row, answer)
+        return MicroService(self.connection.client, row, answer)
 
     async def ask(self, subject: str, *, timeout: float) -> bytes:
         """Return the answer to a request without a body, such as to JetStream's API; nats.errors.Error without one."""
-        return bytes((await self._connection.client.request(subject, b"", timeout=timeout)).data)
+        return bytes((await self.connection.client.request(subject, b"", timeout=timeout)).data)
 
     async def ask_all(self, subject: str, *, wait_s: float) -> list[bytes]:
         """Return the answers of all subscribers to a request without a body; see `Connection.ask_all`."""
-        return await self._connection.ask_all(subject, wait_s=wait_s)
+        return await self.connection.ask_all(subject, wait_s=wait_s)
 
     async def stop_serving(self) -> None:
         """Take no more messages on the served rows."""
-        await self._connection.stop_serving()
+        await self.connection.stop_serving()
 
     async def ensure_streams(self, names: Iterable[str]) -> None:
         """Make sure that the streams of these names exist; see `Streams.ensure`."""
         await self.streams.ensure(names)
-
-    def mirrors(self) -> Mirrors:
-        """Return what keeps up the streams of readers; for whoever makes streams (ADR 45)."""
-        return Mirrors(self._connection, self.streams.replicas)
 
     async def store(
         self, row: Subject, message: Struct, *, message_id: str | None = None, held: LeaseCheck | None = None
@@ -147,7 +142,7 @@ class Bus:
     async def clock_offset(self, stream: str, utc: Callable[[], int] = time.time_ns) -> Offset | None:
         """Return how far our clock is from the server's, from a request about a stream; None without an answer."""
         try:
-            return await clock.ask(self._connection.client, stream, utc)
+            return await clock.ask(self.connection.client, stream, utc)
         except (nats.errors.Error, OSError, KeyError, ValueError):
             return None
 
@@ -166,4 +161,4 @@ class Bus:
 
     async def close(self) -> None:
         """Drain within a limit, then close, whatever the server does."""
-        await self._connection.close()
+        await self.connection.close()

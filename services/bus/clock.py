@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from prometheus_client import Gauge
 
 from proto.permissions import stream_info
-from services.bus.follow import nanoseconds
+from services.bus.streams.ordered_consumer import nanoseconds
 from services.kernel.log import get_logger
 
 log = get_logger()

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from services.bus.nkey import RIGHT, Seed
-from services.bus.sizes import Sizes, sizes_of
-from services.bus.sizes import problems as size_problems
+from services.bus.stream_sizes import Sizes, sizes_of
+from services.bus.stream_sizes import problems as size_problems
 from services.kernel.settings import Problem, Secret
 from services.kernel.tls import SYSTEM, Authorities, Tls, client_problems, client_tls
 

@@ -18,7 +18,7 @@ from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
 from operate.identities.hub import link_of
 from operate.identities.leafnodes import hub, leaf
 from services.bus import NatsSettings
-from services.bus.sizes import sizes_of
+from services.bus.stream_sizes import sizes_of
 
 LEAF = {"hubs": ["nats://hub.example:7422"], "sites": ["cannes", "nice"], "existingSecret": "leaf"}
 TLS = {"enabled": True, "serverSecret": "nats-tls", "clientSecret": "client-tls"}

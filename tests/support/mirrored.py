@@ -15,6 +15,7 @@ from readers import Readers
 from operate.identities import Identities
 from proto.public import WindowV1
 from proto.subjects import STREAMS, WINDOWS, Identity
+from services.aggregate.mirrors.keeper import Mirrors
 from services.bus import Bus
 
 WINDOW: WindowV1 = BY_TYPE[WindowV1]
@@ -24,7 +25,7 @@ async def make(server: Readers) -> None:
     """Make MAIN's streams, most of them on disk, and the readers'."""
     async with owner(server) as bus:
         await bus.ensure_streams(stream.name for stream in STREAMS)
-        await bus.mirrors().turn()
+        await Mirrors(bus).turn()
 
 
 @contextlib.asynccontextmanager

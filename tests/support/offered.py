@@ -11,7 +11,7 @@ from typing import Any
 
 from proto.permissions import ACCOUNTS, SERVICES, account_of, rights_of, user_of
 from proto.subjects import TABLE, Identity, Subject, stream
-from services.bus.connection import headers_of
+from services.bus.connection.connection import headers_of
 
 _EXPLAINS = frozenset({"purpose", "description"})
 _GROW = frozenset({"publishers", "subscribers", "subjects", "publish", "subscribe"})

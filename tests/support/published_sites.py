@@ -18,6 +18,7 @@ from operate.identities import Identities, WebSocket, nats_config
 from proto.permissions import APART, origin
 from proto.public import AlertV1, CameraV1, Lifetime, OperationalAlertV1, WindowV1
 from proto.subjects import ALERTS, CAMERAS, OPERATIONS, STREAMS, WINDOWS
+from services.aggregate.mirrors.keeper import Mirrors
 from services.aggregate.settings import PageSettings
 from services.aggregate.stats import Stats
 from services.aggregate.web import PageServer
@@ -149,7 +150,7 @@ async def published(
         bus = await Bus.connect(identities.settings("aggregate", server.url), "aggregate")
         stack.push_async_callback(bus.close)
         await bus.ensure_streams(stream.name for stream in STREAMS)
-        await bus.mirrors().turn()
+        await Mirrors(bus).turn()
         ingest = await Bus.connect(identities.settings("ingest", server.url), "ingest")
         stack.push_async_callback(ingest.close)
         place = Published(bus, ingest, identities, where)

@@ -18,6 +18,7 @@ from patience import until
 
 from operate.identities import Identities, WebSocket, nats_config
 from proto.permissions import rights_of
+from services.aggregate.mirrors.keeper import Mirrors
 from services.bus import Bus
 from services.bus.nkey import Seed
 
@@ -126,7 +127,7 @@ async def make_mirrors(server: NatsProcess) -> None:
     people = Identities(Path("nowhere"), SEEDS)
     bus = await Bus.connect(people.settings("aggregate", server.url), "aggregate")
     try:
-        await bus.mirrors().turn()
+        await Mirrors(bus).turn()
     finally:
         await bus.close()
 

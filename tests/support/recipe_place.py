@@ -14,6 +14,7 @@ from windows import hidden, window
 
 from proto.public import AlertV1, WindowV1
 from proto.subjects import STREAMS, WINDOWS
+from services.aggregate.mirrors.keeper import Mirrors
 
 PYTHON = "venv/bin/python"
 TODAY = time.time_ns() // HOUR * HOUR
@@ -35,7 +36,7 @@ class Place(Site):
         """Make the readers' streams, as aggregate does."""
         async with self.bus("aggregate") as bus:
             await bus.ensure_streams(stream.name for stream in STREAMS)
-            await bus.mirrors().turn()
+            await Mirrors(bus).turn()
 
     @property
     def door(self) -> int:

@@ -14,6 +14,7 @@ from patience import patient
 from rendered_nats import RenderedCluster, conf
 
 from proto.subjects import STREAMS, Identity
+from services.aggregate.mirrors.keeper import Mirrors
 from services.bus import Bus, NatsSettings
 
 TLS = {"enabled": True, "serverSecret": "s", "clientSecret": "c", "routesSecret": "r"}
@@ -70,7 +71,7 @@ async def current(bus: Bus) -> bool:
 async def made(bus: Bus) -> bool:
     """Make the readers' streams; whether all are there."""
     with contextlib.suppress(nats.errors.Error):
-        return await bus.mirrors().turn() == ["SUBSCRIBERS"] and await has_all(bus)
+        return await Mirrors(bus).turn() == ["SUBSCRIBERS"] and await has_all(bus)
     return False
 
 

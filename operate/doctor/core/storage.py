@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from operate.doctor.core.findings import Finding, fail, ok, warn
 from proto.subjects import Stream
-from services.bus.making import Config, config_of, differences
+from services.bus.streams.stream_config import Config, config_of, differences
 
 FULL = 0.8
 """Share of its limit from which on somebody should look at a stream."""

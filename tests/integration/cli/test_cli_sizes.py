@@ -13,7 +13,7 @@ from up_process import UpProcess
 from operate.identities import limits
 from operate.orders import OperatorFile
 from services.bus import Bus
-from services.bus.sizes import sizes_of
+from services.bus.stream_sizes import sizes_of
 from services.kernel.settings import load
 
 LARGE = {"WINDOWS": "2GiB", "SIGHTINGS": "512MiB"}

@@ -18,8 +18,8 @@ from operate.proof.search import Search
 from operate.proof.secret import COMMON, Label, Secret
 from operate.proof.taps import Taps, users
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, PASSAGES, SIGHTINGS, WINDOWS
-from services.bus.connection import Connection
-from services.bus.refused import _AGAIN_S
+from services.bus.connection.connection import Connection
+from services.bus.connection.resubscribe import _AGAIN_S
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads another process's memory")
 

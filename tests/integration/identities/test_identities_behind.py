@@ -23,8 +23,8 @@ from operate.doctor import mirrors
 from operate.nats import streams as nats_streams
 from proto.permissions import READERS_API
 from services.bus import Bus, NatsSettings
-from services.bus.making import ask
 from services.bus.nkey import Seed
+from services.bus.streams.stream_config import ask
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 ACCOUNT = "SUBSCRIBERS_acme"
@@ -46,7 +46,7 @@ async def reading(url: str, seed: Seed) -> AsyncIterator[Bus]:
 
 async def deafen(bus: Bus) -> None:
     """Have acme's mirror of WINDOWS wait where nothing comes."""
-    client, api = bus._connection.client, f"{READERS_API}{ACCOUNT}.STREAM"
+    client, api = bus.connection.client, f"{READERS_API}{ACCOUNT}.STREAM"
     config = (await ask(client, f"{api}.INFO.WINDOWS"))["config"]
     deaf = config["mirror"] | {"external": {"api": "_ORIGIN", "deliver": "_MIRROR.nobody"}}
     await ask(client, f"{api}.DELETE.WINDOWS")
@@ -76,7 +76,7 @@ async def test_a_mirror_that_stands_still_is_told_to_its_reader_and_to_who_makes
             return found == ["hears nothing of WINDOWS"] and found[0] in other.found
 
         await until(told, "that it stands still", 60)
-        await ask(bus._connection.client, f"{READERS_API}{ACCOUNT}.STREAM.DELETE.WINDOWS")
+        await ask(bus.connection.client, f"{READERS_API}{ACCOUNT}.STREAM.DELETE.WINDOWS")
         [one], [other] = await mirrors.own(acme), await mirrors.of_all(bus)
         assert "; not WINDOWS: not given, or not made" in one.found
         assert other.found == "lacks WINDOWS"

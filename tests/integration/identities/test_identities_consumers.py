@@ -21,7 +21,9 @@ from structlog.testing import capture_logs
 from operate.doctor import mirrors as doctor
 from operate.identities import Kept, Server
 from proto.subjects import STATS
-from services.bus import Bus, NatsSettings, mirroring
+from services.aggregate.mirrors import keeper
+from services.aggregate.mirrors.keeper import Mirrors
+from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
 
 NS = 1_000_000_000
@@ -59,7 +61,7 @@ async def test_what_is_delivered_into_an_import_without_end_is_removed(server: R
     """Pushed, and pulled by one request that its reader leaves behind. Durables within the limits keep their place."""
     await publish(server, "one", "two")
     async with coming(server, ACME) as one, owner(server) as bus:
-        await bus._connection.client.subscribe(STATS.wildcard(), STATS.queue or "", cb=ignore)
+        await bus.connection.client.subscribe(STATS.wildcard(), STATS.queue or "", cb=ignore)
         await until(lambda: has(one.client.jetstream(), "WINDOWS", 2), "both")
         await add(one, "mine", DURABLE)
         bound = await one.client.jetstream().pull_subscribe_bind("mine", "WINDOWS")
@@ -73,7 +75,7 @@ async def test_what_is_delivered_into_an_import_without_end_is_removed(server: R
             return (await consumers(one))["pulled"] > 20  # two messages, again and again
 
         await until(flooded, "deliveries without end")
-        removed, mirrors = list[str](), bus.mirrors()
+        removed, mirrors = list[str](), Mirrors(bus)
         mirrors.consumer_removed.append(removed.append)
         with capture_logs() as lines:
             await mirrors.limit()
@@ -89,7 +91,7 @@ async def test_one_that_was_changed_afterwards_is_removed(server: Readers):
     """JetStream tells nobody of a change. Its request for all messages at once goes with it; doctor names it before."""
     async with coming(server, ACME) as one, owner(server) as bus:
         await add(one, "mine", DURABLE)
-        mirrors = bus.mirrors()
+        mirrors = Mirrors(bus)
         await mirrors.limit()
         assert await consumers(one) == {"mine": 0}
         assert [each.state for each in await doctor.of_all(bus)] == ["ok"]
@@ -108,7 +110,7 @@ async def test_a_reader_has_no_say_over_anothers_consumers(server: Readers):
     async with coming(server, ACME) as one, coming(server, CITY) as other, owner(server) as bus:
         await add(other, "mine", DURABLE)
         await add(one, "mine", HURRIED)
-        await bus.mirrors().limit()
+        await Mirrors(bus).limit()
         assert (await consumers(one), await consumers(other)) == ({}, {"mine": 0})
 
 
@@ -125,12 +127,12 @@ async def test_readers_are_served_while_their_consumers_cannot_be_listed(
     server: Readers, monkeypatch: pytest.MonkeyPatch
 ):
     """As by a server whose nats.conf is of an earlier version: mirrors are kept up, and the log says what to do."""
-    monkeypatch.setattr(mirroring, "_FLOODED_S", 1.0)
+    monkeypatch.setattr(keeper, "_FLOODED_S", 1.0)
     server.stop()
     server.whole = lambda port, store: without_lists(server.text(port, store))
     server.start()
     async with owner(server) as bus:
-        mirrors = bus.mirrors()
+        mirrors = Mirrors(bus)
         with capture_logs() as lines:
             await asyncio.gather(mirrors.turn(), mirrors.limit())
         assert mirrors.states == {"served": 3, "failed": 0}
@@ -179,8 +181,8 @@ async def test_what_an_old_key_left_behind_is_ended(kept_server: tuple[Kept, Nat
         entering(kept, server, "subscriber-city") as city,
     ):
         await maker.ensure_streams(["WINDOWS", "ALERTS"])
-        await maker.mirrors().turn()
-        one, other = Ear("acme", acme._connection.client), Ear("city", city._connection.client)
+        await Mirrors(maker).turn()
+        one, other = Ear("acme", acme.connection.client), Ear("city", city.connection.client)
         for each in (one, other):
             await add(each, "left-behind", DURABLE)
         said = await asyncio.to_thread(moretta, *ends, "acme")

@@ -26,9 +26,10 @@ from proto.codec import encode
 from proto.permissions import READERS_API
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, WINDOWS
-from services.bus import Bus, originals
-from services.bus.making import ask
-from services.bus.mirroring import State
+from services.aggregate.mirrors import lag
+from services.aggregate.mirrors.keeper import Mirrors, State
+from services.bus import Bus
+from services.bus.streams.stream_config import ask
 from services.kernel.app import end_tasks
 
 LATEST: Any = {"ordered_consumer": True, "deliver_policy": DeliverPolicy.LAST_PER_SUBJECT}
@@ -165,7 +166,7 @@ async def test_who_deletes_its_mirror_hurts_itself(server: Readers):
         assert await state(others) == 2
         assert (await names(other), len(await shape(server))) == (set(MIRRORS), 16)
         async with owner(server) as bus:
-            await bus.mirrors().turn()
+            await Mirrors(bus).turn()
             await until(lambda: has(js, "WINDOWS", 2), "all of it again")
 
 
@@ -174,7 +175,7 @@ async def test_what_was_in_memory_is_made_again(server: Readers):
     await publish(server, "one")
     async with contextlib.AsyncExitStack() as stack:
         bus = await stack.enter_async_context(owner(server))
-        mirrors = bus.mirrors()
+        mirrors = Mirrors(bus)
         keeping = asyncio.create_task(mirrors.run(_uncounted))  # which looks after them whenever its connection is back
         stack.push_async_callback(end_tasks, [keeping])
         server.stop()
@@ -198,9 +199,9 @@ async def test_it_is_told_how_many_readers_are_served(server: Readers):
     """One in whose account there is another WINDOWS is not; nobody is while the server does not say who they are."""
     await publish(server, "one")
     async with owner(server) as bus, contextlib.AsyncExitStack() as stack:
-        mirrors, told = bus.mirrors(), list[Mapping[State, int]]()
+        mirrors, told = Mirrors(bus), list[Mapping[State, int]]()
         assert mirrors.states == {"served": 0, "failed": 0}
-        client, api = bus._connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+        client, api = bus.connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM"
         await ask(client, f"{api}.DELETE.WINDOWS")
         await ask(client, f"{api}.CREATE.WINDOWS", {"name": "WINDOWS", "storage": "memory", "max_bytes": 1})
         await mirrors.turn()
@@ -219,7 +220,7 @@ async def test_it_is_told_how_many_readers_are_served(server: Readers):
 async def test_five_thousand_at_once(server: Readers):
     """More than the flow control of a mirror lets through at a time: all of them come, in order."""
     async with owner(server) as bus, coming(server, ACME) as one, coming(server, CITY) as other:
-        client, payload = bus._connection.client, encode(WINDOWS, WINDOW)
+        client, payload = bus.connection.client, encode(WINDOWS, WINDOW)
         for _ in range(5_000):
             await client.publish(WINDOWS.of(WINDOW), payload)
         await client.flush(timeout=patient(10))
@@ -247,7 +248,7 @@ async def test_a_mirror_that_stands_still_is_told(server: Readers, monkeypatch: 
     """It is there, and gets nothing: its account counts as failed a turn later, and as served once it keeps up."""
     async with owner(server) as bus, coming(server, CITY) as other:
         await publish(server, "one")
-        mirrors, client = bus.mirrors(), bus._connection.client
+        mirrors, client = Mirrors(bus), bus.connection.client
         await mirrors.turn()
         api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
         info = await ask(client, f"{api}.INFO.WINDOWS")
@@ -255,7 +256,7 @@ async def test_a_mirror_that_stands_still_is_told(server: Readers, monkeypatch: 
         await ask(client, f"{api}.DELETE.WINDOWS")
         await ask(client, f"{api}.CREATE.WINDOWS", info["config"] | {"mirror": deaf})
         await publish(server, "two")
-        monkeypatch.setattr(originals, "AFTER_S", 0.0)
+        monkeypatch.setattr(lag, "AFTER_S", 0.0)
         await until(lambda: has(other.client.jetstream(), "WINDOWS", 2), "another reader has it")
 
         async def told() -> bool:
@@ -278,7 +279,7 @@ async def test_an_original_that_is_made_anew_is_noticed(server: Readers):
     """Also while the connection stays, and when it has more messages than the one before: the mirror begins anew."""
     async with owner(server) as bus, coming(server, ACME) as one:
         await publish(server, "one", "two")
-        mirrors, js = bus.mirrors(), one.client.jetstream()
+        mirrors, js = Mirrors(bus), one.client.jetstream()
         await mirrors.turn()
         await until(lambda: has(js, "WINDOWS", 2), "both")
         async with admin(server) as inside:
@@ -305,9 +306,9 @@ async def test_a_mirror_is_made_anew_with_its_original_alone(server: Readers):
         created = (await ask(inside, "$JS.API.STREAM.INFO.WINDOWS"))["created"]
         async with owner(server) as bus:
             api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
-            config = (await ask(bus._connection.client, f"{api}.INFO.WINDOWS"))["config"]
+            config = (await ask(bus.connection.client, f"{api}.INFO.WINDOWS"))["config"]
             assert config["metadata"]["moretta.original"] == created
-            await ask(bus._connection.client, f"{api}.UPDATE.WINDOWS", config | {"metadata": {}})
+            await ask(bus.connection.client, f"{api}.UPDATE.WINDOWS", config | {"metadata": {}})
         for _ in range(2):
             await make(server)
             assert (await js.consumer_info("WINDOWS", "mine")).name == "mine"
@@ -335,7 +336,7 @@ async def test_a_new_reader_is_found(tmp_path: Path):
     try:
         await make_streams(server)
         async with owner(server) as bus:
-            mirrors = bus.mirrors()
+            mirrors = Mirrors(bus)
             assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_city"]
             server.rewrite((ACME, CITY))
             await server.reload(2)
@@ -367,7 +368,7 @@ async def test_a_reader_is_given_fewer_streams(server: Readers, given: tuple[str
     server.rewrite(server.users)
     await server.reload(2)
     async with owner(server) as bus, coming(server, ACME) as one, coming(server, CITY) as other:
-        await bus.mirrors().turn()
+        await Mirrors(bus).turn()
         assert await names(one) == {*given}
         assert await names(other) == set(MIRRORS)
         await one.client.subscribe("moretta.>", cb=one.take)
@@ -383,7 +384,7 @@ async def test_a_readers_streams_change_while_it_reads(server: Readers):
     """It stays connected, with a durable consumer, through one reload each; what it is given comes and goes."""
     cameras = structs.replace(BY_TYPE[CameraV1], site="cannes")
     async with owner(server) as bus, owner(server, "ingest") as ingest, coming(server, ACME) as one:
-        mirrors, js = bus.mirrors(), one.client.jetstream()
+        mirrors, js = Mirrors(bus), one.client.jetstream()
         await one.client.subscribe("moretta.>", cb=one.take)
         pull = await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
         for given in (("WINDOWS",), ("WINDOWS", "CAMERAS"), ("CAMERAS",)):
@@ -441,7 +442,7 @@ async def test_an_original_that_begins_anew_is_copied_anew(server: Readers):
             return False
 
         async with owner(server) as bus:  # which looks at it when it starts
-            await bus.mirrors().turn()
+            await Mirrors(bus).turn()
         await until(anew, "the only window")
 
 
@@ -455,18 +456,18 @@ async def test_two_replicas_make_it_anew_once(server: Readers, monkeypatch: pyte
         await until(lambda: has(js, "WINDOWS", 2), "the windows")
         await inside.jetstream().delete_stream("WINDOWS")
         await fast.ensure_streams(["WINDOWS"])
-        client, before = slow._connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-1]}"
+        client, before = slow.connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-1]}"
         request = client.request
 
         async def overtaken(subject: str, *args: Any, **kwargs: Any) -> Msg:
             if subject == before and client.request is overtaken:  # it has seen what is old, and deleted nothing
                 monkeypatch.undo()
-                await fast.mirrors().turn()
+                await Mirrors(fast).turn()
                 await js.add_consumer("WINDOWS", ConsumerConfig(durable_name="mine"))
             return await request(subject, *args, **kwargs)
 
         monkeypatch.setattr(client, "request", overtaken)
-        await slow.mirrors().turn()
+        await Mirrors(slow).turn()
         assert (await js.consumer_info("WINDOWS", "mine")).name == "mine"
         assert await names(one) == set(MIRRORS)
 
@@ -524,7 +525,7 @@ async def test_what_was_removed_goes_from_the_mirrors_too(server: Readers):
         await until(lambda: has(js, "WINDOWS", 3), "all of it")
         await inside.jetstream().delete_msg("WINDOWS", 2)
         async with owner(server) as bus:
-            await bus.mirrors().turn()
+            await Mirrors(bus).turn()
 
         async def two() -> bool:
             with contextlib.suppress(NotFoundError):
@@ -538,7 +539,7 @@ async def test_a_reader_that_was_removed_leaves_nothing(server: Readers):
     """Its copies are gone from the disk, too. A new reader of that name begins empty, and reads after the reloads."""
     await publish(server, "one")
     async with owner(server) as bus, coming(server, ACME) as one:
-        mirrors, js = bus.mirrors(), one.client.jetstream()
+        mirrors, js = Mirrors(bus), one.client.jetstream()
         await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
         await until(lambda: has(js, "WINDOWS", 1), "its copy")
         server.streams |= {"acme": ()}

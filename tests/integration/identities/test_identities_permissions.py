@@ -34,6 +34,7 @@ from proto.subjects import (
     Identity,
     Subject,
 )
+from services.aggregate.mirrors.keeper import Mirrors
 from services.bus import Bus, NoWorkers
 from services.bus.nkey import Seed
 from services.kernel.app import end_tasks
@@ -126,7 +127,7 @@ async def _make_streams(locked: NatsProcess) -> None:
             group.create_task(bus.ensure_streams(_used(bus)))
         async with typed(locked, STREAM_OWNER) as owner:
             await owner.ensure_streams(stream.name for stream in STREAMS)
-            assert await owner.mirrors().turn() == ["SUBSCRIBERS"]
+            assert await Mirrors(owner).turn() == ["SUBSCRIBERS"]
 
 
 def _used(bus: Bus) -> set[str]:

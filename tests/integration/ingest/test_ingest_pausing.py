@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from proto.control import PauseRequestV1
 from proto.subjects import PAUSE, PAUSE_STATE
-from services.bus import streams
+from services.bus.streams import storing
 from services.ingest.core.orders import Orders, Recorded
 from services.ingest.orders import in_hand, pausing
 from services.ingest.orders.pausing import LOOK_S, Pausing
@@ -159,7 +159,7 @@ async def test_a_pause_asks_nothing_of_a_busy_api(bus, replica):
     one = Replica(bus, "gate")
     await one.pausing.restore("cannes")
     await one.pausing.listen("cannes")
-    await bus._connection.client.subscribe("$JS.API.>", cb=note)
+    await bus.connection.client.subscribe("$JS.API.>", cb=note)
     await settled(bus)
     for action in ("pause", "resume", "pause"):
         assert (await order(bus, action, "gate")).recorded
@@ -171,7 +171,7 @@ async def test_a_pause_asks_nothing_of_a_busy_api(bus, replica):
 @pytest.fixture(name="busy_api")
 async def _busy_api(bus, monkeypatch):
     """`busy_api()` returns what JetStream's API is asked, unanswered from now on. Direct gets have no queue."""
-    asked, client = [], bus._connection.client
+    asked, client = [], bus.connection.client
 
     async def take(msg):
         if ".DIRECT.GET." in msg.subject:
@@ -206,7 +206,7 @@ async def test_a_busy_api_that_is_asked_delays_no_record(bus, replica, busy_api,
 async def test_a_refused_pause_is_reported_until_it_is_recorded(bus, replica, monkeypatch):
     """The stream refuses it with an error that does not pass by itself: `/readyz` and the log go on saying so."""
     monkeypatch.setattr(pausing, "_REFUSE_AFTER_S", 0.1)
-    monkeypatch.setattr(streams, "LONG_S", 0.5)
+    monkeypatch.setattr(storing, "LONG_S", 0.5)
     one = await replica("gate", look_s=0.2, retry_s=0.05)
     await set_control(bus, max_msg_size=10)
     with capture_logs() as logs:

@@ -21,7 +21,7 @@ from proto.public import CameraV1, WindowV1
 from proto.sightings import TickV1
 from proto.subjects import CAMERA_LEASES, CAMERAS, DEAD, FRAMES, PAUSE, PAUSE_STATE, STREAMS, TICKS, WINDOWS
 from services.bus import Bus, NatsSettings, NoWorkers, StreamReset
-from services.bus.client import SecureClient, tasks_of
+from services.bus.connection.client import SecureClient, tasks_of
 from services.kernel.clock import boottime_ns
 from services.kernel.log import configure
 from services.kernel.settings import Secret
@@ -158,15 +158,15 @@ async def test_what_cannot_be_buried_holds_nothing_up(bus: Bus, fails):
             raise TimeoutError("no answer")
         await asyncio.Event().wait()
 
-    bus._connection.on_undecodable = bury
+    bus.connection.on_undecodable = bury
     await bus.serve(WINDOWS, handler)
     await settled(bus)
     for start in range(20):
-        await bus._connection.client.publish("moretta.v1.windows.s._site", b"rubbish")
+        await bus.connection.client.publish("moretta.v1.windows.s._site", b"rubbish")
         await bus.publish(WINDOWS, window(start))
     await until(lambda: seen == list(range(20)))
     held = 8 if fails == "hangs" else 0
-    await until(lambda: len(bus._connection._dead_letters) == held, lambda: f"{bus._connection._dead_letters}")
+    await until(lambda: len(bus.connection._dead_letters) == held, lambda: f"{bus.connection._dead_letters}")
 
 
 @pytest.mark.parametrize("payload", [b"no json", b'{"type":"WindowV1","site":"UP"}', b'{"x":"\xff"}', b""])
@@ -180,7 +180,7 @@ async def test_an_undecodable_message_is_buried_whole(bus: Bus, payload: bytes):
 
     await bus.serve(WINDOWS, handler)
     await settled(bus)
-    await bus._connection.client.publish("moretta.v1.windows.s._site", payload)
+    await bus.connection.client.publish("moretta.v1.windows.s._site", payload)
     await bus.publish(WINDOWS, window(20))
     await until(lambda: seen == [20])
     dead = await buried(bus, "aggregate")
@@ -200,7 +200,7 @@ async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus):
         frames.dead_letters = bus
         await frames.serve(FRAMES, handler)
         await settled(frames)
-        await frames._connection.client.publish("moretta.v1.frames.s.c", b"\x81pixels" * 1000)
+        await frames.connection.client.publish("moretta.v1.frames.s.c", b"\x81pixels" * 1000)
         await frames.publish(FRAMES, BY_TYPE[FrameV1])
         await until(lambda: len(seen) == 1)
     stored = await bus.history(DEAD)
@@ -269,7 +269,7 @@ async def test_what_was_sent_already_is_handled(nats_server: NatsProcess):
 
 async def test_a_flush_is_behind_what_was_sent(bus: Bus, monkeypatch: pytest.MonkeyPatch):
     """What it waits for must have left before; nats-py writes its PING ahead of what waits to be sent."""
-    client, sent = bus._connection.client, bytearray()
+    client, sent = bus.connection.client, bytearray()
     transport = client._transport
     write, write_lines = transport.write, transport.writelines
 
@@ -348,7 +348,7 @@ async def test_a_frozen_server_is_noticed(bus: Bus, nats_server: NatsProcess):
 async def test_a_frozen_server_is_noticed_behind_a_backlog(bus: Bus, nats_server: NatsProcess):
     """Also while more waits to be sent than nats-py wants to keep: the ping does not wait with it."""
     nats_server.signal(signal.SIGSTOP)
-    client = bus._connection.client
+    client = bus.connection.client
     sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(40)]
     await until(lambda: not bus.connected)
     nats_server.signal(signal.SIGCONT)
@@ -359,7 +359,7 @@ async def test_a_frozen_server_is_noticed_behind_a_backlog(bus: Bus, nats_server
 
 async def test_a_ping_of_the_last_connection_ends_no_flush(bus: Bus, nats_server: NatsProcess):
     """What waited to be sent is sent on the next connection, but not its pings: their answers would come too early."""
-    client = bus._connection.client
+    client = bus.connection.client
     nats_server.signal(signal.SIGSTOP)
     sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(20)]
     flushing = [asyncio.create_task(client.flush()) for _ in range(3)]
@@ -582,7 +582,7 @@ async def test_a_long_replay_is_in_order(bus: Bus):
     js = bus.streams.js
     payload = WINDOWS.of(window(0)), encode(WINDOWS, window(0))
     for _ in range(5_000):
-        await bus._connection.client.publish(*payload)  # nobody waits for its acknowledgement
+        await bus.connection.client.publish(*payload)  # nobody waits for its acknowledgement
     await settled(bus)
 
     async def stored() -> bool:
@@ -608,7 +608,7 @@ async def test_closing_ends_a_reconnection_that_loses_a_cancellation(nats_server
     On Python 3.11 `wait_for` loses it when it meets the moment at which its own wait ends.
     """
     bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
-    client, moment, plain = bus._connection.client, asyncio.Event(), SecureClient._process_connect_init
+    client, moment, plain = bus.connection.client, asyncio.Event(), SecureClient._process_connect_init
 
     async def connecting(self: SecureClient) -> None:
         moment.set()

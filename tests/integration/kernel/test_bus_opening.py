@@ -14,8 +14,9 @@ from nats_process import NatsProcess
 from patience import patient, until
 from structlog.testing import capture_logs
 
-from services.bus import Bus, NatsSettings, connection
-from services.bus.client import SecureClient, tasks_of
+from services.bus import Bus, NatsSettings
+from services.bus.connection import connection
+from services.bus.connection.client import SecureClient, tasks_of
 from services.bus.nkey import Seed
 from services.kernel.app import end_tasks
 from services.kernel.tls import Tls

@@ -12,7 +12,7 @@ from nats_process import NatsProcess
 from patience import patient, until
 
 from services.bus import NatsSettings
-from services.bus.client import SecureClient
+from services.bus.connection.client import SecureClient
 from services.kernel.tls import Tls
 
 READ = 32_768

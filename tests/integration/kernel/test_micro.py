@@ -19,7 +19,7 @@ from proto.permissions import info_subject
 from proto.stats import StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, WINDOWS
 from services.bus import Endpoint, Failed, NoWorkers, Refusal, Unavailable
-from services.bus import micro as module
+from services.bus.service import micro as module
 
 REPLY = structs.replace(BY_TYPE[StatsReplyV1], error=None, path=None, value=None)
 QUESTION = BY_TYPE[StatsRequestV1]
@@ -66,7 +66,7 @@ def fates():
 
 async def raw(asker, payload, site="cannes"):
     """Headers and body of the answer to any bytes."""
-    answer = await asker._connection.client.request(STATS.subject(site=site), payload, timeout=patient(5))
+    answer = await asker.connection.client.request(STATS.subject(site=site), payload, timeout=patient(5))
     return answer.headers, answer.data
 
 
@@ -172,7 +172,7 @@ async def test_answers_go_to_inboxes_only(asker, bus, offered):
     await offered(answer)
     window_of = WINDOWS.subject(site="cannes", zone="_site")
     for subject in (STATS.subject(site="cannes"), "$SRV.PING", info_subject(STATS_SERVICE), "$SRV.STATS.moretta-stats"):
-        await asker._connection.client.publish(subject, encode(STATS, QUESTION), reply=window_of)
+        await asker.connection.client.publish(subject, encode(STATS, QUESTION), reply=window_of)
     await asker.publish(STATS, QUESTION)
     assert await asker.request(STATS, QUESTION, timeout=patient(5)) == REPLY
     await settled(bus)
@@ -194,7 +194,7 @@ class Held:
 
 async def flood(asker, bus, number, *others):
     """So many questions at once and others behind them, of one connection; returns where what is answered comes."""
-    client = asker._connection.client
+    client = asker.connection.client
     inbox = f"{client.new_inbox()}.1"
     answers = await client.subscribe(inbox)
     for payload in [encode(STATS, QUESTION)] * number + list(others):

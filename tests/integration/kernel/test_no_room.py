@@ -14,7 +14,7 @@ from patience import patient, until
 
 from proto.subjects import ALERTS, WINDOWS
 from services.bus import Bus, NatsSettings
-from services.bus.streams import Streams
+from services.bus.streams.storing import Streams
 from services.kernel.settings import Secret
 
 STREAMS = {"WINDOWS": WINDOWS, "ALERTS": ALERTS}

@@ -24,9 +24,9 @@ from operate.nats.streams import How, _copied, make
 from proto.public import WindowV1
 from proto.subjects import STREAMS, WINDOWS, stream
 from services.bus import Bus, NatsSettings, StreamConflict
-from services.bus.making import config_of, ensure
 from services.bus.nkey import Seed
-from services.bus.sizes import sized
+from services.bus.stream_sizes import sized
+from services.bus.streams.stream_config import config_of, ensure
 from services.kernel.settings import SettingsError
 
 NAMES = [one.name for one in STREAMS]
@@ -49,7 +49,7 @@ async def configs(bus: Bus) -> dict[str, dict[str, Any]]:
 
 
 def client_of(bus: Bus) -> Client:
-    return bus._connection.client
+    return bus.connection.client
 
 
 async def change(bus: Bus, name: str, **fields: Any) -> None:

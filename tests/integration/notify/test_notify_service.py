@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY, generate_latest
 from proto.notifications import NotificationV1
 from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, STREAMS
-from services.bus.follow import read_back
+from services.bus.streams.ordered_consumer import read_back
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
 from services.notify import service

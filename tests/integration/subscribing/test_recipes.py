@@ -39,6 +39,7 @@ from operate.identities.server import Tls
 from proto.codec import encode
 from proto.stats import StatsRequestV1
 from proto.subjects import ALERTS, STATS, STREAMS, WINDOWS
+from services.aggregate.mirrors.keeper import Mirrors
 from services.bus import Bus, NoWorkers
 
 LATEST = in_each_language("latest")
@@ -328,7 +329,7 @@ async def test_tls(tmp_path, folder):
     try:
         bus = await Bus.connect(people.settings("aggregate", server.url), "aggregate")
         await bus.ensure_streams(stream.name for stream in STREAMS)
-        await bus.mirrors().turn()
+        await Mirrors(bus).turn()
         await bus.store(WINDOWS, window(TODAY))
         await bus.close()
         server.stop()
@@ -337,7 +338,7 @@ async def test_tls(tmp_path, folder):
         seen = people.settings("aggregate", f"tls://localhost:{server.port}")
         both = {"client_cert_file": files["NATS_CERT"], "client_key_file": files["NATS_KEY"]}
         bus = await Bus.connect(structs.replace(seen, ca_file=files["NATS_CA"], **both), "aggregate")
-        await bus.mirrors().turn()  # those in memory
+        await Mirrors(bus).turn()  # those in memory
         await bus.close()
         env = files | {"NATS_URL": f"tls://localhost:{server.port}", "NATS_NKEY": str(people.folder / "subscriber.nk")}
         for command in LATEST:

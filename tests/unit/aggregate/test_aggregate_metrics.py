@@ -21,7 +21,7 @@ from services.aggregate.drift import SiteDrift
 from services.aggregate.metrics import SiteMetrics, WindowMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
-from services.bus.reading import Kept, _lacking
+from services.bus.streams.reading import Kept, _lacking
 from services.sites.profiles import PROFILES
 from services.sites.settings import CameraSettings, SiteSettings
 

@@ -22,7 +22,7 @@ from operate.backup.contents import (
 )
 from operate.backup.folder import checked, described, finish, fresh, parts_of
 from proto.subjects import STREAMS, stream
-from services.bus.making import config_of
+from services.bus.streams.stream_config import config_of
 from services.kernel.settings import SettingsError
 
 WINDOWS = stream("WINDOWS")

@@ -31,7 +31,7 @@ from operate.sizing.needs import (
 )
 from operate.sizing.values import doubts, values
 from proto.subjects import stream
-from services.bus.sizes import in_words, problems, sizes_of
+from services.bus.stream_sizes import in_words, problems, sizes_of
 
 DOCS = Path(__file__).parents[3] / "docs"
 WANTED = st.builds(

@@ -16,8 +16,8 @@ from operate.doctor.metrics import NoMetrics, stayed_of
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, GapReason, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
-from services.bus.making import config_of
-from services.bus.sizes import sized
+from services.bus.stream_sizes import sized
+from services.bus.streams.stream_config import config_of
 
 DAY = 86_400.0
 WINDOWS = stream("WINDOWS")

@@ -7,7 +7,7 @@ import pytest
 from operate.identities import Tls, nats_config, server
 from proto.permissions import ACCOUNTS, asked_of, heard_by, mirrored, origin, rights_of, user_of
 from proto.subjects import STATS, STREAMS
-from services.bus.mirrors import wanted
+from services.aggregate.mirrors.configuration import wanted
 
 USERS = {user_of(identity, account): (identity, account) for identity, where in ACCOUNTS.items() for account in where}
 KEYS = {user: [f"U-{user}"] for user in USERS}

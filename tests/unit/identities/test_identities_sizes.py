@@ -8,7 +8,7 @@ import yaml
 from nats_folder import HUB, SITE, NatsFolder
 
 from operate.identities import limits
-from services.bus.sizes import sizes_of
+from services.bus.stream_sizes import sizes_of
 
 LARGE = {"streams": {"WINDOWS": "2GiB", "sightings": "512Mi"}}
 SIZES = {"WINDOWS": 2 << 30, "SIGHTINGS": 512 << 20}

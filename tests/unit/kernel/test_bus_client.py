@@ -1,4 +1,4 @@
-"""What is said when TLS to NATS fails, and that nats-py is the one whose insides were read: services.bus.client."""
+"""What is said when TLS to NATS fails, and that nats-py is the one whose insides were read: `bus.connection.client`."""
 
 import asyncio
 import inspect
@@ -9,8 +9,9 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport, WebSocketTransport
 
-from services.bus import NatsSettings, refused
-from services.bus.client import REQUEST_INFO, SecureClient, TlsError, request_info, words_of
+from services.bus import NatsSettings
+from services.bus.connection import resubscribe
+from services.bus.connection.client import REQUEST_INFO, SecureClient, TlsError, request_info, words_of
 
 
 def unproven() -> ssl.SSLError:
@@ -143,7 +144,7 @@ class Deaf:
 async def test_a_cancellation_that_got_lost_is_repeated():
     """Closing ends it, however often its waiting swallows that."""
     client = Deaf()
-    one = refused.Refused(client, again_s=0.001)
+    one = resubscribe.Refused(client, again_s=0.001)
     one.heard('permissions violation for subscription to "$srv.ping"')
     await client.flushing.wait()
     async with asyncio.timeout(20):

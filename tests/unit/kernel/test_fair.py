@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.bus.fair import Allowance, FairQueue
+from services.bus.service.fair_queue import Allowance, FairQueue
 
 LIMITS = 9, 7, 5, 3
 ASKERS = [(account, user, str(number)) for account in "AB" for user in "uv" for number in range(3)]

@@ -1,4 +1,4 @@
-"""What becomes of a stream that is there: services.bus.making."""
+"""What becomes of a stream that is there: services.bus.streams.stream_config."""
 
 from itertools import permutations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats_match import takes
 
-from services.bus.making import StreamConflict, becomes, differences
+from services.bus.streams.stream_config import StreamConflict, becomes, differences
 
 LIMIT = st.sampled_from([-1, 0, 1, 60 * 10**9, 10**18])
 SUBJECTS = st.lists(st.sampled_from(["a.*", "b.*", "c.*.*", "c.d.*", "c.>"]), min_size=1, unique=True).filter(

@@ -11,7 +11,7 @@ import nats.aio.transport
 import nats.js.client
 import nats.micro.service
 
-from services.bus import client
+from services.bus.connection import client
 
 ROOT = Path(__file__).parents[3]
 PRIVATE = {

@@ -5,7 +5,7 @@ import json
 import pytest
 from nats.aio.msg import Msg
 
-from services.bus.micro import asker_of
+from services.bus.service.micro import asker_of
 
 SAID = {"acc": "SUBSCRIBERS", "user": "UABC", "server": "NDEF", "id": 9, "host": "192.0.2.7", "rtt": 5, "start": "x"}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proto.subjects import STREAMS, stream
 from services.aggregate.settings import AggregateFile
-from services.bus.sizes import in_words, problems, size_of, sized, sizes_of
+from services.bus.stream_sizes import in_words, problems, size_of, sized, sizes_of
 from services.kernel.settings import SettingsError, load
 
 GIB = 1 << 30

@@ -3,14 +3,14 @@
 import pytest
 from prometheus_client import REGISTRY
 
-from services.bus import streams
-from services.bus.streams import Waiting
+from services.bus.streams import storing
+from services.bus.streams.storing import Waiting
 
 
 @pytest.fixture(name="clock")
 def _clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(streams.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(storing.time, "monotonic", lambda: now[0])
     return now
 
 

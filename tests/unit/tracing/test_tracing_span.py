@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from otlp import traced
 
 from proto.subjects import WINDOWS
-from services.bus.connection import headers_of
+from services.bus.connection.connection import headers_of
 from services.kernel.log import LogSettings, configure, get_logger
 from services.kernel.tracing import MOST_LINKS, OFF, begin, current, follow, headers
 from services.kernel.tracing.settings import TracingSettings

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge
 
-from services.bus.mirroring import State
+from services.aggregate.mirrors.keeper import State
 
 READERS = Gauge(
     "moretta_readers",

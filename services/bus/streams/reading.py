@@ -16,11 +16,11 @@ from nats.js.errors import APIError, NotFoundError
 from proto.codec import ContractError, decode_on
 from proto.permissions import stream_info
 from proto.subjects import Subject
-from services.bus import follow, getting
-from services.bus.connection import Connection
-from services.bus.errors import Unavailable
-from services.bus.follow import Stored, is_marker, nanoseconds
-from services.bus.upkeep import Upkeep
+from services.bus.connection.connection import Connection
+from services.bus.streams import ordered_consumer, polling
+from services.bus.streams.errors import Unavailable
+from services.bus.streams.ordered_consumer import Stored, is_marker, nanoseconds
+from services.bus.streams.stream_keeper import Upkeep
 from services.kernel.log import get_logger
 
 log = get_logger()
@@ -141,7 +141,7 @@ class Reading:
             raise Unavailable(str(error) or type(error).__name__) from error
 
     def _reading(self, name: str) -> Any:
-        return getting if name in self.asked else follow
+        return polling if name in self.asked else ordered_consumer
 
 
 def _kept(info: dict[str, Any]) -> Kept:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.permissions import rights_of
-from services.bus.consumer_limits import MAX_REDELIVERIES, MAX_WAITING, exceeded
+from services.aggregate.mirrors.consumer_limits import MAX_REDELIVERIES, MAX_WAITING, exceeded
 
 NS = 1_000_000_000
 PULL = {"ack_policy": "explicit", "ack_wait": 30 * NS, "max_waiting": 512, "max_ack_pending": 1_000}

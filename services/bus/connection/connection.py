@@ -16,12 +16,12 @@ from prometheus_client import Counter
 
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
-from services.bus.client import SecureClient, come_as
-from services.bus.closing import end_client
+from services.bus.connection.client import SecureClient, come_as
+from services.bus.connection.error_log import CONNECTED, OnTrouble, Trouble
+from services.bus.connection.resubscribe import Refused
+from services.bus.connection.shutdown import end_client
 from services.bus.nkey import Seed
-from services.bus.refused import Refused
 from services.bus.settings import NatsSettings
-from services.bus.trouble import CONNECTED, OnTrouble, Trouble
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
 from services.kernel.settings import Secret

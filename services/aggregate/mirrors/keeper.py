@@ -15,11 +15,11 @@ from nats.js.errors import APIError, NotFoundError
 
 from proto.permissions import JETSTREAM_API, READERS_API, USER_INFO
 from proto.subjects import Subject
-from services.bus.connection import Connection
-from services.bus.consumer_limits import exceeded
-from services.bus.making import TIMEOUT_S, StreamConflict, ask, ensure
-from services.bus.mirrors import is_old, no_longer, readers_of, wanted
-from services.bus.originals import Originals, info, is_of_another, marked
+from services.aggregate.mirrors.configuration import is_old, no_longer, readers_of, wanted
+from services.aggregate.mirrors.consumer_limits import exceeded
+from services.aggregate.mirrors.lag import Originals, info, is_of_another, marked
+from services.bus import Bus
+from services.bus.streams.stream_config import TIMEOUT_S, StreamConflict, ask, ensure
 from services.kernel.log import get_logger
 
 log = get_logger()
@@ -48,17 +48,17 @@ class ReaderConsumer(NamedTuple):
 class Mirrors:
     """All readers' streams, as one that may make them sees them."""
 
-    def __init__(self, connection: Connection, replicas: int) -> None:
-        self._client, self._replicas = connection.client, replicas
+    def __init__(self, bus: Bus) -> None:
+        self._client, self._replicas = bus.connection.client, bus.streams.replicas
         self.consumer_removed: list[Callable[[str], None]] = []
         """Called with the reader's account for each of its consumers that was removed."""
         self._compared: dict[str, tuple[Subject, ...]] = {}
         self._accounts: dict[str, tuple[Subject, ...]] = {}
         self._told: dict[str, str] = {}
         self._without_limits: dict[str, str] = {}
-        self._originals = Originals(connection.client)
+        self._originals = Originals(self._client)
         self._wake = asyncio.Event()
-        connection.reconnected.append(self._again)  # what is in memory did not survive the server
+        bus.connection.reconnected.append(self._again)  # what is in memory did not survive the server
 
     @property
     def states(self) -> dict[State, int]:

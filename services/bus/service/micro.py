@@ -21,9 +21,9 @@ from prometheus_client import Counter
 
 from proto.codec import ContractError, decode_on, encode_as
 from proto.subjects import Subject
-from services.bus.client import REQUEST_INFO, keep_endpoints
-from services.bus.connection import IMPORTED, INBOXES, headers_of
-from services.bus.fair import Allowance, Asker, FairQueue
+from services.bus.connection.client import REQUEST_INFO, keep_endpoints
+from services.bus.connection.connection import IMPORTED, INBOXES, headers_of
+from services.bus.service.fair_queue import Allowance, Asker, FairQueue
 from services.kernel.log import get_logger
 
 log = get_logger()

@@ -16,11 +16,11 @@ from prometheus_client import Gauge
 
 from proto.codec import encode
 from proto.subjects import Subject
-from services.bus.connection import Connection, headers_of
-from services.bus.errors import CONTENDED, NO_ROOM, TRANSIENT, WRONG_LAST_SEQUENCE, Contended, Fenced, Full
-from services.bus.reading import TIMEOUT_S, Reading
-from services.bus.sizes import Sizes
-from services.bus.upkeep import RETRY_S, Upkeep
+from services.bus.connection.connection import Connection, headers_of
+from services.bus.stream_sizes import Sizes
+from services.bus.streams.errors import CONTENDED, NO_ROOM, TRANSIENT, WRONG_LAST_SEQUENCE, Contended, Fenced, Full
+from services.bus.streams.reading import TIMEOUT_S, Reading
+from services.bus.streams.stream_keeper import RETRY_S, Upkeep
 from services.kernel.log import get_logger
 
 UNSTORED = Gauge(

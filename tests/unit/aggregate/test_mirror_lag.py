@@ -10,8 +10,8 @@ import nats.errors
 import pytest
 
 from proto.permissions import JETSTREAM_API, READER, READERS_API, REPAIRED, heard_by, mirrored
-from services.bus import originals
-from services.bus.originals import AFTER_S, Originals, is_of_another
+from services.aggregate.mirrors import lag
+from services.aggregate.mirrors.lag import AFTER_S, Originals, is_of_another
 
 MIRRORS = f"{READERS_API}SUBSCRIBERS."
 NAMES = [one.name for one in mirrored(heard_by(READER))]
@@ -61,7 +61,7 @@ class Server:
 @pytest.fixture(name="server")
 def _server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
-    monkeypatch.setattr(originals, "time", SimpleNamespace(monotonic=lambda: server.now))
+    monkeypatch.setattr(lag, "time", SimpleNamespace(monotonic=lambda: server.now))
     return server
 
 

@@ -11,10 +11,10 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
 from proto.subjects import STREAM_OWNER
-from services.bus.connection import Connection
-from services.bus.errors import NO_ROOM, TRANSIENT, Missing, NoRoom
-from services.bus.making import config_of, ensure
-from services.bus.sizes import Sizes, sized
+from services.bus.connection.connection import Connection
+from services.bus.stream_sizes import Sizes, sized
+from services.bus.streams.errors import NO_ROOM, TRANSIENT, Missing, NoRoom
+from services.bus.streams.stream_config import config_of, ensure
 from services.kernel.log import get_logger
 
 log = get_logger()

@@ -11,7 +11,7 @@ import re
 import nats.errors
 from nats.aio.client import Client
 
-from services.bus.client import subscribe_again, subscriptions_of
+from services.bus.connection.client import subscribe_again, subscriptions_of
 
 _REFUSED = re.compile(r"permissions violation for subscription to \"([^\"\s]+)", re.IGNORECASE)
 _AGAIN_S = 2.0

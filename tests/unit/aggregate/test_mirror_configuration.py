@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from operate.identities.readers import apart, made
 from proto.permissions import heard_by, mirrored
 from proto.subjects import CAMERAS, DELIVERIES, WINDOWS, stream
-from services.bus.mirrors import is_old, made_for, mirror, no_longer, readers_of, room, wanted
+from services.aggregate.mirrors.configuration import is_old, made_for, mirror, no_longer, readers_of, room, wanted
 
 READER = heard_by("subscriber")
 

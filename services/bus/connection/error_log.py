@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prometheus_client import Gauge
 
 from proto.subjects import Account
-from services.bus.client import words_of
+from services.bus.connection.client import words_of
 from services.kernel.log import get_logger
 
 log = get_logger()

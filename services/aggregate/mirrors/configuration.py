@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from proto.permissions import MIRRORING, ORIGIN, READER, READERS_API, heard_by, mirrored
 from proto.subjects import WINDOWS, Stream, Subject
-from services.bus.making import Config, config_of
+from services.bus.streams.stream_config import Config, config_of
 
 EARLIER = "KV_moretta_latest"
 """A stream that the version before makes in readers' accounts, with the last message of each subject."""

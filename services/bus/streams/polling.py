@@ -15,8 +15,8 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 
-from services.bus.client import client_of
-from services.bus.follow import LOST_S, Removed, Stored, nanoseconds, stored_of
+from services.bus.connection.client import client_of
+from services.bus.streams.ordered_consumer import LOST_S, Removed, Stored, nanoseconds, stored_of
 
 _ALL = ">"
 _POLL_S = 0.25

@@ -19,7 +19,7 @@ from nats.js import JetStreamContext, api
 
 from proto.codec import ContractError, decode_on
 from proto.subjects import Subject, row_of
-from services.bus.client import asked_by, client_of
+from services.bus.connection.client import asked_by, client_of
 from services.kernel.log import get_logger
 from services.kernel.tracing import TRACEPARENT
 
@@ -75,7 +75,7 @@ class Removed:
 Asking = Callable[
     [JetStreamContext, str, list[str], int, int], AsyncGenerator[tuple[int, Stored | Removed | None], None]
 ]
-"""A way to follow a stream without a consumer: `services.bus.getting.session`."""
+"""A way to follow a stream without a consumer: `services.bus.streams.polling.session`."""
 
 
 class Follower:

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
 from proto.permissions import JETSTREAM_API, READER, REPAIRED, heard_by, mirrored
-from services.bus.making import Config, ask
+from services.bus.streams.stream_config import Config, ask
 
 AFTER_S = 10.0
 """What an original had so long ago its mirrors have by now."""

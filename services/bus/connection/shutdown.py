@@ -10,7 +10,7 @@ from typing import Any
 
 from nats.aio.client import Client
 
-from services.bus.client import cut_off, reader_of, reconnection_of, subscriptions_of, tasks_of
+from services.bus.connection.client import cut_off, reader_of, reconnection_of, subscriptions_of, tasks_of
 from services.kernel.app import end_tasks
 
 

@@ -1,0 +1,1 @@
+"""JetStream: streams as the table says, storing with acknowledgement, and reading back (docs/architecture.md)."""
