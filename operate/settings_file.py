@@ -19,8 +19,8 @@ from services.kernel.log import redact
 from services.kernel.settings import SECRETS, STAND_IN, Problem, SettingsError, load, problems, raw_settings
 from services.kernel.settings.explain import shown
 from services.kernel.tls import CertificateError
-from services.notify.doubts import doubts as notify_doubts
 from services.notify.settings import NotifyFile
+from services.notify.settings_warnings import warnings_of as notify_warnings
 from services.sites.problems import names_user
 from services.sites.profiles import PROFILES, TRIAL
 from services.sites.settings import CameraSettings
@@ -53,7 +53,7 @@ def check(file: Path, *, secrets: bool = True) -> list[Problem]:
     return list(found)
 
 
-def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
+def warnings_of(file: Path, *, secrets: bool = True) -> list[Problem]:
     """Return warnings about a valid file, notify's own among them.
 
     They are about cameras whose file is not here or whose password everybody can read, and rules that see nobody or
@@ -73,7 +73,7 @@ def doubts(file: Path, *, secrets: bool = True) -> list[Problem]:
         *_open_logins(file),
         *_blind_rules(settings),
         *_hasty_rules(settings),
-        *notify_doubts(load(file, NotifyFile, secrets=secrets)),
+        *notify_warnings(load(file, NotifyFile, secrets=secrets)),
     ]
 
 

@@ -25,7 +25,7 @@ from services.ingest.core.attempts import Ended
 from services.kernel.tls import Use
 from services.kernel.tracing.span import ATTRIBUTES, SPANS
 from services.kernel.tracing.span import DropReason as SpanDropReason
-from services.notify.channels.sms.delivery_reports import Made
+from services.notify.channels.sms.report_server import Made
 from services.sandbox.measures import MEASURES, STATES
 
 Values = tuple[str, ...] | str

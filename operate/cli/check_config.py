@@ -10,7 +10,7 @@ import yaml
 from operate.cli.chart_reach import unreached
 from operate.cli.chart_rules import chart_problems, unlooked
 from operate.cli.chart_values import BELOW, read_values, section
-from operate.settings_file import check, doubts
+from operate.settings_file import check, warnings_of
 from services.kernel.settings import Problem, SettingsError
 from services.sites.profiles import TRIAL
 
@@ -37,7 +37,7 @@ def checked(file: Path, *, secrets: bool) -> list[Problem]:
     if found := check(file, secrets=secrets):
         values = [one for one in found if one[0] == BELOW]  # no section of settings
         raise SettingsError(file, [(BELOW, _VALUES)] if values else found)
-    return doubts(file, secrets=secrets)
+    return warnings_of(file, secrets=secrets)
 
 
 def checked_values(files: list[Path], chart: Path | None = None) -> list[Problem]:

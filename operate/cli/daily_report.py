@@ -13,9 +13,9 @@ from proto.stats import StatsRequestV1
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NatsSettings, NoWorkers, Unavailable
 from services.kernel.settings import SettingsError, load
-from services.notify.core.reports.day import DayReport, Question
+from services.notify.languages import languages, words_in
 from services.notify.reports.daily import question_of, read_day
-from services.notify.words import languages, words_in
+from services.notify.reports.day import DayReport, Question
 from services.sites.history import day_start, local
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems

@@ -14,7 +14,7 @@ from services.ingest.sources.source import open_source
 from services.kernel.tls import CertificateError, Tls
 from services.notify.channels.email.settings import SmtpSettings
 from services.notify.channels.email.smtp import Session
-from services.notify.core.outcome import Failure
+from services.notify.outcome import Failure
 from services.notify.settings import NotifySettings
 from services.sites.settings import CameraSettings
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from operate.transparency.examples import is_example
 from operate.transparency.settings import InLanguages
-from services.notify.core.texts.words import Words
+from services.notify.texts.words import Words
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from babel.units import format_unit
 
-from services.notify.core.texts.words import Words
+from services.notify.texts.words import Words
 from services.sites.profiles import PROFILES, Terms
 from services.sites.settings import DAYS, CameraSettings, Day, RestSettings, SiteSettings
 

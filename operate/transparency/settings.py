@@ -8,7 +8,7 @@ from msgspec import Meta, Struct, field
 from proto.types import ReceiverId, SiteId
 from services.aggregate.core.policy import problems as policy_problems
 from services.kernel.settings import Secret
-from services.notify.core.notification import Audience
+from services.notify.notification import Audience
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems
 from services.sites.settings import SiteSettings

@@ -23,8 +23,8 @@ from operate.transparency.settings import ReceiverOutline, TransparencyFile, Tra
 from services.ingest.sources.address import kind_of
 from services.kernel.settings import Problem, SettingsError, load
 from services.kernel.settings.explain import shown
-from services.notify.core.texts.words import Words
-from services.notify.words import languages, words_in
+from services.notify.languages import languages, words_in
+from services.notify.texts.words import Words
 from services.sites.settings import SiteSettings, local_zone
 
 _COMMAND = "moretta transparency"

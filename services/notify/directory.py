@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 from proto.types import Channel, SaltName
 from services.notify.channels.email.settings import SmtpSettings
 from services.notify.channels.sms.settings import SmsSettings, numbers
-from services.notify.core.dispatch.routing import Hours, Plan, Route, Schedule, SiteFacts
-from services.notify.core.recipient import Receiver, Recipient, default_salt, recipients, salt_name
-from services.notify.core.reports.schedule import ReportPlan
-from services.notify.core.texts.message import Sender
+from services.notify.recipient import Receiver, Recipient, default_salt, recipients, salt_name
+from services.notify.reports.schedule import ReportPlan
 from services.notify.reports.settings import plans
-from services.notify.routing_settings import RouteSettings, TimeSettings
+from services.notify.routing.plan import Hours, Plan, Route, Schedule, SiteFacts
+from services.notify.routing.settings import RouteSettings, TimeSettings
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
+from services.notify.texts.message import Sender
 from services.sites.history import SECOND
 from services.sites.settings import DAYS, CameraSettings, SiteSettings, local_zone
 from services.sites.texts import Text

@@ -9,15 +9,15 @@ from services.kernel.app import App
 from services.kernel.log import get_logger
 from services.leases import Leases, Sharing, new_replica_name
 from services.notify.channels.email.smtp import UP, Session
-from services.notify.channels.sms.delivery_reports import DeliveryReports
-from services.notify.core.delivery.outbox import Outbox
+from services.notify.channels.sms.report_server import DeliveryReports
 from services.notify.delivery.agent import DeliveryAgent
 from services.notify.delivery.channels import channels_of, load
-from services.notify.delivery.ledger import failure_facts
+from services.notify.delivery.outbox import Outbox
+from services.notify.delivery.site_ledger import failure_facts
 from services.notify.directory import Directory
 from services.notify.dispatch.sites import Sites
-from services.notify.doubts import doubts
 from services.notify.settings import NotifyFile
+from services.notify.settings_warnings import warnings_of
 
 log = get_logger()
 
@@ -102,5 +102,5 @@ def _warn(settings: NotifyFile) -> None:
             risk="a reader of DELIVERIES who suspects an address can check it",
             advice="put 32 random characters into a file and name it in notify.salt_file",
         )
-    for path, why in doubts(settings):
+    for path, why in warnings_of(settings):
         log.warning("perhaps not meant", path=path, why=why)

@@ -15,13 +15,13 @@ from services.kernel.settings import Secret
 from services.kernel.tracing.settings import TracingSettings
 from services.notify.channels.email.settings import NO_ADDRESS, SmtpSettings, is_address, smtp_problems
 from services.notify.channels.sms.settings import SmsSettings, same_number_twice, sms_problems
-from services.notify.channels.webhook import WebhookSettings, webhook_problems
-from services.notify.core.dispatch.routing import HOURLY_CAP
-from services.notify.core.notification import Audience
-from services.notify.core.recipient import Language
+from services.notify.channels.webhook.webhook import WebhookSettings, webhook_problems
+from services.notify.languages import languages
+from services.notify.notification import Audience
+from services.notify.recipient import Language
 from services.notify.reports.settings import ReportSettings, report_problems
-from services.notify.routing_settings import Reader, RouteSettings, TimeSettings, routing_problems
-from services.notify.words import languages
+from services.notify.routing.plan import HOURLY_CAP
+from services.notify.routing.settings import Reader, RouteSettings, TimeSettings, routing_problems
 from services.sites.problems import Problem, own_problems
 from services.sites.problems import problems as site_problems
 from services.sites.settings import SiteSettings

@@ -21,10 +21,10 @@ from services.destinations import METADATA
 from services.destinations import NAMES as NOWHERE
 from services.kernel.settings import SettingsError
 from services.notify.channels.email.settings import SmtpSettings
-from services.notify.core.sms.gateways import NAMES, SECRETS
-from services.notify.routing_settings import RouteSettings
+from services.notify.channels.sms.gateways import NAMES, SECRETS
+from services.notify.languages import languages
+from services.notify.routing.settings import RouteSettings
 from services.notify.settings import ReceiverSettings
-from services.notify.words import languages
 from services.sites.settings import CameraSettings, OperationsSettings, RuleSettings, SiteSettings, TrackingSettings
 
 BASES = {"good": GOOD, "phones": PHONES}

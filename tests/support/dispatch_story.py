@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 from messages import SECOND, SITE, alert, fault
 
 from proto.notifications import NotificationV1, SilenceV1
-from services.notify.core.dispatch.book import Output, record_of
-from services.notify.core.dispatch.dispatcher import Dispatcher, Input, SilenceGone
-from services.notify.core.dispatch.routing import Plan, Route, SiteFacts
-from services.notify.core.notification import Notice, Notification, notice_of
+from services.notify.dispatch.dispatcher import Dispatcher, Input, SilenceGone
+from services.notify.notification import Decision, Notice, Notification, notice_of, record_of
+from services.notify.routing.plan import Plan, Route, SiteFacts
 
 PARIS = ZoneInfo("Europe/Paris")
 CAMERAS = {"hall-1": frozenset({"hall"}), "hall-2": frozenset({"hall"}), "gate-1": frozenset({"gate"})}
@@ -71,7 +70,7 @@ class World:
     def __post_init__(self) -> None:
         self.dispatcher = Dispatcher(self.plan)
 
-    def step(self, now: int, *inputs: Input) -> list[Output]:
+    def step(self, now: int, *inputs: Input) -> list[Decision]:
         """Take a step and store what came of it."""
         self.store(*inputs)
         outputs = self.dispatcher.step(now, *inputs)
@@ -103,9 +102,9 @@ class World:
         self.dispatcher = Dispatcher(self.plan)
         self.dispatcher.restore(self.notices, self.records, self.silences.values(), now)
 
-    def run(self, until: int) -> list[Output]:
+    def run(self, until: int) -> list[Decision]:
         """Let time pass, stopping wherever the dispatcher asks for it."""
-        outputs: list[Output] = []
+        outputs: list[Decision] = []
         for _ in range(100_000):
             at = self.dispatcher.next_deadline()
             if at is None or at > until:
@@ -167,11 +166,11 @@ class Story:
         assert found == list(wanted), f"wanted {list(wanted)}; there was\n{self._shown()}"
         self._unwanted = [(at, line) for at, line in self._unwanted if at >= end]
 
-    def _note(self, outputs: list[Output]) -> None:
+    def _note(self, outputs: list[Decision]) -> None:
         self.told += [output for output in outputs if isinstance(output, Notification)]
         self._unwanted += [(output.at, self._line(output)) for output in outputs]
 
-    def _line(self, output: Output) -> str:
+    def _line(self, output: Decision) -> str:
         names = lambda notices: sorted(self._names.get(n.alert, n.alert) for n in notices)  # noqa: E731
         over = [f"-{name}" for name in names(output.resolved)]
         if not isinstance(output, Notification):

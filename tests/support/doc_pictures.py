@@ -33,15 +33,15 @@ from windows import hidden, market_day
 from operate.transparency.write import write
 from proto.model_errors import ModelErrors
 from proto.public import AlertV1, WindowV1
-from services.notify.charts import draw
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.reports.day import Question, report_of
-from services.notify.core.texts.chart import chart_of
-from services.notify.core.texts.describe import describe
-from services.notify.core.texts.view import Image
+from services.notify.channels.email.chart import draw
+from services.notify.languages import words_in
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.reports.day import Question, report_of
 from services.notify.reports.writer import report_file
 from services.notify.templates import render
-from services.notify.words import words_in
+from services.notify.texts.chart import chart_of
+from services.notify.texts.describe import describe
+from services.notify.texts.view import Image
 from services.sites.history import day_start
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
 
@@ -142,7 +142,7 @@ async def mails(chromium: Browser) -> None:
             image=image,
         )
         source = f"data:image/png;base64,{base64.b64encode(draw(chart)).decode()}"
-        html = render(replace(view, image=image)).html.replace("cid:chart", source)
+        html = render("alert", view=replace(view, image=image)).html.replace("cid:chart", source)
         await taken(chromium, name, html, 640, scheme)
 
 

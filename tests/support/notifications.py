@@ -6,8 +6,8 @@ from functools import partial
 from messages import MINUTE, TEN, alert, fault
 
 from proto.public import AlertV1, OperationalAlertV1
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.recipient import Recipient
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.recipient import Recipient
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
 
 __all__ = ["FEW", "MINUTE", "NUMBER", "SITE", "TEN", "fault", "message_at", "notification", "rate", "recipient"]

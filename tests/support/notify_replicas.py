@@ -16,7 +16,7 @@ from site_process import Site
 
 from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES, NOTIFY_LEASES
-from services.notify.core.recipient import digest
+from services.notify.recipient import digest
 
 FEED_S, LIMIT_S = 6, 90
 WHO = ("anna@example.org", "bob@example.org")

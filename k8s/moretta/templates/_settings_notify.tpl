@@ -1,6 +1,6 @@
 {{/*
 What notify refuses across the fields of `settings.notify`, and ingest across those of `settings.ingest`, in their words: a sentence for the
-first of their lines. The rules are those of services/notify/settings.py, routing_settings.py, reports/settings.py and channels/; what needs
+first of their lines. The rules are those of services/notify/settings.py, routing/settings.py, reports/settings.py and channels/; what needs
 a file's content, a library's tables or Python's regular expressions is left to the pods. tests/chart/test_one_truth.py holds both
 against each other.
 */}}

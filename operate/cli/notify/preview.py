@@ -11,21 +11,21 @@ from operate.cli.rules.file import shipped_errors
 from proto.public import AlertV1, OperationalAlertV1
 from services.kernel.settings import SettingsError, load
 from services.notify.channels.email.mail import Style, letter_about
-from services.notify.core.dispatch.routing import Plan
-from services.notify.core.notification import Notification, notice_of
-from services.notify.core.reports.day import report_of
-from services.notify.core.reports.schedule import ReportKey, notification_of
-from services.notify.core.reports.view import Footer
-from services.notify.core.texts.message import Letter, Sender
-from services.notify.core.texts.names import own_text
-from services.notify.core.texts.page import page_of
-from services.notify.core.texts.sms import sms_text
-from services.notify.core.texts.words import Words
+from services.notify.channels.sms.text import sms_text
 from services.notify.directory import plan_of, schedule_of
+from services.notify.languages import words_in
+from services.notify.notification import Notification, notice_of
 from services.notify.reports.daily import question_of
+from services.notify.reports.day import report_of
+from services.notify.reports.schedule import ReportKey, notification_of
+from services.notify.reports.view import Footer
 from services.notify.reports.writer import render_report
+from services.notify.routing.plan import Plan
 from services.notify.settings import NotifyFile
-from services.notify.words import words_in
+from services.notify.texts.message import Letter, Sender
+from services.notify.texts.names import own_text
+from services.notify.texts.page import page_of
+from services.notify.texts.words import Words
 from services.sites.history import local
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, local_zone

@@ -13,7 +13,7 @@ from proto.model_errors import ModelErrors
 from proto.public import AlertV1, OperationalAlertV1, WindowV1
 from proto.types import WHOLE_SITE, AlertState, ZoneId
 from services.aggregate.core.policy import publishable
-from services.notify.core.reports.day import day_of
+from services.notify.reports.day import day_of
 from services.sites.figures import rates
 from services.sites.history import SECOND, instant, local
 from services.sites.measurement import Judged

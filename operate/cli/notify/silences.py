@@ -27,7 +27,7 @@ from proto.public import OperationalKind, WindowV1
 from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, SILENCE_HELD, SILENCES, WINDOWS
 from services.bus import Bus, NoWorkers, Unavailable
 from services.kernel.settings import SettingsError
-from services.notify.core.texts.names import one_line
+from services.notify.texts.names import one_line
 
 _READ_S = 3.0
 _HELD_S, _ONE_S, _LOOK_S = 5.0, 1.0, 0.05

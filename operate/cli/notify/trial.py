@@ -16,11 +16,11 @@ from proto.types import WHOLE_SITE
 from services.bus import Bus, NoWorkers
 from services.kernel.faults import StartError
 from services.kernel.settings import SettingsError, load
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outcome import Failure, advice, judge
-from services.notify.core.recipient import Recipient
 from services.notify.delivery.channels import channels_of
 from services.notify.directory import Directory
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.outcome import Failure, advice, judge
+from services.notify.recipient import Recipient
 from services.notify.settings import NotifyFile
 from services.sites.profiles import TRIAL
 

@@ -6,9 +6,9 @@ from typing import Protocol, runtime_checkable
 from proto.public import DeliveryV1
 from proto.types import Channel as ChannelName
 from proto.types import SiteId
-from services.notify.core.notification import Notification
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
+from services.notify.notification import Notification
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
 
 
 class Channel(Protocol):

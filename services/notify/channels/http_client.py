@@ -15,8 +15,8 @@ from yarl import URL
 from services.destinations import refusal
 from services.kernel.settings import Secret
 from services.kernel.tls import Tls, Use, saw
-from services.notify.core.outcome import Failure, Kind, retry_after_s
-from services.notify.core.sms.gateways import Answer, Request
+from services.notify.channels.http_exchange import Answer, Request
+from services.notify.outcome import Failure, Kind, retry_after_s
 from services.sites.problems import Problem
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

@@ -1,1 +1,1 @@
-"""Delivery: sends what is due, retries, and records the outcome. What is given up becomes a dead letter."""
+"""Delivery: the next delivery, its attempts and retries, the record of each outcome, and the alarms that follow."""

@@ -11,12 +11,12 @@ from services.kernel.app import end_tasks
 from services.kernel.log import get_logger
 from services.kernel.tracing import follow
 from services.notify.channels.channel import Budgeted, Channel
-from services.notify.core.deadlines import seconds_until
-from services.notify.core.delivery.ledger import Attempts
-from services.notify.core.delivery.outbox import Due, Envelope, Outbox
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
-from services.notify.delivery.ledger import ALERT_LATENCY, SiteLedger
+from services.notify.deadlines import seconds_until
+from services.notify.delivery.ledger import Attempts
+from services.notify.delivery.outbox import Due, Envelope, Outbox
+from services.notify.delivery.site_ledger import ALERT_LATENCY, SiteLedger
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
 
 log = get_logger()
 

@@ -13,9 +13,9 @@ from services.notify.channels.channel import Channel
 from services.notify.channels.email.settings import SmtpSettings
 from services.notify.channels.email.smtp import Pool
 from services.notify.channels.sms.sms import SmsChannel
-from services.notify.channels.webhook import WebhookChannel
-from services.notify.core.notification import Notification
+from services.notify.channels.webhook.webhook import WebhookChannel
 from services.notify.directory import Directory, sender_of
+from services.notify.notification import Notification
 
 _DRAWING = ("services.notify.channels.email.mail", "services.notify.reports.writer")
 _HOURS = 7 * 3_600 * 10**9

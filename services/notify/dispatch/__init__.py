@@ -1,1 +1,1 @@
-"""Dispatch: decides for each site who is told what and when, and stores each decision before it is delivered."""
+"""Dispatch: decides for each site which receiver is notified and when, and stores each decision before its delivery."""

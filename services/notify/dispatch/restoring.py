@@ -17,13 +17,13 @@ from proto.public import AlertV1, DeliveryV1, OperationalAlertV1
 from proto.subjects import ALERTS, DELIVERIES, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
 from proto.types import AlertId, Channel, NotificationId
 from services.bus import Bus, Stored
-from services.notify.core.delivery.ledger import Ledger
-from services.notify.core.delivery.outbox import Envelope
-from services.notify.core.dispatch.routing import Plan
-from services.notify.core.dispatch.stored import AlertInState, Since, Told, needed, only, since_when
-from services.notify.core.notification import Notice, Notification, notice_of
-from services.notify.core.recipient import Recipient
+from services.notify.delivery.ledger import Ledger
+from services.notify.delivery.outbox import Envelope
 from services.notify.directory import Directory
+from services.notify.dispatch.replay import AlertInState, Since, Told, needed, only, since_when
+from services.notify.notification import Notice, Notification, notice_of
+from services.notify.recipient import Recipient
+from services.notify.routing.plan import Plan
 
 FOLLOWED = (ALERTS, OPERATIONS)
 

@@ -16,20 +16,19 @@ from proto.types import Nanoseconds, SilenceId
 from services.bus import Bus, LeaseCheck, Removed, Stored
 from services.kernel.log import get_logger
 from services.kernel.tracing import begin
-from services.notify.core.deadlines import seconds_until
-from services.notify.core.delivery.ledger import TOLD, Ledger
-from services.notify.core.delivery.outbox import Envelope
-from services.notify.core.dispatch.book import Output, record_of
-from services.notify.core.dispatch.dispatcher import Dispatcher, Input, SilenceGone
-from services.notify.core.dispatch.stored import Told, whole
-from services.notify.core.notification import Notification
-from services.notify.core.reports.schedule import notification_again as again
+from services.notify.deadlines import seconds_until
 from services.notify.delivery.agent import LEAVE_S, DeliveryAgent
-from services.notify.delivery.ledger import SiteLedger
-from services.notify.delivery.lost import KEPT_S, LostMessages
+from services.notify.delivery.ledger import TOLD, Ledger
+from services.notify.delivery.lost_sms import KEPT_S, LostMessages
+from services.notify.delivery.outbox import Envelope
+from services.notify.delivery.site_ledger import SiteLedger
 from services.notify.directory import Directory
+from services.notify.dispatch.dispatcher import Dispatcher, Input, SilenceGone
+from services.notify.dispatch.replay import Told, whole
 from services.notify.dispatch.restoring import FOLLOWED, Past, notice, read_past, unknown_recipients
+from services.notify.notification import Decision, Notification, record_of
 from services.notify.reports.daily import REMEMBERED, DailyReports
+from services.notify.reports.schedule import notification_again as again
 
 log = get_logger()
 
@@ -191,7 +190,7 @@ class SiteRunner:
             found.append(self._inbox.get_nowait())
         return found
 
-    async def _settle(self, output: Output) -> None:
+    async def _settle(self, output: Decision) -> None:
         record = record_of(output)
         if isinstance(output, Notification):
             await self.tell(output, record)

@@ -1,1 +1,1 @@
-"""Daily reports: when one is due, its figures, and its letter."""
+"""Daily reports: schedule, figures, phrases and contents (pure); reading the day, drawing it, writing the mail."""

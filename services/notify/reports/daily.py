@@ -14,10 +14,9 @@ from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS, Subject
 from proto.types import WHOLE_SITE
 from services.bus import Bus, Stored, Unavailable
 from services.kernel.log import get_logger
-from services.notify.core.dispatch.book import record_of
-from services.notify.core.notification import Notification
-from services.notify.core.reports.day import DayReport, Question, report_of
-from services.notify.core.reports.schedule import CATCH_UP, ReportKey, ReportPlan, due, next_due, notification_of
+from services.notify.notification import Notification, record_of
+from services.notify.reports.day import DayReport, Question, report_of
+from services.notify.reports.schedule import CATCH_UP, ReportKey, ReportPlan, due, next_due, notification_of
 from services.sites.history import SECOND, TimeRange, day_start
 from services.sites.settings import SiteSettings, local_zone
 

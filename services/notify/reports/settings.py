@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from proto.types import ReceiverId, SiteId
-from services.notify.core.reports.schedule import ReportPlan
+from services.notify.reports.schedule import ReportPlan
 from services.sites.history import SECOND
 from services.sites.problems import Problem
 from services.sites.settings import SiteSettings, WallTime, local_zone

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from proto.types import SiteId
-from services.notify.charts import hours_chart, zones_chart
-from services.notify.core.notification import Notification
-from services.notify.core.reports.day import DayReport
-from services.notify.core.reports.schedule import ReportPlan, day_of_report
-from services.notify.core.reports.view import Footer, ReportView, view_of
-from services.notify.core.texts.message import Letter, Picture, content_id, letter_of
-from services.notify.core.texts.names import own_text
-from services.notify.core.texts.words import Words
+from services.notify.languages import words_in
+from services.notify.notification import Notification
+from services.notify.reports.charts import hours_chart, zones_chart
 from services.notify.reports.daily import ReportBus, question_of, read_day
-from services.notify.templates import render_report_bodies
-from services.notify.words import words_in
+from services.notify.reports.day import DayReport
+from services.notify.reports.schedule import ReportPlan, day_of_report
+from services.notify.reports.view import Footer, ReportView, view_of
+from services.notify.templates import render
+from services.notify.texts.message import Letter, Picture, content_id, letter_of
+from services.notify.texts.names import own_text
+from services.notify.texts.words import Words
 from services.sites.settings import SiteSettings, local_zone
 from services.sites.texts import Text
 
@@ -62,7 +62,7 @@ async def render_report(
     view = view_of(report, site, words, footer)
     pngs = await asyncio.to_thread(_draw, report, site, words, view)
     ids = {name: content_id(name, told.id) for name in pngs}
-    bodies = render_report_bodies(view, {name: f"cid:{cid}" for name, cid in ids.items()})
+    bodies = render("report", view=view, sources={name: f"cid:{cid}" for name, cid in ids.items()})
     pictures = tuple(Picture(ids[name], png) for name, png in pngs.items())
     return letter_of(told, words.language, view.subject, bodies, pictures)
 
@@ -72,7 +72,7 @@ async def report_file(report: DayReport, site: SiteSettings, words: Words) -> st
     view = view_of(report, site, words)
     pngs = await asyncio.to_thread(_draw, report, site, words, view)
     sources = {name: f"data:image/png;base64,{b64encode(png).decode()}" for name, png in pngs.items()}
-    return render_report_bodies(view, sources).html
+    return render("report", view=view, sources=sources).html
 
 
 def _draw(report: DayReport, site: SiteSettings, words: Words, view: ReportView) -> dict[str, bytes]:

@@ -24,9 +24,9 @@ from services.ingest.core.sdp import OfferError, check_offer, spelled_out, with_
 from services.ingest.sources.peer import EncodedQueue
 from services.ingest.web.rtc import PeerConnection, install
 from services.kernel.settings import Secret, load
-from services.notify.channels.sms.delivery_reports import ReportServer
+from services.notify.channels.sms.delivery_reports import Report, report_path
+from services.notify.channels.sms.report_server import ReportServer
 from services.notify.channels.sms.settings import ReportsSettings
-from services.notify.core.sms.delivery_reports import Report, report_path
 
 ANSWERED = 40
 """So many accepted offers are answered by aiortc, which takes tens of milliseconds each."""

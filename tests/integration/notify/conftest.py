@@ -29,8 +29,8 @@ from services.kernel.app import App
 from services.kernel.log import LogSettings, configure
 from services.kernel.settings import Secret
 from services.notify.channels.email.settings import SmtpSettings
-from services.notify.core.recipient import digest
-from services.notify.routing_settings import RouteSettings
+from services.notify.recipient import digest
+from services.notify.routing.settings import RouteSettings
 from services.notify.service import wire
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
 from services.sites.settings import SiteSettings
@@ -282,8 +282,8 @@ def _logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 @pytest.fixture(name="quick")
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries ten times as soon; what is slow stays slow."""
-    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 1.5)
-    monkeypatch.setattr("services.notify.core.deadlines.LONGEST_S", 30.0)
+    monkeypatch.setattr("services.notify.deadlines.FIRST_S", 1.5)
+    monkeypatch.setattr("services.notify.deadlines.LONGEST_S", 30.0)
 
 
 @pytest.fixture(name="start")

@@ -20,12 +20,12 @@ from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
-from services.notify.channels.sms.delivery_reports import DeliveryReports
+from services.notify.channels.sms.delivery_reports import Report
+from services.notify.channels.sms.report_server import DeliveryReports
 from services.notify.channels.sms.settings import ProviderSettings, ReportsSettings, SmsSettings
-from services.notify.channels.webhook import WebhookSettings
-from services.notify.core.delivery.ledger import UNTOLD, Ledger
-from services.notify.core.recipient import Recipient
-from services.notify.core.sms.delivery_reports import Report
+from services.notify.channels.webhook.webhook import WebhookSettings
+from services.notify.delivery.ledger import UNTOLD, Ledger
+from services.notify.recipient import Recipient
 from services.notify.reports.settings import ReportSettings
 from services.notify.settings import NotifyFile
 

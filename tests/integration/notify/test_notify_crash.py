@@ -15,7 +15,7 @@ from patience import patient
 
 from proto.subjects import NOTIFICATIONS, NOTIFY_LEASES
 from services.bus import Fenced
-from services.notify.core.delivery.outbox import AT_ONCE
+from services.notify.delivery.outbox import AT_ONCE
 
 SEEDS = (
     0,

@@ -9,9 +9,9 @@ from aiohttp import web
 from http_peer import HttpPeer
 
 from services.notify.channels.http_client import READ_BYTES, HttpClient
+from services.notify.channels.http_exchange import Answer, Request
 from services.notify.channels.sms.settings import SmsSettings
-from services.notify.core.outcome import Failure
-from services.notify.core.sms.gateways import Answer, Request
+from services.notify.outcome import Failure
 
 
 @pytest.fixture(name="client")

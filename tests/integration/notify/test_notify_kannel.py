@@ -12,14 +12,15 @@ from patience import until
 
 from services.kernel.settings import Secret
 from services.notify.channels.http_client import HttpClient
-from services.notify.channels.sms.delivery_reports import ReportServer
+from services.notify.channels.http_exchange import Answer
+from services.notify.channels.sms.delivery_reports import Report
+from services.notify.channels.sms.gateways import Kannel as Interface
+from services.notify.channels.sms.gateways import Sms
+from services.notify.channels.sms.length import encoding, segments, split
+from services.notify.channels.sms.report_server import ReportServer
 from services.notify.channels.sms.settings import KannelSettings, ReportsSettings, SmsSettings
 from services.notify.channels.sms.sms import SmsChannel
-from services.notify.core.outcome import Failure
-from services.notify.core.sms.delivery_reports import Report
-from services.notify.core.sms.gateways import Answer, Sms
-from services.notify.core.sms.gateways import Kannel as Interface
-from services.notify.core.sms.length import encoding, segments, split
+from services.notify.outcome import Failure
 
 TEXT = (
     "Marché Forville, Entrée nord: masks 62%, below 70%. Between 54% and 69%. 143 people, 24 Nov 10:00-10:20,"

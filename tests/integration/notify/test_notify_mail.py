@@ -12,10 +12,10 @@ from proto.public import WindowV1
 from services.notify.channels.channel import Channel
 from services.notify.channels.email.mail import MailChannel, Style, Windows
 from services.notify.channels.email.smtp import Pool
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outcome import judge
-from services.notify.core.recipient import Recipient
-from services.notify.core.texts.message import Sender
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.outcome import judge
+from services.notify.recipient import Recipient
+from services.notify.texts.message import Sender
 from services.sites.settings import SiteSettings
 
 MINUTE = 60 * 10**9

@@ -23,7 +23,7 @@ from proto.subjects import ALERTS
 from services.kernel.settings import Secret
 from services.notify.channels.email.settings import SmtpSettings
 from services.notify.channels.email.smtp import Session
-from services.notify.core.outcome import judge
+from services.notify.outcome import judge
 
 PASSWORD = "s3cret-word"
 CONFIG = """

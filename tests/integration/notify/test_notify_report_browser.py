@@ -9,9 +9,9 @@ import pytest
 from msgspec import structs
 from windows import HOUR, decree, hidden, market_day, window
 
-from services.notify.core.reports.day import Question, report_of
+from services.notify.languages import languages, words_in
+from services.notify.reports.day import Question, report_of
 from services.notify.reports.writer import report_file
-from services.notify.words import languages, words_in
 from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
 

@@ -13,10 +13,10 @@ from windows import HOUR, hidden, market_day, window
 from proto.subjects import ALERTS, WINDOWS
 from services.notify.channels.email.mail import MailChannel, Style
 from services.notify.channels.email.smtp import Pool
-from services.notify.core.recipient import Recipient
-from services.notify.core.reports.schedule import ReportPlan, due, notification_of
-from services.notify.core.texts.message import Sender
+from services.notify.recipient import Recipient
+from services.notify.reports.schedule import ReportPlan, due, notification_of
 from services.notify.reports.writer import ReportWriter
+from services.notify.texts.message import Sender
 from services.sites.settings import SiteSettings, ZoneSettings
 
 T = 1_761_346_800 * 10**9 - 24 * HOUR

@@ -11,12 +11,12 @@ from prometheus_client import REGISTRY
 from proto.notifications import NotificationV1
 from proto.public import DeliveryOutcome, DeliveryReason, DeliveryV1, OperationalAlertV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
-from services.notify.core.dispatch.dispatcher import Dispatcher
-from services.notify.core.dispatch.routing import Plan, Route
-from services.notify.core.notification import Notification
-from services.notify.core.recipient import digest
+from services.notify.dispatch.dispatcher import Dispatcher
 from services.notify.dispatch.restoring import read_past
-from services.notify.routing_settings import RouteSettings
+from services.notify.notification import Notification
+from services.notify.recipient import digest
+from services.notify.routing.plan import Plan, Route
+from services.notify.routing.settings import RouteSettings
 from services.notify.settings import ReceiverSettings
 
 ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
@@ -57,7 +57,7 @@ async def test_only_what_may_matter_is_read(bus, alert, monkeypatch):
 
     Everything else is from since the last record less the repeat interval and the time to give up.
     """
-    monkeypatch.setattr("services.notify.core.dispatch.stored.SLOW_LONGEST_S", 0.0)
+    monkeypatch.setattr("services.notify.dispatch.replay.SLOW_LONGEST_S", 0.0)
     for number in (1, 2, 3, 5):  # 1 goes on, 2 ends and is told of later, 3 ends and nobody told, 5's end was told
         await bus.store(ALERTS, alert(number))
     await bus.store(NOTIFICATIONS, decision(1, 1, 2, 3))
@@ -92,7 +92,7 @@ async def test_an_end_that_came_while_its_receiver_was_muted_is_told_after_days_
 
     Of what was told together, one goes on, and the end of another was told before: neither is told again.
     """
-    monkeypatch.setattr("services.notify.core.dispatch.stored.SLOW_LONGEST_S", 0.0)
+    monkeypatch.setattr("services.notify.dispatch.replay.SLOW_LONGEST_S", 0.0)
     for number in (1, 2, 3):
         await bus.store(ALERTS, alert(number))
     await bus.store(NOTIFICATIONS, decision(1, 1, 2, 3))
@@ -206,7 +206,7 @@ async def test_what_was_settled_long_ago_is_not_taken_up_again(
     What an operator had tried again of it goes on.
     """
     monkeypatch.setattr("services.notify.dispatch.runner.REMEMBERED", 0)
-    monkeypatch.setattr("services.notify.core.dispatch.stored.SLOW_LONGEST_S", 0.0)
+    monkeypatch.setattr("services.notify.dispatch.replay.SLOW_LONGEST_S", 0.0)
     box = await serve_mail()
     route = RouteSettings(receiver="field-staff", group_by=("rule",), group_wait_s=0, repeat_interval_s=1)
     for number in (1, 2):
@@ -231,7 +231,7 @@ async def test_who_is_taken_out_of_the_settings_is_told_no_more_and_stands_in_no
     bus, start, serve_mail, smtp, settings_of, alert, recorded, eventually, monkeypatch, is_reload
 ):
     """Bob's mailbox is unknown, then busy; he is taken out, by a reload or a start: his alarm ends."""
-    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 2.0)
+    monkeypatch.setattr("services.notify.deadlines.FIRST_S", 2.0)
     box, answers = await serve_mail(), ["550 5.1.1 unknown", "450 4.2.1 later"]
 
     async def refuse(server, recipient: str) -> str | None:

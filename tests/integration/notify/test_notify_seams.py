@@ -16,13 +16,13 @@ from proto.notifications import ReplayRequestV1
 from proto.public import OperationalAlertV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
 from services.kernel.settings import Secret
-from services.notify.channels.webhook import WebhookSettings
-from services.notify.delivery.ledger import SiteLedger
+from services.notify.channels.webhook.webhook import WebhookSettings
+from services.notify.delivery.site_ledger import SiteLedger
 from services.notify.directory import Directory
 from services.notify.dispatch import runner
 from services.notify.dispatch.runner import SiteRunner
 from services.notify.reports.settings import ReportSettings
-from services.notify.routing_settings import RouteSettings
+from services.notify.routing.settings import RouteSettings
 from services.notify.settings import NotifyFile, ReceiverSettings
 
 ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
@@ -109,7 +109,7 @@ async def test_another_salt_forgets_nothing_that_is_on_its_way(
     bus, start, serve_mail, smtp, settings_of, make_alert, eventually, monkeypatch
 ):
     """Anna is greylisted when the salt changes: her mail still goes, and is recorded under the name it began with."""
-    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 1.0)
+    monkeypatch.setattr("services.notify.deadlines.FIRST_S", 1.0)
     box, answers = await serve_mail(), ["450 4.7.1 later"]
 
     async def greylist(server, recipient: str) -> str | None:

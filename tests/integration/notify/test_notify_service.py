@@ -16,7 +16,7 @@ from services.kernel.faults import StartError
 from services.kernel.settings import Secret
 from services.notify import service
 from services.notify.channels.email.settings import SmtpSettings
-from services.notify.core.recipient import digest
+from services.notify.recipient import digest
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 NEXT = "fedcba9876543210"

@@ -20,7 +20,7 @@ from services.kernel.settings import Secret
 from services.notify.channels.http_client import failure_of
 from services.notify.channels.sms.settings import ProviderSettings, SmsSettings, SuccessSettings
 from services.notify.channels.sms.sms import SmsChannel
-from services.notify.core.outcome import Failure, judge
+from services.notify.outcome import Failure, judge
 
 FIRST = notification(rate())
 DAY = 86_400 * 10**9

@@ -8,10 +8,10 @@ import pytest
 from free_ports import free_port
 
 from services.kernel.settings import Secret
-from services.notify.channels.sms import delivery_reports
-from services.notify.channels.sms.delivery_reports import ReportServer
+from services.notify.channels.sms import report_server
+from services.notify.channels.sms.delivery_reports import Report, report_path
+from services.notify.channels.sms.report_server import ReportServer
 from services.notify.channels.sms.settings import ReportsSettings
-from services.notify.core.sms.delivery_reports import Report, report_path
 
 TOKEN = "s3cret-0123456789"
 
@@ -116,7 +116,7 @@ async def test_providers_report_as_form_or_json(report, told, body):
 
 async def test_a_report_that_does_not_come_is_not_waited_for(report, told, monkeypatch):
     """Whoever knows an address may send its body a byte at a time: it has its time, and no longer."""
-    monkeypatch.setattr(delivery_reports, "BODY_S", 1.0)
+    monkeypatch.setattr(report_server, "BODY_S", 1.0)
 
     async def drips() -> AsyncIterator[bytes]:
         yield b"status="

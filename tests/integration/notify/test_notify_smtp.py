@@ -18,7 +18,7 @@ from services.kernel.faults import StartError
 from services.kernel.settings import Secret
 from services.notify.channels.email.settings import SmtpSettings
 from services.notify.channels.email.smtp import Pool, Session
-from services.notify.core.outcome import Failure, judge
+from services.notify.outcome import Failure, judge
 
 
 def mail(recipient: str = "anna@example.org") -> EmailMessage:

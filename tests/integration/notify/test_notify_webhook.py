@@ -24,9 +24,9 @@ from patience import patient, until
 from prometheus_client import REGISTRY
 
 from services.kernel.settings import Secret
-from services.notify.channels.webhook import WebhookChannel, WebhookSettings
-from services.notify.core.outcome import Failure, judge
-from services.notify.core.recipient import Recipient
+from services.notify.channels.webhook.webhook import WebhookChannel, WebhookSettings
+from services.notify.outcome import Failure, judge
+from services.notify.recipient import Recipient
 
 SECRET = "s3cret-0123456789"
 SUBSCRIBING = Path(__file__).resolve().parents[3] / "docs" / "other-systems.md"
@@ -140,7 +140,7 @@ async def test_a_storms_document_is_written_beside_the_loop(peer, channel, monke
         assert turned.wait(patient()), "the loop stands still"
         return {"version": "4"}
 
-    monkeypatch.setattr("services.notify.channels.webhook.payload", slow)
+    monkeypatch.setattr("services.notify.channels.webhook.webhook.payload", slow)
     sender, to = channel(), recipient(peer.url("hook/s3cret"))
     sending = asyncio.create_task(sender.send(notification(rate()), to))
     while not sending.done():

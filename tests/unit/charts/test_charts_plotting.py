@@ -16,7 +16,12 @@ print(os.environ.get("MPLCONFIGDIR"), get_cachedir())
 
 @pytest.mark.parametrize(
     "module",
-    ["services.sites.charts", "services.notify.charts", "bench.capacity_report"],
+    [
+        "services.sites.charts",
+        "services.notify.channels.email.chart",
+        "services.notify.reports.charts",
+        "bench.capacity_report",
+    ],
 )
 @pytest.mark.parametrize("chosen", [False, True])
 def test_nothing_is_left_behind(tmp_path: Path, module: str, chosen: bool):

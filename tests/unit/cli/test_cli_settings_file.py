@@ -8,7 +8,7 @@ import pytest
 import yaml
 from authority import Authority
 
-from operate.settings_file import QUICK_SITE, check, doubts, require, with_cameras
+from operate.settings_file import QUICK_SITE, check, require, warnings_of, with_cameras
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SettingsError, load
 
@@ -223,7 +223,7 @@ def test_a_rule_that_sees_nobody_is_a_doubt(file: Path):
         )
     )
     assert check(file) == []
-    assert doubts(file) == [("sites[0].rules[2].zone", "no camera sees the zone 'roof': the rule can never fire")]
+    assert warnings_of(file) == [("sites[0].rules[2].zone", "no camera sees the zone 'roof': the rule can never fire")]
 
 
 @pytest.mark.parametrize(("profile", "warned"), [("alerting", [0]), ("lab", [])])
@@ -233,7 +233,7 @@ def test_a_rule_that_fires_after_one_window_is_a_doubt(file: Path, profile: str,
     rules = [{"id": "hasty", "for_windows": 1, **bounds}, {"id": "low", **bounds}]
     file.write_text(yaml.safe_dump({"sites": [site(["rtsp://h/x"]) | {"profile": profile, "rules": rules}]}))
     assert check(file) == []
-    found = doubts(file)
+    found = warnings_of(file)
     assert [path for path, _ in found] == [f"sites[0].rules[{index}].for_windows" for index in warned]
     assert all("leave it out for 2 windows in a row" in why for _, why in found)
 
@@ -249,7 +249,7 @@ def test_a_login_in_the_settings_is_a_doubt(file: Path):
     (file.parent / "word").write_text("hun#@ter2")
     file.write_text(yaml.safe_dump({"sites": [{"id": "market", "profile": "lab", "cameras": cameras}]}))
     assert check(file) == []
-    [(path, why)] = doubts(file)
+    [(path, why)] = warnings_of(file)
     assert path == "sites[0].cameras[0].url"
     assert "give `user`, and `password_file`" in why
     assert "hunter2" not in why
@@ -263,7 +263,7 @@ def test_a_source_that_is_not_here_is_a_doubt(file: Path, monkeypatch: pytest.Mo
         yaml.safe_dump({"sites": [site(["there.mp4", "gone.mp4", "rtsp://h/x", "10.0.0.5", "/dev/video987"])]})
     )
     assert check(file) == []
-    (gone, why), (typo, url), (device, here) = doubts(file)
+    (gone, why), (typo, url), (device, here) = warnings_of(file)
     assert (gone, typo, device) == tuple(f"sites[0].cameras[{index}].url" for index in (1, 3, 4))
     assert why == f"'gone.mp4' is no file or device in {file.parent}, {NO_URL}; without it the camera has no picture"
     assert f"{NO_URL};" in url

@@ -6,8 +6,8 @@ import pytest
 from messages import MINUTE, SITE, TEN, alert, fault, window
 
 from proto.public import AlertV1, OperationalAlertV1, WindowV1
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.recipient import Recipient
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.recipient import Recipient
 from services.sites.settings import SiteSettings, ZoneSettings
 
 

@@ -4,12 +4,12 @@ import pytest
 from messages import alert
 
 from proto.public import DeliveryV1, OperationalAlertV1
-from services.notify.core.delivery.alarms import Alarms
-from services.notify.core.delivery.ledger import Attempts
-from services.notify.core.delivery.outbox import Envelope
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
+from services.notify.delivery.alarms import Alarms
+from services.notify.delivery.ledger import Attempts
+from services.notify.delivery.outbox import Envelope
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
 
 ANNA, BEN = (Recipient("staff", f"{name}@example.org", digit * 64) for name, digit in (("anna", "a"), ("ben", "b")))
 LOGIN, BUSY, UNKNOWN = (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 from notifications import FEW, SITE, fault, notification, rate
 
-from services.notify.core.notification import Group
-from services.notify.core.texts.alertmanager import fingerprint, payload, signature
-from services.notify.words import words_in
+from services.notify.channels.webhook.payload import fingerprint, payload, signature
+from services.notify.languages import words_in
+from services.notify.notification import Group
 
 OVER = rate(alert="3" * 16, zone="_site", state="resolved", rate=0.8)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.deadlines import (
+from services.notify.deadlines import (
     FIRST_S,
     JITTER,
     LONGEST_S,

@@ -6,9 +6,9 @@ import pytest
 from fonts import open_fonts
 from msgspec import structs
 
-from services.notify.charts import draw
-from services.notify.core.texts.chart import HOURS, Chart, chart_of
-from services.notify.words import words_in
+from services.notify.channels.email.chart import draw
+from services.notify.languages import words_in
+from services.notify.texts.chart import HOURS, Chart, chart_of
 from services.sites.settings import SiteSettings, ZoneSettings
 
 MINUTE = 60 * 10**9

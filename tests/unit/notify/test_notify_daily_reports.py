@@ -11,8 +11,8 @@ from windows import HOUR, window
 
 from proto.subjects import WINDOWS
 from services.kernel.app import end_tasks
-from services.notify.core.reports.schedule import ReportPlan
 from services.notify.reports.daily import DailyReports
+from services.notify.reports.schedule import ReportPlan
 from services.sites.history import day_start
 from services.sites.settings import SiteSettings
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.deadlines import Deadlines, seconds_until
+from services.notify.deadlines import Deadlines, seconds_until
 
 S = 10**9
 

@@ -8,12 +8,12 @@ import pytest
 from patience import until
 
 from services.kernel.app import end_tasks
-from services.notify.core.delivery.ledger import Attempts
-from services.notify.core.delivery.outbox import AT_ONCE, Envelope, Outbox
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
 from services.notify.delivery.agent import DeliveryAgent
+from services.notify.delivery.ledger import Attempts
+from services.notify.delivery.outbox import AT_ONCE, Envelope, Outbox
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
 
 LATER = Failure("response", "recipient", 450)
 
@@ -82,8 +82,8 @@ def _letter(make_alert):
 @pytest.fixture(name="scene")
 async def _scene(monkeypatch):
     """An agent at work with e-mail and SMS, and the ledger of a site."""
-    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 0.05)
-    monkeypatch.setattr("services.notify.core.deadlines.SLOW_FIRST_S", 0.05)
+    monkeypatch.setattr("services.notify.deadlines.FIRST_S", 0.05)
+    monkeypatch.setattr("services.notify.deadlines.SLOW_FIRST_S", 0.05)
 
     class Scene:
         email, sms, ledger = Scripted("email"), Scripted("sms"), Ledger()
@@ -237,9 +237,9 @@ async def test_new_settings_close_the_old_channels_once_they_are_idle(scene, let
 
 async def test_a_clock_that_is_put_forward_is_noticed(scene, letter, monkeypatch):
     """By an hour, as when the machine slept: what is to be tried again then is tried soon, and not in an hour."""
-    monkeypatch.setattr("services.notify.core.deadlines.FIRST_S", 3600.0)
-    monkeypatch.setattr("services.notify.core.deadlines.LONGEST_S", 3600.0)
-    monkeypatch.setattr("services.notify.core.deadlines.LOOK_S", 0.05)
+    monkeypatch.setattr("services.notify.deadlines.FIRST_S", 3600.0)
+    monkeypatch.setattr("services.notify.deadlines.LONGEST_S", 3600.0)
+    monkeypatch.setattr("services.notify.deadlines.LOOK_S", 0.05)
     scene.email.answers["anna"] = [LATER]
     scene.agent.put([letter(1, "anna")])
     await until(lambda: scene.ledger.outcomes == [("anna", 1, "retrying")])

@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec import structs
 
-from services.notify.core.notification import Group, notice_of
-from services.notify.core.texts.describe import LONGEST, describe
-from services.notify.core.texts.names import listed, one_line, place
-from services.notify.core.texts.view import MailView
-from services.notify.core.texts.words import UnpresentableError, instant
-from services.notify.words import words_in
+from services.notify.languages import words_in
+from services.notify.notification import Group, notice_of
+from services.notify.texts.describe import LONGEST, describe
+from services.notify.texts.names import listed, one_line, place
+from services.notify.texts.view import MailView
+from services.notify.texts.words import UnpresentableError, instant
 from services.sites.settings import RuleSettings
 
 MINUTE, HOUR = 60 * 10**9, 3_600 * 10**9

@@ -17,10 +17,10 @@ from services.kernel.settings import Secret
 from services.notify.channels.email.settings import SmtpSettings
 from services.notify.channels.sms.settings import KannelSettings, SmsSettings
 from services.notify.channels.sms.sms import SmsChannel
-from services.notify.channels.webhook import WebhookSettings
-from services.notify.core.recipient import default_salt, digest
+from services.notify.channels.webhook.webhook import WebhookSettings
 from services.notify.delivery.channels import channels_of
 from services.notify.directory import Directory, sender_of
+from services.notify.recipient import default_salt, digest
 from services.notify.reports.settings import ReportSettings
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
 from services.sites.settings import SiteSettings

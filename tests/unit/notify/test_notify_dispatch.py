@@ -8,7 +8,7 @@ from datetime import date, time
 import pytest
 from dispatch_story import SECOND, Story, World, plan_of_routes, rate_notice, silence, system_notice
 
-from services.notify.core.dispatch.routing import Hours, Route, Schedule
+from services.notify.routing.plan import Hours, Route, Schedule
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from proto.subjects import ALERTS, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
 from services.bus import Stored
-from services.notify.core.dispatch.book import Output, record_of
-from services.notify.core.dispatch.dispatcher import Dispatcher, Input
-from services.notify.core.dispatch.routing import Hours, Plan, Route, Schedule
-from services.notify.core.dispatch.stored import Told, whole
-from services.notify.core.notification import Notice, Notification
+from services.notify.dispatch.dispatcher import Dispatcher, Input
+from services.notify.dispatch.replay import Told, whole
 from services.notify.dispatch.restoring import read_past
+from services.notify.notification import Decision, Notice, Notification, record_of
+from services.notify.routing.plan import Hours, Plan, Route, Schedule
 
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
 BEGIN = 1_795_500_000 * SECOND  # 2026-11-24 07:00 in Cannes
@@ -95,7 +94,9 @@ def histories(draw: st.DrawFn, changes: bool = False) -> History:
     return history
 
 
-def play(history: History, world: World | None = None, shuffled: Random | None = None, hours: int = 40) -> list[Output]:
+def play(
+    history: History, world: World | None = None, shuffled: Random | None = None, hours: int = 40
+) -> list[Decision]:
     """Return what comes of a history and of some quiet hours after it."""
     world, outputs = world or World(history.plan), []
     for at in sorted(history.inputs):
@@ -107,7 +108,7 @@ def play(history: History, world: World | None = None, shuffled: Random | None =
     return outputs + world.run(BEGIN + hours * HOUR)
 
 
-def told(outputs: list[Output]) -> list[Notification]:
+def told(outputs: list[Decision]) -> list[Notification]:
     """Return what was told."""
     return [output for output in outputs if isinstance(output, Notification)]
 
@@ -138,7 +139,7 @@ def test_nothing_is_told_twice_and_nothing_is_lost(history: History):
 @given(histories(), st.randoms(use_true_random=False))
 def test_nothing_is_told_twice_and_nothing_is_lost_while_nobody_is_there(history: History, chance: Random):
     """The dispatcher is away for some time, in which things happen; whoever takes over knows of them."""
-    world, outputs, away = World(history.plan), list[Output](), False
+    world, outputs, away = World(history.plan), list[Decision](), False
     for at in sorted(history.inputs):
         was_away, away = away, chance.random() < 0.5
         if away:
@@ -327,10 +328,10 @@ def test_what_was_told_for_good_is_forgotten(history: History):
     world = World(history.plan)
     play(history, world)
     endless = {notice.alert for notice in history.endless}
-    book = world.dispatcher._book
-    assert set(book.alerts) == endless
-    assert {alert for cell in world.dispatcher._cells.values() for alert in cell.members} <= endless
-    assert set(book._threads) <= set(world.dispatcher._cells)
+    log = world.dispatcher._log
+    assert set(log.alerts) == endless
+    assert {alert for group in world.dispatcher._groups.values() for alert in group.members} <= endless
+    assert set(log._threads) <= set(world.dispatcher._groups)
 
 
 @pytest.mark.timeout(30)  # about a second where it was written
@@ -360,7 +361,7 @@ events = st.tuples(
 def test_whatever_clocks_do_everyone_knows_what_fires_two_hours_later(grouped, cap, story):
     """The server's and ours, which are put back together; a cap of one takes an hour for a digest."""
     world, now, firing = World(plan_of_routes(Route("staff", group_by=frozenset({grouped})), cap=cap)), BEGIN, {}
-    outputs: list[Output] = []
+    outputs: list[Decision] = []
     for number, (wait, back, ends, restarts) in enumerate(story):
         outputs += world.run(now + wait * SECOND)
         now += (wait - back) * SECOND

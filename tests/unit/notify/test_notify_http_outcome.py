@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.outcome import Failure, advice, failure_of_status, judge, retry_after_s
+from services.notify.outcome import Failure, advice, failure_of_status, judge, retry_after_s
 
 NOON = 1_795_521_600 * 10**9  # Tue, 24 Nov 2026 12:00:00 GMT
 

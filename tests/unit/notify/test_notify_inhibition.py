@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 from messages import alert, fault
 
-from services.notify.core.dispatch.muting import OPEN_END, Inhibition
-from services.notify.core.notification import notice_of
+from services.notify.dispatch.muting import OPEN_END, Inhibition
+from services.notify.notification import notice_of
 
 PLACE = SimpleNamespace(cameras={"gate": frozenset({"north"}), "door": frozenset({"south"})})
 RATE = notice_of(alert(zone="north"), 1)

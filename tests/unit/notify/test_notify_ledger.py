@@ -1,4 +1,4 @@
-"""What was delivered and what is left: services.notify.core.delivery.ledger and stored."""
+"""What was delivered and what is left: services.notify.delivery.ledger and stored."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -10,13 +10,13 @@ from messages import alert, fault
 from msgspec import structs
 
 from proto.notifications import NotificationV1
-from services.notify.core.delivery.ledger import SETTLED, Attempts, Ledger, record_id, recorded, records
-from services.notify.core.dispatch.book import record_of, withheld
-from services.notify.core.dispatch.routing import Plan, Route
-from services.notify.core.dispatch.stored import Told, since_when, whole
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
+from services.notify.delivery.ledger import SETTLED, Attempts, Ledger, recorded, records
+from services.notify.dispatch.notification_log import withhold
+from services.notify.dispatch.replay import Told, since_when, whole
+from services.notify.notification import Group, Notification, notice_of, record_id, record_of
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
+from services.notify.routing.plan import Plan, Route
 
 ANNA = Recipient("staff", "anna@example.org", "a" * 64)
 BOB = Recipient("staff", "bob@example.org", "b" * 64)
@@ -136,7 +136,7 @@ def test_a_stored_decision_is_made_whole_again():
 
 def test_what_is_withheld_is_no_message_and_has_no_number():
     """Its record says why, and which alerts; numbers count the messages of an incident."""
-    record = record_of(withheld(ROUTE.group(tell().firing[0]), "muted", None, 60, list(tell().notices)))
+    record = record_of(withhold(ROUTE.group(tell().firing[0]), "muted", None, 60, list(tell().notices)))
     assert (record.number, record.reason, record.withheld, record.at) == (0, None, "muted", 60)
     assert (record.firing, record.resolved) == (["0" * 16], ["f" * 16])
 

@@ -14,13 +14,13 @@ from messages import alert
 from proto.codec import decode, encode
 from proto.public import AlertV1, OperationalAlertV1
 from proto.subjects import ALERTS
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.recipient import Recipient
-from services.notify.core.texts.describe import describe
-from services.notify.core.texts.message import POLICY, Picture, Sender, compose, content_id, letter_of, message_id
-from services.notify.core.texts.view import Image
+from services.notify.languages import words_in
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.recipient import Recipient
 from services.notify.templates import render
-from services.notify.words import words_in
+from services.notify.texts.describe import describe
+from services.notify.texts.message import POLICY, Picture, Sender, compose, content_id, letter_of, message_id
+from services.notify.texts.view import Image
 from services.sites.settings import SiteSettings, ZoneSettings
 
 STRICT = email.policy.SMTP.clone(raise_on_defect=True)
@@ -85,7 +85,7 @@ def mail(
     image = Image(content_id("chart", notification.id), 'The "rate" <today>')
     view = describe(notification, site, words_in(language), link="https://masks.example.org/?a=1&b=2", image=image)
     pictures = (Picture(image.content_id, PNG),)
-    letter = letter_of(notification, view.language, view.subject, render(view), pictures)
+    letter = letter_of(notification, view.language, view.subject, render("alert", view=view), pictures)
     return compose(letter, to, sender).as_bytes(policy=POLICY)
 
 

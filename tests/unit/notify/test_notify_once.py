@@ -12,14 +12,13 @@ from msgspec import structs
 
 from proto.notifications import NotificationV1
 from proto.public import DeliveryV1
-from services.notify.core.delivery.ledger import Attempts, Ledger, record_id, records
-from services.notify.core.delivery.outbox import Due, Envelope, Outbox
-from services.notify.core.dispatch.book import record_of
-from services.notify.core.dispatch.routing import Plan, Route
-from services.notify.core.dispatch.stored import Told, whole
-from services.notify.core.notification import Notice, Notification, notice_of
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
+from services.notify.delivery.ledger import Attempts, Ledger, records
+from services.notify.delivery.outbox import Due, Envelope, Outbox
+from services.notify.dispatch.replay import Told, whole
+from services.notify.notification import Notice, Notification, notice_of, record_id, record_of
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
+from services.notify.routing.plan import Plan, Route
 
 GIVE_UP_S = 3_600.0
 ROUTE = Route("staff")

@@ -1,4 +1,4 @@
-"""What is delivered next, and which alarms that raises: services.notify.core.delivery.outbox and alarms."""
+"""What is delivered next, and which alarms that raises: services.notify.delivery.outbox and alarms."""
 
 from dataclasses import replace
 
@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import alert
 
-from services.notify.core.delivery.alarms import Alarms
-from services.notify.core.delivery.ledger import Attempts
-from services.notify.core.delivery.outbox import AT_ONCE, Envelope, Outbox
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
+from services.notify.delivery.alarms import Alarms
+from services.notify.delivery.ledger import Attempts
+from services.notify.delivery.outbox import AT_ONCE, Envelope, Outbox
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
 
 S = 10**9
 HOUR = 3600 * S

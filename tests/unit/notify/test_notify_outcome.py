@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.outcome import SLOW, Failure, Judgement, Kind, advice, judge
+from services.notify.outcome import SLOW, Failure, Judgement, Kind, advice, judge
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""A mail as a page: services.notify.core.texts.page."""
+"""A mail as a page: services.notify.texts.page."""
 
-from services.notify.core.texts.message import Letter, Picture
-from services.notify.core.texts.page import page_of
-from services.notify.core.texts.view import Bodies
-from services.notify.words import words_in
+from services.notify.languages import words_in
+from services.notify.texts.message import Letter, Picture
+from services.notify.texts.page import page_of
+from services.notify.texts.view import Bodies
 
 HTML = '<html lang="fr"><body class="page"><img src="cid:chart@1"><p>Bonjour</p></body></html>'
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.public import DeliveryV1
-from services.notify.core.recipient import Receiver, default_salt, digest, named, recipients, salt_name
+from services.notify.recipient import Receiver, default_salt, digest, named, recipients, salt_name
 
 SALT = b"0123456789abcdef"
 STAFF = Receiver("staff", (("email", "anna@example.org"), ("sms", "+33612345678")))

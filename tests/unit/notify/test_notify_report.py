@@ -13,7 +13,7 @@ from msgspec import structs
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from services.aggregate.core.policy import publishable
-from services.notify.core.reports.day import Question, report_of
+from services.notify.reports.day import Question, report_of
 from services.sites.history import RollUp, TimeRange, day_start
 from services.sites.proportions import newcombe
 

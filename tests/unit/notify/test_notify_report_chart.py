@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from windows import HOUR, decree, hidden, market_day, window
 
-from services.notify.charts import hours_chart, zones_chart
-from services.notify.core.reports.day import Question, report_of
-from services.notify.words import words_in
+from services.notify.languages import words_in
+from services.notify.reports.charts import hours_chart, zones_chart
+from services.notify.reports.day import Question, report_of
 from services.sites.charts import drawable
 from services.sites.history import day_start
 

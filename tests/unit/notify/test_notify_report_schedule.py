@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from windows import HOUR, MINUTE
 
 from proto.notifications import NotificationV1
-from services.notify.core.reports.schedule import (
+from services.notify.reports.schedule import (
     CATCH_UP,
     ReportPlan,
     day_of_report,

@@ -14,13 +14,13 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.notifications import NotificationV1
 from proto.public import GapReason, Suppression
-from services.notify.core.reports.alerts import RuleDay
-from services.notify.core.reports.day import Question, report_of
-from services.notify.core.reports.phrases import Phrases
-from services.notify.core.reports.view import Footer, view_of
-from services.notify.core.texts.describe import describe
-from services.notify.templates import render, render_report_bodies
-from services.notify.words import words_in
+from services.notify.languages import words_in
+from services.notify.reports.alerts import RuleDay
+from services.notify.reports.day import Question, report_of
+from services.notify.reports.phrases import Phrases
+from services.notify.reports.view import Footer, view_of
+from services.notify.templates import render
+from services.notify.texts.describe import describe
 from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
 
@@ -205,7 +205,7 @@ def test_days_without_figures(windows, figure, lead):
     assert ("How sure" in rows(view)) == bool(figure)
     assert view.zone_rows[0].texts
     assert view.hours.alternative.startswith("Share" if figure else "A chart of the day, without any rate.")
-    for form in render_report_bodies(view, {"hours": "cid:hours", "zones": "cid:zones"}):
+    for form in render("report", view=view, sources={"hours": "cid:hours", "zones": "cid:zones"}):
         assert lead.split(".")[0] in form
 
 
@@ -280,7 +280,7 @@ def test_the_layouts():
     view = view_of(
         report(whole_day(), zones=("fish", "hall")), SITE, EN, Footer("staff", "https://moretta.example/?a=1&b=2")
     )
-    text, html = render_report_bodies(view, {"hours": "cid:hours", "zones": "cid:zones"})
+    text, html = render("report", view=view, sources={"hours": "cid:hours", "zones": "cid:zones"})
     page = _Page(html)
     assert page.open == []
     assert [(i["src"], bool(i["alt"])) for i in page.images] == [("cid:hours", True), ("cid:zones", True)]
@@ -337,7 +337,7 @@ def test_what_notify_held_back_is_told_with_its_reasons(make_alert, receiver, wo
     asked = Question("cannes", DAY, PARIS, 2**62, receiver=receiver)
     view = view_of(report_of(asked, market_day(T), alerts, HELD), SITE, words)
     assert rows(view)[label] == (told,)
-    bodies = render_report_bodies(view, {"hours": "cid:h", "zones": "cid:z"})
+    bodies = render("report", view=view, sources={"hours": "cid:h", "zones": "cid:z"})
     assert all(told in body for body in (bodies.text, bodies.html))
 
 
@@ -352,9 +352,9 @@ def test_where_no_alert_is_about_a_rate_nothing_was_held_back(make_alert, profil
 def test_a_report_has_the_head_of_an_alerts_mail(make_alert, notify, site):
     """One layout of light, dark, telephone and paper; a name in the title is no markup."""
     named = structs.replace(site, name="<b>Forville</b>")
-    mail = render(describe(notify("first", make_alert()), named, EN)).html
+    mail = render("alert", view=describe(notify("first", make_alert()), named, EN)).html
     view = view_of(report(whole_day()), SITE, EN)
-    page = render_report_bodies(view, {"hours": "cid:h", "zones": "cid:z"}).html
+    page = render("report", view=view, sources={"hours": "cid:h", "zones": "cid:z"}).html
     heads = [re.split("<title>(.*)</title>", html.lstrip().split("<body")[0]) for html in (mail, page)]
     assert [title for _, title, _ in heads] == [
         "&lt;b&gt;Forville&lt;/b&gt;: 62% wear masks (alert below 70%)",

@@ -17,19 +17,19 @@ from proto.subjects import ALERTS, NOTIFICATIONS, WINDOWS
 from services.aggregate.core.policy import publishable
 from services.bus import Unavailable
 from services.notify.channels.email.mail import MailChannel
-from services.notify.core.notification import Group, Notification
-from services.notify.core.outcome import advice, judge
-from services.notify.core.recipient import Recipient
-from services.notify.core.reports.alerts import HeldBack
-from services.notify.core.reports.day import Question, report_of
-from services.notify.core.reports.schedule import due, notification_of
-from services.notify.core.reports.view import Footer, view_of
 from services.notify.directory import schedule_of
+from services.notify.languages import words_in
+from services.notify.notification import Group, Notification
+from services.notify.outcome import advice, judge
+from services.notify.recipient import Recipient
+from services.notify.reports.alerts import HeldBack
 from services.notify.reports.daily import AHEAD, question_of, read_day
+from services.notify.reports.day import Question, report_of
+from services.notify.reports.schedule import due, notification_of
+from services.notify.reports.view import Footer, view_of
 from services.notify.reports.writer import ReportWriter
 from services.notify.settings import NotifyFile
-from services.notify.templates import render_report_bodies
-from services.notify.words import words_in
+from services.notify.templates import render
 from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
 
@@ -174,7 +174,7 @@ def said(windows, profile, language):
     """All that the report says, as text and as HTML."""
     asked = Question("cannes", DAY, PARIS, T + 40 * HOUR, profile=profile, zones=("fish",))
     view = view_of(report_of(asked, windows, []), SITE, words_in(language), Footer("staff"))
-    return [view.subject, *render_report_bodies(view, {"hours": "cid:hours", "zones": "cid:zones"})]
+    return [view.subject, *render("report", view=view, sources={"hours": "cid:hours", "zones": "cid:zones"})]
 
 
 @given(counted=raw(), profile=PROFILES, language=st.sampled_from(["en", "fr"]))

@@ -10,8 +10,8 @@ import yaml
 from dispatch_story import rate_notice, system_notice
 
 from services.kernel.settings import SettingsError, load
-from services.notify.core.dispatch.routing import Hours, Plan, Route, Schedule
 from services.notify.directory import plan_of
+from services.notify.routing.plan import Hours, Plan, Route, Schedule
 from services.notify.settings import NotifyFile
 
 RULE = {"id": "low", "zone": "hall", "fire_below": 0.7, "clear_above": 0.75}

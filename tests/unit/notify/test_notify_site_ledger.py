@@ -1,4 +1,4 @@
-"""What is stored of an attempt, in which order, and while whose lease: services.notify.delivery.ledger on lists."""
+"""What is stored of an attempt, in which order, and while whose lease: `delivery.site_ledger` on lists."""
 
 import asyncio
 from dataclasses import replace
@@ -10,12 +10,12 @@ from prometheus_client import REGISTRY
 
 from proto.codec import decode
 from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
-from services.notify.core.delivery.ledger import Attempts
-from services.notify.core.delivery.outbox import Due, Envelope
-from services.notify.core.notification import Group, Notification, notice_of
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
-from services.notify.delivery.ledger import SiteLedger
+from services.notify.delivery.ledger import Attempts
+from services.notify.delivery.outbox import Due, Envelope
+from services.notify.delivery.site_ledger import SiteLedger
+from services.notify.notification import Group, Notification, notice_of
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
 
 ALERT = alert(site="market")
 NOTICES = tuple(notice_of(structs.replace(ALERT, alert=f"{n:016x}", rule=f"r{n}"), 1) for n in range(2))
@@ -115,7 +115,7 @@ async def test_it_is_as_large_as_what_is_on_its_way(scene):
 
 async def test_what_was_done_is_recorded_until_it_is_stored(scene, monkeypatch):
     """JetStream has no room for a while: the records are tried again, the attempt is not, its alarm is told once."""
-    monkeypatch.setattr("services.notify.delivery.ledger._AGAIN_S", 0.01)
+    monkeypatch.setattr("services.notify.delivery.site_ledger._AGAIN_S", 0.01)
     scene.bus.refuses = 3
     await attempt(scene, ANNA, AUTH)
     records = [one for row, one in scene.bus.stored if row is DELIVERIES]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.public import DeliveryV1
-from services.notify.core.sms.budget import Budget, spent
+from services.notify.channels.sms.budget import Budget, spent
 
 TODAY, TOMORROW = date(2026, 11, 24), date(2026, 11, 25)
 

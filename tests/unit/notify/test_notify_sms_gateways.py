@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.outcome import judge
-from services.notify.core.sms.gateways import Answer, Kannel, Provider, Request, Sms, Success, names_in, pointed
+from services.notify.channels.http_exchange import Answer, Request
+from services.notify.channels.sms.gateways import Kannel, Provider, Sms, Success, names_in, pointed
+from services.notify.outcome import judge
 
 SMS = Sms("+12025550123", "Marché : 62 %", "gsm-7", 1, "k" * 32, "http://127.0.0.1:8463/forville/1/d/m")
 KANNEL = Kannel("http://127.0.0.1:13013/cgi-bin/sendsms", "moretta", "s3cret", "Moretta", "centre")

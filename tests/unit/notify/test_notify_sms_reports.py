@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.public import DeliveryV1
-from services.notify.core.sms.delivery_reports import Losses, Report, Seen, named_by, report_path, reported, says_more
+from services.notify.channels.sms.delivery_reports import (
+    Losses,
+    Report,
+    Seen,
+    named_by,
+    report_path,
+    reported,
+    says_more,
+)
 
 TOKEN = "0123456789abcdef"
 NAMED = ("forville", "1" * 16, "d" * 64, 1_795_510_800_000_000_000)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.settings import SettingsError, load
+from services.notify.channels.sms.number import NumberError, e164
 from services.notify.channels.sms.settings import numbers
-from services.notify.core.sms.number import NumberError, e164
 from services.notify.settings import NotifyFile
 
 KANNEL = {"user": "moretta", "password": "s3cret"}

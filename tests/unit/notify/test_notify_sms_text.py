@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 from notifications import FEW, MINUTE, SITE, TEN, fault, notification, rate
 
-from services.notify.core.sms.length import SmsPart, clipped, encoding, fitted, segments
-from services.notify.core.texts.sms import sms_text
-from services.notify.core.texts.words import UnpresentableError
-from services.notify.words import words_in
+from services.notify.channels.sms.length import SmsPart, clipped, encoding, fitted, segments
+from services.notify.channels.sms.text import sms_text
+from services.notify.languages import words_in
+from services.notify.texts.words import UnpresentableError
 from services.sites.settings import SiteSettings, ZoneSettings
 
 OVER = {"state": "resolved", "rate": 0.78, "interval": (0.71, 0.84)}

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from proto.notifications import NotificationV1
-from services.notify.core.dispatch.stored import Told
+from services.notify.dispatch.replay import Told
 
 A, B = "a" * 16, "b" * 16
 NUMBERS = count(1)

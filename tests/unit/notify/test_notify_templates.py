@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from services.notify.core.texts.describe import describe
-from services.notify.core.texts.view import Bodies, Image
+from services.notify.languages import words_in
 from services.notify.templates import render
-from services.notify.words import words_in
+from services.notify.texts.describe import describe
+from services.notify.texts.view import Bodies, Image
 from services.sites.settings import SiteSettings
 
 EN = words_in("en")
@@ -56,9 +56,8 @@ def _laid_out(make_alert, make_fault, notify, site):
 
     def lay(kind: str, language: str = "en") -> Bodies:
         image = IMAGE if kind in {"firing", "several"} else None
-        return render(
-            describe(mails[kind], site, words_in(language), link="https://masks.example.org/?a=1&b=2", image=image)
-        )
+        link = "https://masks.example.org/?a=1&b=2"
+        return render("alert", view=describe(mails[kind], site, words_in(language), link=link, image=image))
 
     return lay
 
@@ -91,7 +90,7 @@ def test_the_plain_body_has_no_gaps_and_no_markup(laid_out, kind: str):
 def test_a_name_is_text_never_markup(make_alert, notify):
     """A site called <script> is called <script>; a quote in the link stays in its attribute."""
     site = SiteSettings(id="forville", name="<script>alert(1)</script> & co")
-    page = render(describe(notify("first", make_alert()), site, EN, link='https://x/"onclick="y')).html
+    page = render("alert", view=describe(notify("first", make_alert()), site, EN, link='https://x/"onclick="y')).html
     assert "script" not in Reader(page).tags
     assert "<script>alert(1)</script> & co" in Reader(page).text
     assert '"onclick="' not in page
@@ -119,7 +118,7 @@ def test_the_mail_loads_nothing_from_elsewhere(laid_out, kind: str):
 def test_the_bar_is_the_interval_and_the_threshold(make_alert, notify, site, interval, threshold, widths):
     """A tick at the rate above it, solid to the lower bound, pale to the upper, a tick at the threshold; none empty."""
     alert = make_alert(interval=interval, fire_below=threshold)
-    assert Reader(render(describe(notify("first", alert), site, EN)).html).widths == [62, 38, *widths]
+    assert Reader(render("alert", view=describe(notify("first", alert), site, EN)).html).widths == [62, 38, *widths]
 
 
 def test_both_colour_schemes_are_declared(laid_out):
@@ -134,7 +133,7 @@ def test_both_bodies_say_the_same(make_alert, notify, site, kind: str):
     """Who reads the plain form learns no less."""
     alerts = [make_alert(profile="lab"), make_alert(alert="2" * 16, zone="north", state="resolved")]
     view = describe(notify("some-resolved", *alerts[: 1 + (kind == "several")]), site, EN, image=IMAGE)
-    bodies = render(view)
+    bodies = render("alert", view=view)
     shown = Reader(bodies.html).text
     pieces = [view.banner, view.headline, view.place, view.lead, *(value for _, value in view.facts), *view.notes]
     if view.table is not None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.notify.core.dispatch.routing import Hours, Schedule
+from services.notify.routing.plan import Hours, Schedule
 
 SECOND = 10**9
 ZONES = [ZoneInfo(name) for name in ("Europe/Paris", "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu")]

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.core.texts.describe import describe
-from services.notify.core.texts.view import Mark, bar, tone_of
+from services.notify.languages import words_in
 from services.notify.templates import render
-from services.notify.words import words_in
+from services.notify.texts.describe import describe
+from services.notify.texts.view import Mark, bar, tone_of
 
 
 @pytest.mark.parametrize(("state", "threshold"), [("firing", 70), ("resolved", 75)])
@@ -24,7 +24,7 @@ def test_the_bar_marks_the_rate_that_the_subject_names(make_alert, notify, site)
     assert view.bar is not None
     assert view.bar.rate == Mark(70, "69.6%")
     assert view.bar.rate.text in view.subject
-    assert ">69.6%</td>" in render(view).html
+    assert ">69.6%</td>" in render("alert", view=view).html
 
 
 @given(low=st.floats(0, 1), high=st.floats(0, 1))

@@ -13,8 +13,8 @@ from babel.messages.pofile import read_po
 
 import operate.transparency
 import services.notify
-from services.notify.core.texts.words import LocalSpan
-from services.notify.words import CATALOGUES, SOURCE, languages, words_in
+from services.notify.languages import CATALOGUES, SOURCE, languages, words_in
+from services.notify.texts.words import LocalSpan
 
 HERE = Path(services.notify.__file__).parent
 SPEAKERS = [HERE, Path(operate.transparency.__file__).parent]

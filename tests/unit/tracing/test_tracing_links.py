@@ -11,8 +11,8 @@ from proto.public import WindowV1
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.kernel.tracing import current
-from services.notify.core.notification import Group, Notification, notice_of
 from services.notify.dispatch.runner import _traces
+from services.notify.notification import Group, Notification, notice_of
 
 ALERT = alert(site="market", rule="low", end=60)
 WINDOW = window(0, site="market", end=60)

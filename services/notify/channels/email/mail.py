@@ -9,19 +9,19 @@ from proto.public import WindowV1
 from proto.types import Channel as ChannelName
 from services.bus import Unavailable
 from services.kernel.log import get_logger
+from services.notify.channels.email.chart import draw
 from services.notify.channels.email.smtp import Pool
-from services.notify.charts import draw
-from services.notify.core.notification import Notification
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
-from services.notify.core.texts.chart import Chart, chart_of
-from services.notify.core.texts.describe import describe
-from services.notify.core.texts.message import Letter, Picture, Sender, compose, content_id, letter_of
-from services.notify.core.texts.names import own_text
-from services.notify.core.texts.view import Image
-from services.notify.core.texts.words import UnpresentableError
+from services.notify.languages import words_in
+from services.notify.notification import Notification
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
 from services.notify.templates import render
-from services.notify.words import words_in
+from services.notify.texts.chart import Chart, chart_of
+from services.notify.texts.describe import describe
+from services.notify.texts.message import Letter, Picture, Sender, compose, content_id, letter_of
+from services.notify.texts.names import own_text
+from services.notify.texts.view import Image
+from services.notify.texts.words import UnpresentableError
 from services.sites.settings import SiteSettings
 from services.sites.texts import Text
 
@@ -128,7 +128,7 @@ async def letter_about(
     image, pictures = await _picture(notification, chart)
     contact = own_text(style.contact, site, words)
     view = describe(notification, site, words, windows=windows, link=style.link, contact=contact, image=image)
-    return letter_of(notification, language, view.subject, render(view), pictures)
+    return letter_of(notification, language, view.subject, render("alert", view=view), pictures)
 
 
 async def _picture(notification: Notification, chart: Chart | None) -> tuple[Image | None, tuple[Picture, ...]]:

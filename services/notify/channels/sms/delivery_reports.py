@@ -1,179 +1,136 @@
-"""A small HTTP server where SMS gateways report on deliveries. It rejects forged reports and records genuine ones."""
+"""Delivery reports of SMS: the URL for the report on one SMS, the meaning of a report, and which SMS were lost.
 
-import asyncio
-import json
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, cast
-from urllib.parse import parse_qsl
+The URL names site, notification, recipient (a digest) and the time of sending. It ends with a secret of that SMS alone,
+an HMAC-SHA256 (RFC 2104) of these. So anyone who learns one URL can forge no other report. If a report never comes, the
+delivery stays at `sent`. The records say which SMS a gateway accepted and reports as lost. Each of these must be
+handled once.
+"""
 
-from aiohttp import web
-from msgspec import structs
-from prometheus_client import Counter
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
 
-from proto.public import DeliveryReason, DeliveryV1
-from proto.subjects import DELIVERIES
-from services.bus import Bus
-from services.kernel.faults import StartError
-from services.kernel.listener import BODY_S, Listener, runner_of
-from services.kernel.log import get_logger
-from services.notify.channels.sms.settings import ReportsSettings, SmsSettings
-from services.notify.core.delivery.ledger import record_id
-from services.notify.core.sms.delivery_reports import STEPS, Report, Seen, named_by, reported, says_more
+from proto.public import DeliveryV1
+from proto.types import NotificationId, Sha256, SiteId
 
-log = get_logger()
+State = Literal["delivered", "failed"]
+STEPS = 5
+"""Number of steps in a report's path."""
 
-Made = Literal["forged", "not-final", "known", "not-recorded", "delivered", "failed"]
-REPORTS = Counter("moretta_notify_sms_reports_total", "Delivery reports of SMS, by what was made of them", ["made"])
-_MOST_BYTES = 16_384
-_MOST_FIELDS = 100
+KANNEL_MASK = 1 | 2 | 16
+"""The reports requested from Kannel: on the telephone, not delivered, refused by the SMS centre (`dlr-mask`)."""
+KANNEL: Mapping[str, State] = {"1": "delivered", "2": "failed", "16": "failed"}
 
 
-class ReportServer:
-    """Serves the URLs of reports and calls `tell` with each report that is genuine, final and new.
+@dataclass(frozen=True)
+class Report:
+    """The final status of an SMS that was sent."""
 
-    If `tell` raises an error, the answer is 503, so that a gateway that repeats reports does so.
+    site: SiteId
+    notification: NotificationId
+    recipient_sha256: Sha256
+    state: State
+    sent: int = 0
+    """When it was sent, ns. A repeated sending is another SMS."""
+
+
+def report_path(token: str, site: SiteId, notification: NotificationId, recipient_sha256: Sha256, sent: int = 0) -> str:
+    """Return the path for the report on this SMS, without a leading slash."""
+    named = f"{site}/{notification}/{recipient_sha256}/{sent:x}"
+    return f"{named}/{hmac.new(token.encode(), named.encode(), sha256).hexdigest()[:32]}"
+
+
+def named_by(path: str, token: str) -> tuple[SiteId, NotificationId, Sha256, int] | None:
+    """Return site, notification, recipient and time of sending (ns) from a report's path; None if it is forged."""
+    parts = path.split("/")
+    if len(parts) != STEPS or not path.isascii():
+        return None
+    site, notification, recipient, sent = parts[:4]
+    try:
+        named = (site, notification, recipient, int(sent, 16))
+    except ValueError:
+        return None
+    return named if hmac.compare_digest(report_path(token, *named).encode(), path.encode()) else None
+
+
+@dataclass
+class Seen:
+    """Earlier reports, so that a report that comes twice counts once; the oldest are forgotten.
+
+    `delivered` is final: it counts after `failed`, but `failed` does not count after it.
     """
 
-    def __init__(self, settings: ReportsSettings, tell: Callable[[Report], Awaitable[None]]) -> None:
-        self._settings, self._tell = settings, tell
-        self._seen = Seen()
-        self._runner: web.AppRunner | None = None
-        self._listener: Listener | None = None
+    most: int = 10_000
+    _states: dict[tuple[str, str, int], State] = field(default_factory=dict)
 
-    async def start(self) -> None:
-        """Serve; OSError if the port is taken."""
-        app = web.Application(client_max_size=_MOST_BYTES)
-        app.router.add_route("*", "/{path:.*}", self._report)
-        self._runner = runner_of(app)
-        await self._runner.setup()
-        listener = Listener(self._runner.server)
-        await listener.open(self._settings.host, self._settings.port)
-        self._listener = listener
+    def is_news(self, report: Report) -> bool:
+        """Return whether a report says anything new."""
+        known = self._states.get((report.notification, report.recipient_sha256, report.sent))
+        return known is None or (known == "failed" and report.state == "delivered")
 
-    async def stop(self) -> None:
-        """Stop serving."""
-        if self._listener is not None:
-            await self._listener.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+    def remember(self, report: Report) -> None:
+        """Note a report as known."""
+        key = (report.notification, report.recipient_sha256, report.sent)
+        self._states.pop(key, None)
+        self._states[key] = report.state
+        if len(self._states) > self.most:
+            del self._states[next(iter(self._states))]
 
-    async def _report(self, request: web.Request) -> web.Response:
-        # A proxy may put any path before it. The last steps name the report.
-        path = "/".join(request.match_info["path"].split("/")[-STEPS:])
-        named = named_by(path, self._settings.token.reveal())
-        if named is None:
-            return _answer("forged", 404)
-        state = self._settings.meanings().get(await _status(request, self._settings.status))
-        if state is None:
-            return _answer("not-final", 200)
-        report = Report(*named[:3], state, named[3])
-        if not self._seen.is_news(report):
-            return _answer("known", 200)
-        self._seen.remember(report)  # before `tell`: a duplicate that arrives meanwhile counts as known
-        try:
-            await self._tell(report)
-        except Exception as error:
-            log.warning("delivery report not recorded", error=type(error).__name__)
-            self._seen.forget(report)
-            return _answer("not-recorded", 503)
-        return _answer(state, 200)
+    def forget(self, report: Report) -> None:
+        """Let a report count as new when it comes again, since it could not be recorded."""
+        self._states.pop((report.notification, report.recipient_sha256, report.sent), None)
 
 
-def _answer(made: Made, status: int) -> web.Response:
-    REPORTS.labels(made).inc()
-    return web.Response(status=status)
+def reported(report: Report, records: Iterable[DeliveryV1]) -> list[DeliveryV1]:
+    """Return the last record of each alert in the SMS, if it says that the gateway accepted the SMS."""
+    about = (report.notification, report.recipient_sha256)
+    mine = [one for one in records if (one.notification, one.recipient_sha256) == about]
+    sent = [one for one in mine if one.outcome == "sent"]
+    attempt = next((one.attempt for one in sent if one.at >= report.sent), sent[-1].attempt if sent else None)
+    last = {(one.alert, one.state): one for one in mine if one.attempt == attempt}
+    return [one for one in last.values() if one.outcome in {"sent", "delivered", "failed"} or one.reason == "lost"]
 
 
-async def _status(request: web.Request, name: str) -> str:
-    """Return the field `name` of the query, the form or the JSON object; empty if there is none."""
-    fields: Mapping[str, object] = request.query
-    if name not in fields and request.can_read_body:
-        try:
-            async with asyncio.timeout(BODY_S):
-                body = await request.text()
-            fields = json.loads(body) if request.content_type == "application/json" else _form(body)
-        except TimeoutError:
-            raise web.HTTPRequestTimeout from None
-        except (ValueError, LookupError, RecursionError):  # UnicodeDecodeError is one, LookupError an unknown charset
-            return ""
-    value = fields.get(name) if isinstance(fields, Mapping) else None
-    return str(value) if isinstance(value, (str, int)) else ""
+def says_more(report: Report, last: DeliveryV1) -> bool:
+    """Return whether a report says more than the record, even if it comes again after a restart."""
+    return last.outcome == "sent" or (report.state == "delivered" and last.outcome != "delivered")
 
 
-def _form(body: str) -> dict[str, str]:
-    """Return a form's fields. aiohttp's parser would write files of a multipart body to disk, and unpack parts."""
-    return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+Sms = tuple[NotificationId, Sha256, int]
+"""Notification, recipient and attempt: one SMS, however many alerts it was about."""
 
 
-_SENT = 4 * 86_400 * 10**9
-"""Reports on older SMS are ignored: telephone networks keep an SMS for three days."""
-_YET_S = 2.0
-"""How long a report waits for the record of its SMS."""
+@dataclass
+class Losses:
+    """The lost SMS that were handled; the oldest are forgotten.
 
+    A loss is recorded as `failed` with the reason `lost`, once for each alert. Its handling is recorded as `dead`,
+    once.
+    """
 
-class DeliveryReports:
-    """Serves reports at the address in the settings, if any. Any replica may record any site's report: it is a fact."""
+    most: int = 10_000
+    _done: dict[Sms, None] = field(default_factory=dict)
 
-    def __init__(
-        self,
-        bus: Bus,
-        clock: Callable[[], int] = time.time_ns,
-        *,
-        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._bus, self._clock, self._wait = bus, clock, wait
-        self._one_at_a_time = asyncio.Lock()
-        self._server: ReportServer | None = None
-        self._settings: ReportsSettings | None = None
+    def restore(self, records: Iterable[DeliveryV1]) -> list[DeliveryV1]:
+        """Return one record of each lost SMS that the previous process had not handled when it died."""
+        lost = [record for record in records if record.reason == "lost"]
+        for record in lost:
+            if record.outcome == "dead":
+                self._note(record)
+        return [record for record in lost if self.take(record)]
 
-    async def use(self, sms: SmsSettings | None) -> None:
-        """Serve with these settings. StartError if the port is taken; the earlier settings then stay in use."""
-        wanted, before = None if sms is None else sms.reports, self._settings
-        if wanted == before:
-            return
-        await self.stop()
-        try:
-            await self._serve(wanted)
-        except StartError:
-            await self._serve(before)
-            raise
+    def take(self, record: DeliveryV1) -> bool:
+        """Return whether a record reports a loss that must be handled now."""
+        return record.reason == "lost" and self._note(record) and record.outcome == "failed"
 
-    async def _serve(self, wanted: ReportsSettings | None) -> None:
-        if wanted is None:
-            return
-        server = ReportServer(wanted, self.tell)
-        try:
-            await server.start()
-        except OSError as error:
-            await server.stop()
-            where = f"notify.sms.reports: cannot listen on {wanted.host}:{wanted.port}"
-            raise StartError(f"{where}: {error.strerror or error}") from None
-        self._server, self._settings = server, wanted
-
-    async def stop(self) -> None:
-        """Stop serving."""
-        server, self._server, self._settings = self._server, None, None
-        if server is not None:
-            await server.stop()
-
-    async def tell(self, report: Report) -> None:
-        """Record a report; LookupError if no SMS that it could be about is recorded as sent, or not yet."""
-        now = self._clock()
-        found = await self._about(report, now)
-        if not found:  # a gateway may report before its acceptance is recorded, and Kannel reports once
-            await self._wait(_YET_S)
-            found = await self._about(report, now)
-        if not found:
-            raise LookupError(report.notification)
-        for last in found:
-            if says_more(report, last):
-                reason: DeliveryReason = "accepted" if report.state == "delivered" else "lost"
-                record = structs.replace(last, outcome=report.state, reason=reason, at=now)
-                await self._bus.store(DELIVERIES, record, message_id=record_id(record))
-        log.info("delivery report", site=report.site, notification=report.notification, outcome=report.state)
-
-    async def _about(self, report: Report, now: int) -> list[DeliveryV1]:
-        async with self._one_at_a_time:
-            reading = self._bus.read(DELIVERIES, since=now - _SENT, site=report.site)
-            return reported(report, [cast("DeliveryV1", stored.message) async for stored in reading])
+    def _note(self, record: DeliveryV1) -> bool:
+        """Note an SMS; return whether it was not noted before."""
+        sms = (record.notification, record.recipient_sha256, record.attempt)
+        if sms in self._done:
+            return False
+        self._done[sms] = None
+        if len(self._done) > self.most:
+            del self._done[next(iter(self._done))]
+        return True

@@ -10,9 +10,9 @@ from proto.types import ReceiverId, SiteId
 from services.kernel.settings import STAND_IN, Secret
 from services.kernel.tls import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.notify.channels.http_client import url_problems
-from services.notify.core.sms.delivery_reports import KANNEL, State
-from services.notify.core.sms.gateways import NAMES, SECRETS, names_in
-from services.notify.core.sms.number import NumberError, e164, is_region
+from services.notify.channels.sms.delivery_reports import KANNEL, State
+from services.notify.channels.sms.gateways import NAMES, SECRETS, names_in
+from services.notify.channels.sms.number import NumberError, e164, is_region
 from services.sites.problems import MIN_TOKEN, Problem
 
 Sender = Annotated[

@@ -14,17 +14,17 @@ from proto.types import SiteId
 from services.kernel.log import get_logger
 from services.kernel.settings import Secret
 from services.notify.channels.http_client import HttpClient
+from services.notify.channels.sms.budget import Budget, spent
+from services.notify.channels.sms.delivery_reports import report_path
+from services.notify.channels.sms.gateways import Gateway, Kannel, Provider, Sms, Success
+from services.notify.channels.sms.length import encoding, segments
 from services.notify.channels.sms.settings import KannelSettings, ProviderSettings, SmsSettings
-from services.notify.core.notification import Notification
-from services.notify.core.outcome import Failure
-from services.notify.core.recipient import Recipient
-from services.notify.core.sms.budget import Budget, spent
-from services.notify.core.sms.delivery_reports import report_path
-from services.notify.core.sms.gateways import Gateway, Kannel, Provider, Sms, Success
-from services.notify.core.sms.length import encoding, segments
-from services.notify.core.texts.sms import sms_text
-from services.notify.core.texts.words import UnpresentableError, instant
-from services.notify.words import words_in
+from services.notify.channels.sms.text import sms_text
+from services.notify.languages import words_in
+from services.notify.notification import Notification
+from services.notify.outcome import Failure
+from services.notify.recipient import Recipient
+from services.notify.texts.words import UnpresentableError, instant
 from services.sites.settings import SiteSettings, local_zone
 
 log = get_logger()

@@ -1,0 +1,1 @@
+"""The channel webhook: a notification as signed Alertmanager JSON."""

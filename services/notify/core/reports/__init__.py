@@ -1,1 +1,0 @@
-"""A daily report: its schedule, its figures, its phrases, its contents. Pure."""

@@ -1,1 +1,0 @@
-"""SMS: segments, budget, gateways and their delivery reports, telephone numbers. Pure."""
