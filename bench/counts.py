@@ -19,7 +19,7 @@ from proto.public import WindowV1
 from proto.sightings import CameraEventV1, SightingsV1, TickV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.evidence import JUDGED
+from services.aggregate.core.counting.evidence import JUDGED
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import CameraSettings, SiteSettings
 

@@ -25,8 +25,8 @@ from operate.simulation.plan import truth
 from operate.simulation.scenario import load_scenario
 from operate.simulation.sightings import plans, sightings
 from proto.sightings import SightingsV1, SightingV1
-from services.aggregate.core.motion import place
-from services.aggregate.core.tracking import Tracker
+from services.aggregate.core.counting.motion import place
+from services.aggregate.core.counting.tracking import Tracker
 from services.sites.settings import TrackingSettings
 
 NAMES = ("sparse", "medium", "dense", "distance", "lights", "queue", "turning", "meeting", "crossing", "crowd")

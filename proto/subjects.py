@@ -505,7 +505,7 @@ def _leases(service: str, *rows: Subject) -> Stream:
 # Whoever may read one message of a stream may read all: the rows of a stream have the same subscribers.
 STREAMS: tuple[Stream, ...] = (
     # Memory, so that no sighting reaches a disk; 70 minutes hold the longest window and its lateness until a replica
-    # that died then is replaced (services.aggregate.core.retention).
+    # that died then is replaced (services.aggregate.core.restart.retention).
     Stream(
         "SIGHTINGS",
         (SIGHTINGS.wildcard(), "moretta.v1.site.*.*"),

@@ -22,7 +22,7 @@ WANTED = 0.9
 MOST_EQUIVALENT = 0.05
 
 PARTS = {
-    "aggregate": ("services/aggregate/core/*.py",),
+    "aggregate": ("services/aggregate/core/**/*.py",),
     "notify": tuple(
         f"{name.replace('.', '/')}{end}"
         for name in _PURE

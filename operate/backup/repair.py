@@ -18,7 +18,7 @@ from proto.permissions import JETSTREAM_API
 from proto.public import WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from proto.types import WHOLE_SITE
-from services.aggregate.core.restart import Message, is_ahead, moment_of
+from services.aggregate.core.restart.resume import Message, is_ahead, moment_of
 from services.bus import NatsSettings, Stored
 from services.bus.clock import FAR_NS, Offset, ask
 from services.bus.streams.polling import read

@@ -16,7 +16,7 @@ from proto.sightings import SightingsV1
 from proto.stats import StatsReplyV1
 from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
 from proto.types import WHOLE_SITE
-from services.aggregate.core.coverage import Watch
+from services.aggregate.core.counting.coverage import Watch
 from services.bus import Bus
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.source import open_source

@@ -7,7 +7,7 @@ from operate.identities import limits
 from operate.sizing import Sent
 from proto.subjects import stream
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.retention import MARGIN
+from services.aggregate.core.restart.retention import MARGIN
 from services.bus.stream_sizes import Sizes
 
 DECODE_MS: dict[Sent, float] = {"1080p25": 90.5, "720p25": 49.5, "720p8": 27.5, "360p8": 7.5}

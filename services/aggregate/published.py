@@ -10,9 +10,9 @@ from typing import cast
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS, Subject
 from proto.types import WHOLE_SITE
-from services.aggregate.core import operations, rulebook
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.rules import judged_by
+from services.aggregate.core.rules import operations, rulebook
+from services.aggregate.core.rules.rate_rules import judged_by
 from services.bus import Bus, Stored
 
 _BACK = 64

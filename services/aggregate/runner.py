@@ -26,16 +26,16 @@ from proto.subjects import (
 )
 from proto.types import WHOLE_SITE
 from services.aggregate import published
-from services.aggregate.ahead import AheadOfTime
+from services.aggregate.clock_skew import ClockSkewGate
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Output, Reset
-from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
+from services.aggregate.core.restart.resume import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
 from services.aggregate.core.site import SiteCore
-from services.aggregate.drift import SiteDrift
+from services.aggregate.drift_days import SiteDrift
 from services.aggregate.metrics import LAG, REPLAYED, RESETS, SiteMetrics, WindowMetrics
 from services.aggregate.published import Published
-from services.aggregate.retention import Retention
 from services.aggregate.settings import AggregateSettings
+from services.aggregate.stream_retention import Retention
 from services.bus import Bus, LeaseCheck, Stored, StreamReset
 from services.bus.clock import FAR_NS, LOOK_S, HostClock
 from services.kernel.log import get_logger
@@ -68,7 +68,7 @@ class SiteRunner:
     """Runs one site; calls `ready` when it has read all that was stored before the start. `drift` looks on.
 
     It stores only while `held`: another replica may decide this site by now (ADR 12). It processes no message before
-    this host's clock has come to the message's time (`AheadOfTime`).
+    this host's clock has come to the message's time (`ClockSkewGate`).
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class SiteRunner:
         self._site = config.site
         self._lag, self._replayed = LAG.labels(self._site), REPLAYED.labels(self._site)
         self._metrics = SiteMetrics(self._site)
-        self._ahead = AheadOfTime(lambda: self._config, host, partial(self._metrics.dropped, "ahead"))
+        self._ahead = ClockSkewGate(lambda: self._config, host, partial(self._metrics.dropped, "ahead"))
         self._shown = WindowMetrics(config, wanted=settings.publish_metrics)
         self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
         """Event times and traceparents of traced pictures."""
@@ -111,7 +111,7 @@ class SiteRunner:
     async def follow(self) -> None:
         """Restore, then process the stream for ever.
 
-        Fenced if another replica publishes this site, WentBack if it has to begin anew from the stream.
+        Fenced if another replica publishes this site, ClockSteppedBack if it has to begin anew from the stream.
         """
         core = await self._restore()
         if self._drift is not None:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from proto.subjects import AGGREGATE_REPLICAS, DRIFT, SIGHTINGS, SITE_LEASES, STREAMS
-from services.aggregate import removed, retention
-from services.aggregate.ahead import WentBack
+from services.aggregate import removed_sites, stream_retention
+from services.aggregate.clock_skew import ClockSteppedBack
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.drift import SiteDrift
+from services.aggregate.drift_days import SiteDrift
 from services.aggregate.mirrors import metrics as reader_metrics
 from services.aggregate.mirrors.keeper import Mirrors
-from services.aggregate.removed import RemovedSites
-from services.aggregate.retention import Retention
+from services.aggregate.removed_sites import RemovedSites
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
+from services.aggregate.stream_retention import Retention
 from services.aggregate.web import PageServer
 from services.bus import Bus, Fenced, LeaseCheck, NoRoom, StreamConflict
 from services.bus.clock import HostClock
@@ -129,8 +129,8 @@ class Sites:
 
     async def _end(self, name: str, held: LeaseCheck) -> None:
         """End a removed site; then its lease is given back."""
-        with removed.attempt():  # whatever fails, the next look says what is left
-            await removed.end(self._bus, name, held)
+        with removed_sites.attempt():  # whatever fails, the next look says what is left
+            await removed_sites.end(self._bus, name, held)
         self.removed.discard(name)
         self.running.pop(name, None)
 
@@ -140,7 +140,7 @@ class Sites:
         except Fenced as error:
             log.warning("site published by another replica", site=name, subject=str(error))
             self.fenced.add(name)
-        except WentBack as error:
+        except ClockSteppedBack as error:
             log.error("clocks set back, site restarted", site=name, were_ahead=str(error))
             self.fenced.add(name)
 
@@ -182,7 +182,7 @@ async def wire(app: App, file: AggregateFile) -> None:
         await sharing.turn()
         await stats.apply(new.sites)
 
-    app.spawn("watch the streams", retention.watch(bus))
+    app.spawn("watch the streams", stream_retention.watch(bus))
     app.spawn("watch the clock", host.watch())
     app.on_stop("stop the sites", sites.stop_all)
     app.on_stop("stop answering questions", stats.stop)

@@ -10,7 +10,7 @@ from services.bus.clock import MOST_NS, HostClock
 from services.ingest.camera.fleet import Fleet
 from services.ingest.camera.keys import KeyGiver
 from services.ingest.camera.sharing import Sharing
-from services.ingest.orders.aiming import Aimer
+from services.ingest.orders.aim_orders import Aimer
 from services.ingest.orders.pausing import Pausing
 from services.ingest.settings import IngestFile, WebSettings
 from services.ingest.sources import ffmpeg

@@ -33,7 +33,7 @@ from windows import hidden, market_day
 from operate.transparency.write import write
 from proto.model_errors import ModelErrors
 from proto.public import AlertV1, WindowV1
-from services.notify.channels.email.chart import draw
+from services.notify.channels.email.drawing import draw
 from services.notify.languages import words_in
 from services.notify.notification import Group, Notification, notice_of
 from services.notify.reports.day import Question, report_of

@@ -26,8 +26,8 @@ from services.aggregate import published
 from services.aggregate.core.clocks import time_by
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Passed, Reset
-from services.aggregate.core.restart import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
-from services.aggregate.core.rules import judge
+from services.aggregate.core.restart.resume import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
+from services.aggregate.core.rules.rate_rules import judge
 from services.aggregate.core.site import SiteCore
 from services.aggregate.runner import is_as_late
 from services.bus import Stored
@@ -137,7 +137,7 @@ class Run:
         return [output for output in core.step(stored) if not isinstance(output, Dropped | Passed)]
 
     def _timely(self, core: SiteCore, message: Message) -> int | None:
-        """Wait as the shell does (`AheadOfTime.placed`); return the message's time."""
+        """Wait as the shell does (`ClockSkewGate.placed`); return the message's time."""
         at, ours, nats = time_by(message.message, message.time, core.now), self.world.ours, self.world.nats
         while at > self.now + ours.at(self.now) + FAR:
             if abs(ours.at(self.now) - nats.at(self.now)) <= FAIR:

@@ -17,8 +17,8 @@ from services.notify.languages import words_in
 from services.notify.notification import Notification, notice_of
 from services.notify.reports.daily import question_of
 from services.notify.reports.day import report_of
+from services.notify.reports.report_view import Footer
 from services.notify.reports.schedule import ReportKey, notification_of
-from services.notify.reports.view import Footer
 from services.notify.reports.writer import render_report
 from services.notify.routing.plan import Plan
 from services.notify.settings import NotifyFile

@@ -15,8 +15,8 @@ from rich.text import Text
 from operate.cli.rules.file import Case, Expectation
 from operate.show import percent
 from proto.public import AlertV1, RuleStateName, RuleStateV1, WindowV1
-from services.aggregate.core.rulebook import RuleBook
-from services.aggregate.core.rules import Judgement, judge
+from services.aggregate.core.rules.rate_rules import Judgement, judge
+from services.aggregate.core.rules.rulebook import RuleBook
 from services.kernel.settings import Problem
 from services.sites.settings import RuleSettings
 

@@ -13,15 +13,15 @@ from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core import policy
-from services.aggregate.core.cameras import CameraRecord
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
+from services.aggregate.core.counting.cameras import CameraRecord
+from services.aggregate.core.counting.tracking import PLAIN, Track
+from services.aggregate.core.counting.windows import Model, Slot
 from services.aggregate.core.exchange import Dropped, DropReason, Output, Passed, Reset, Stored
-from services.aggregate.core.operations import Operations
-from services.aggregate.core.restart import SILENCE, FirstWindow, ReplayMark, Restored, first_window
-from services.aggregate.core.rulebook import RuleBook
-from services.aggregate.core.rules import Decision, judged_by
-from services.aggregate.core.tracking import PLAIN, Track
-from services.aggregate.core.windows import Model, Slot
+from services.aggregate.core.restart.resume import SILENCE, FirstWindow, ReplayMark, Restored, first_window
+from services.aggregate.core.rules.operations import Operations
+from services.aggregate.core.rules.rate_rules import Decision, judged_by
+from services.aggregate.core.rules.rulebook import RuleBook
 
 IN_FLIGHT = 2 * SECOND
 """How long inference tries to store a sighting. One may still come for this long after the last `ended`."""

@@ -10,7 +10,7 @@ from aiohttp import web
 from proto.aiming import LONGEST_S, AimReportV1, AimRequestV1, AimSeconds
 from proto.codec import encode_as
 from proto.control import OperatorName, Why
-from services.ingest.orders.aiming import Aimer, AimRefused
+from services.ingest.orders.aim_orders import Aimer, AimRefused
 from services.ingest.web.access import Access, not_allowed, problem
 from services.kernel.listener import BODY_S
 from services.kernel.settings import Secret

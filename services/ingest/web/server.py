@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from services.ingest.orders.aiming import Aimer
+from services.ingest.orders.aim_orders import Aimer
 from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras, problem

@@ -11,8 +11,8 @@ from services.notify.notification import Notification
 from services.notify.reports.charts import hours_chart, zones_chart
 from services.notify.reports.daily import ReportBus, question_of, read_day
 from services.notify.reports.day import DayReport
+from services.notify.reports.report_view import Footer, ReportView, view_of
 from services.notify.reports.schedule import ReportPlan, day_of_report
-from services.notify.reports.view import Footer, ReportView, view_of
 from services.notify.templates import render
 from services.notify.texts.message import Letter, Picture, content_id, letter_of
 from services.notify.texts.names import own_text

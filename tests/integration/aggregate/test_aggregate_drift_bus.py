@@ -12,7 +12,7 @@ from patience import until
 from prometheus_client import REGISTRY
 
 from proto.subjects import DRIFT
-from services.aggregate import drift as keeping
+from services.aggregate import drift_days as keeping
 from services.aggregate import service
 from services.aggregate.core.config import SECOND
 

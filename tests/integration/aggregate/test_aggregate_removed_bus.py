@@ -9,8 +9,8 @@ from patience import until
 from structlog.testing import capture_logs
 
 from proto.subjects import AGGREGATE_REPLICAS, ALERTS, OPERATIONS, RULES, SITE_LEASES, WINDOWS
-from services.aggregate import removed
-from services.aggregate.removed import FREE_S, RemovedSites
+from services.aggregate import removed_sites
+from services.aggregate.removed_sites import FREE_S, RemovedSites
 from services.aggregate.service import Sites
 from services.kernel.app import App
 from services.leases import Leases, Sharing
@@ -22,8 +22,8 @@ UNMASKED = ("unmasked",) * 4
 def _soon(request, monkeypatch):
     """A removed site is one after half a second, unless a test passes its own clock."""
     if "clock" not in request.fixturenames:
-        monkeypatch.setattr(removed, "FREE_S", 0.5)
-        monkeypatch.setattr(removed, "LOOK_S", 0.1)
+        monkeypatch.setattr(removed_sites, "FREE_S", 0.5)
+        monkeypatch.setattr(removed_sites, "LOOK_S", 0.1)
 
 
 async def firing(scene):
@@ -145,7 +145,7 @@ async def test_only_the_replica_that_ended_something_logs_it(bus):
     await bus.store(ALERTS, messages.alert(site="market"))
     with capture_logs() as lines:
         for _ in range(2):
-            await removed.end(bus, "market", lambda: True)
+            await removed_sites.end(bus, "market", lambda: True)
     assert [line["event"] for line in lines] == ["removed site's alerts ended"]
 
 

@@ -14,7 +14,7 @@ from operate.identities import settings_file
 from proto.public import RuleStateV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate import published
-from services.aggregate.core.restart import last_ahead
+from services.aggregate.core.restart.resume import last_ahead
 
 SECOND = 1_000_000_000
 WINDOW_S = 5

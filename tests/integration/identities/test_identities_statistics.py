@@ -26,7 +26,7 @@ from proto.public import CameraV1, WindowV1
 from proto.sightings import CODES, CameraEventV1, PassageV1, SightingsV1, SightingV1, TickV1
 from proto.subjects import CAMERA_EVENTS, CAMERAS, PASSAGES, SIGHTINGS, STREAMS, TICKS, WINDOWS, Identity
 from proto.types import Verdict
-from services.aggregate import retention
+from services.aggregate import stream_retention
 from services.bus import Bus, NatsSettings
 from services.kernel.settings import Secret
 
@@ -147,7 +147,7 @@ def jsz(server: Readers) -> dict[str, dict[str, int]]:
 def test_nobody_else_may_ask_about_streams_that_grow_with_people(identity):
     """Nor about the whole account, whose bytes are the sum of all; nor, as NATS's own system, about connections."""
     asked = {STATISTIC.match(subject)[2] for subject in statistics(identity)}
-    assert not asked & retention.COARSE
+    assert not asked & stream_retention.COARSE
     rights = rights_of(identity, "MAIN")
     own = {"$JS.API.INFO"} if identity == "subscriber" else set()  # of an account with what is published alone
     told = {one for one in (*rights.publish, *rights.subscribe) if one.startswith("$SYS") or one.endswith("API.INFO")}
@@ -184,8 +184,10 @@ def test_a_month_of_metrics_about_streams_does_not_tell_a_crowd_from_nobody():
     for quarter in range(30 * 96):
         by_day = 32 <= quarter % 96 < 80
         for size in (sizes[0], sizes[by_day]):
-            told.add(retention.shown("SIGHTINGS", pictures * size, limits["SIGHTINGS"]))
+            told.add(stream_retention.shown("SIGHTINGS", pictures * size, limits["SIGHTINGS"]))
         people = 4 * 20 * 60 * int(kept_s["PASSAGES"] / 3_600) * by_day
-        told.add(retention.shown("PASSAGES", people * (len(encode(PASSAGES, passage(1))) + 60), limits["PASSAGES"]))
-        told.add(retention.shown("DRIFT", 4 * 16 * (200 + 400 * by_day), limits["DRIFT"]))
+        told.add(
+            stream_retention.shown("PASSAGES", people * (len(encode(PASSAGES, passage(1))) + 60), limits["PASSAGES"])
+        )
+        told.add(stream_retention.shown("DRIFT", 4 * 16 * (200 + 400 * by_day), limits["DRIFT"]))
     assert told == {0}

@@ -1,4 +1,4 @@
-"""Orders to aim, on a real server: services.ingest.orders.aiming, with a fleet that has one camera."""
+"""Orders to aim, on a real server: services.ingest.orders.aim_orders, with a fleet that has one camera."""
 
 import asyncio
 import time
@@ -12,8 +12,8 @@ from proto.aiming import AimRequestV1
 from proto.subjects import AIM, AIM_RECORD
 from services.bus import Bus, NatsSettings
 from services.ingest.camera.leased import CameraStatus
-from services.ingest.orders import aiming as sut
-from services.ingest.orders.aiming import Aimer
+from services.ingest.orders import aim_orders as sut
+from services.ingest.orders.aim_orders import Aimer
 from services.kernel.app import App
 from services.sites.settings import CameraSettings
 

@@ -18,7 +18,7 @@ from suspended import _put_forward  # noqa: F401 - a fixture
 
 from proto.frames import FrameReplyV1, FrameV1
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, WORKERS
-from services.aggregate.core.cameras import CameraRecord as Timeline
+from services.aggregate.core.counting.cameras import CameraRecord as Timeline
 from services.frames.sealing.keys import OPEN_NS, FrameKey, new_key
 from services.frames.sealing.seal import TAG_BYTES, i420_bytes, seal_into
 from services.frames.sealing.wrap import wrap_key

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aggregate.core.coverage import CoverageSpan, Watch
+from services.aggregate.core.counting.coverage import CoverageSpan, Watch
 
 P = 200
 

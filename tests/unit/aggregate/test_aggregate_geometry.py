@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.aggregate.core.motion import SMALLEST, place
+from services.aggregate.core.counting.motion import SMALLEST, place
 
 
 def test_places_are_in_picture_widths():

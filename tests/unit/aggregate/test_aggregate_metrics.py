@@ -13,11 +13,11 @@ from prometheus_client import REGISTRY
 
 from proto.public import WindowV1
 from proto.subjects import STREAMS, WINDOWS
-from services.aggregate import retention
+from services.aggregate import stream_retention
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.drift import ENOUGH
 from services.aggregate.core.policy import withhold
-from services.aggregate.drift import SiteDrift
+from services.aggregate.drift_days import SiteDrift
 from services.aggregate.metrics import SiteMetrics, WindowMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
@@ -253,19 +253,21 @@ def test_what_the_settings_have_no_more_is_not_shown():
     assert shown("shown") == {}
 
 
-@given(st.sampled_from(sorted(retention.COARSE)), st.integers(0, 64 * MIB), st.integers(0, 2_000))
+@given(st.sampled_from(sorted(stream_retention.COARSE)), st.integers(0, 64 * MIB), st.integers(0, 2_000))
 def test_what_streams_of_people_hold_is_told_when_they_are_nearly_full_alone(stream, held, more):
     """Below nine tenths of the limit nothing, from there on the limit: what the alert needs, and no step between."""
     limit = 64 * MIB
-    assert retention.shown(stream, held, limit) == (limit if held > 0.9 * limit else 0)
-    assert retention.shown(stream, held, 0) == retention.shown(stream, held, -1) == 0, "without a limit nothing is full"
-    assert retention.shown("WINDOWS", held + more, limit) == held + more
+    assert stream_retention.shown(stream, held, limit) == (limit if held > 0.9 * limit else 0)
+    assert stream_retention.shown(stream, held, 0) == stream_retention.shown(stream, held, -1) == 0, (
+        "without a limit nothing is full"
+    )
+    assert stream_retention.shown("WINDOWS", held + more, limit) == held + more
 
 
 async def test_streams_are_told_against_their_limits():
     """All of them; copies that are offline or behind are lacking; PASSAGES' reach is the age of a passer-by."""
     for stream in STREAMS:
-        await retention._ask(Bus(held=1_000), stream.name)
+        await stream_retention._ask(Bus(held=1_000), stream.name)
     value = lambda name, stream: REGISTRY.get_sample_value(f"moretta_stream_{name}", {"stream": stream})  # noqa: E731
     assert value("bytes", "WINDOWS") == 1_000
     assert value("bytes", "PASSAGES") == 0

@@ -10,9 +10,9 @@ from virtual_month import Run, history, month, violations
 from virtual_world import Writer
 
 from proto.types import WHOLE_SITE
-from services.aggregate.core import rules
+from services.aggregate.core.counting.windows import Slot
+from services.aggregate.core.rules import rate_rules
 from services.aggregate.core.site import SiteCore
-from services.aggregate.core.windows import Slot
 
 FIRST = int(SEED or 0)
 
@@ -104,5 +104,5 @@ def test_a_passage_that_is_shifted_is_found(monkeypatch):
 
 def test_an_alert_on_windows_that_are_no_neighbours_is_found(monkeypatch):
     """They are hours apart, since people come seldom."""
-    monkeypatch.setattr(rules, "MAX_GAP", 1 << 62)
+    monkeypatch.setattr(rate_rules, "MAX_GAP", 1 << 62)
     assert found(seeds=4, days=3) == {"an alert without its windows"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aggregate.core.motion import Location, Motion, gains
+from services.aggregate.core.counting.motion import Location, Motion, gains
 
 SHARE = st.floats(0.01, 0.99)
 PLACE = st.builds(Location, SHARE, SHARE, st.floats(0.01, 0.2))

@@ -15,10 +15,18 @@ from proto.codec import encode
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig
-from services.aggregate.core.coverage import CoverageSpan
-from services.aggregate.core.operations import APART, Finding, Operations, Standing, fold, judge_camera, judge_zone
+from services.aggregate.core.counting.coverage import CoverageSpan
+from services.aggregate.core.counting.windows import Slot
+from services.aggregate.core.rules.operations import (
+    APART,
+    Finding,
+    Operations,
+    Standing,
+    fold,
+    judge_camera,
+    judge_zone,
+)
 from services.aggregate.core.site import SiteCore
-from services.aggregate.core.windows import Slot
 from services.sites.settings import OperationsSettings, RuleSettings
 
 RULE = RuleSettings(id="low", zone="hall", fire_below=0.6, clear_above=0.6, for_windows=1, min_persons=1)

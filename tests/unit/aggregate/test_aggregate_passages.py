@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.sightings import CODES, SightingV1
-from services.aggregate.core.evidence import ENOUGH, STRONGEST, Evidence, Person, log_odds, verdict_of
+from services.aggregate.core.counting.evidence import ENOUGH, STRONGEST, Evidence, Person, log_odds, verdict_of
 
 BOX = (0.1, 0.1, 0.2, 0.2)
 

@@ -1,4 +1,4 @@
-"""What ends the alerts of a site that the settings no longer have: services.aggregate.core.removed."""
+"""What ends the alerts of a site that the settings no longer have: services.aggregate.core.rules.removed."""
 
 import messages
 import pytest
@@ -6,8 +6,8 @@ from messages import MINUTE, TEN
 from msgspec import structs
 
 from proto.public import RuleStateV1
-from services.aggregate.core.removed import endings, is_open, open_sites
-from services.aggregate.core.rules import RuleState, change, fold
+from services.aggregate.core.rules.rate_rules import RuleState, change, fold
+from services.aggregate.core.rules.removed import endings, is_open, open_sites
 from services.sites.settings import RuleSettings
 
 RULE = RuleSettings(id="mask-rate", fire_below=0.7, clear_above=0.75, for_windows=1)

@@ -19,8 +19,8 @@ from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, WINDOWS
 from proto.types import Verdict
 from services.aggregate.core.clocks import time_by
 from services.aggregate.core.config import CameraConfig, SiteConfig
-from services.aggregate.core.restart import StoredConfig, first_config
-from services.aggregate.core.rules import standing
+from services.aggregate.core.restart.resume import StoredConfig, first_config
+from services.aggregate.core.rules.rate_rules import standing
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import RuleSettings
 

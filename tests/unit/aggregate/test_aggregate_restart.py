@@ -1,4 +1,4 @@
-"""Where a site goes on after a start: services.aggregate.core.restart."""
+"""Where a site goes on after a start: services.aggregate.core.restart.resume."""
 
 import pytest
 from examples import examples
@@ -10,7 +10,7 @@ from msgspec import structs
 from proto.public import RuleStateV1
 from proto.sightings import PassageV1
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
-from services.aggregate.core.restart import (
+from services.aggregate.core.restart.resume import (
     ReplayMark,
     ReplayStart,
     Restored,

@@ -1,4 +1,4 @@
-"""Whether the streams keep enough: services.aggregate.core.retention."""
+"""Whether the streams keep enough: services.aggregate.core.restart.retention."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proto.subjects import stream
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.retention import MARGIN, Reach, loss, needed, shortfall
+from services.aggregate.core.restart.retention import MARGIN, Reach, loss, needed, shortfall
 from services.sites.problems import problems
 from services.sites.settings import SiteSettings
 

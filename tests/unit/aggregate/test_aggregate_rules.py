@@ -13,8 +13,8 @@ from proto.codec import encode
 from proto.public import AlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, RULES, WINDOWS
 from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig
-from services.aggregate.core.rulebook import RuleBook, is_enough
-from services.aggregate.core.rules import RuleState, alert_id, fold, judge
+from services.aggregate.core.rules.rate_rules import RuleState, alert_id, fold, judge
+from services.aggregate.core.rules.rulebook import RuleBook, is_enough
 from services.sites.figures import rates
 from services.sites.measurement import Judged
 from services.sites.settings import RuleSettings

@@ -13,7 +13,7 @@ from msgspec import structs
 from proto.public import WindowV1
 from proto.sightings import PassageV1, SightingsV1
 from services.aggregate import published
-from services.aggregate.ahead import WentBack
+from services.aggregate.clock_skew import ClockSteppedBack
 from services.aggregate.runner import SiteRunner
 from services.aggregate.service import Sites
 from services.aggregate.settings import AggregateSettings
@@ -255,7 +255,7 @@ async def test_a_box_whose_clock_was_ahead_begins_anew_and_counts(make, by, lost
     Who passed meanwhile is in no window that was yet to come: the one in which it was says that pictures were lost.
     """
     bus, quiet = Box(make, by, (63, 75), is_over=False), lambda *_, **__: None
-    with pytest.raises(WentBack):
+    with pytest.raises(ClockSteppedBack):
         await SiteRunner(bus, make.config(), AggregateSettings(), bus.host(), quiet).follow()
     assert bus.now < make.hour + 80 * SECOND
     again = Box(make, by, (63, 75), is_over=True)
@@ -271,7 +271,7 @@ async def test_a_site_that_begins_anew_is_given_up_first():
     sites = Sites(*[None] * 4)
 
     async def followed():
-        raise WentBack("3600 s")
+        raise ClockSteppedBack("3600 s")
 
     await sites._until_fenced("market", followed())
     assert sites.fenced == {"market"}
@@ -279,7 +279,7 @@ async def test_a_site_that_begins_anew_is_given_up_first():
 
 async def test_a_host_whose_clock_is_behind_publishes_later_and_the_same(make, monkeypatch):
     """The two clocks disagree, and nobody can say which is wrong: it waits until its own gets there."""
-    monkeypatch.setattr("services.aggregate.ahead.LOOK_S", 0.0)
+    monkeypatch.setattr("services.aggregate.clock_skew.LOOK_S", 0.0)
     messages, true = stepped(make, 0)
     bus = LiveBus(messages[:900], true[:900], off=-3 * SECOND)
     clock = bus.host(lambda: bus.off / SECOND)

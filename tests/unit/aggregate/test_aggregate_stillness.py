@@ -9,11 +9,11 @@ from proto.codec import encode
 from proto.public import WindowV1
 from proto.sightings import PassageV1, SightingsV1
 from proto.subjects import PASSAGES, WINDOWS
-from services.aggregate.core.motion import Location
-from services.aggregate.core.retention import needed
+from services.aggregate.core.counting.motion import Location
+from services.aggregate.core.counting.stillness import STILL, Stillness
+from services.aggregate.core.counting.tracking import HOLD, KEPT, Tracker
+from services.aggregate.core.restart.retention import needed
 from services.aggregate.core.site import SiteCore
-from services.aggregate.core.stillness import STILL, Stillness
-from services.aggregate.core.tracking import HOLD, KEPT, Tracker
 from services.sites.settings import TrackingSettings
 
 PORTRAIT = (0.5, 0.2, 0.05, "unmasked")

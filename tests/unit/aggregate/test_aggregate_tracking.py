@@ -5,7 +5,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aggregate.core.tracking import Tracker
+from services.aggregate.core.counting.tracking import Tracker
 
 GAP = 1_000_000_000
 

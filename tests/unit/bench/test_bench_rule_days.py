@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench.rule_days import CLEAR_ABOVE, FIRE_BELOW, PEOPLE, SHARES, alarms, fired, judgements, table
-from services.aggregate.core.rules import RuleState, fold
+from services.aggregate.core.rules.rate_rules import RuleState, fold
 from services.inference.errors import read_errors
 from services.inference.model import MODELS, load_model
 from services.sites.settings import RuleSettings

@@ -18,7 +18,7 @@ print(os.environ.get("MPLCONFIGDIR"), get_cachedir())
     "module",
     [
         "services.sites.charts",
-        "services.notify.channels.email.chart",
+        "services.notify.channels.email.drawing",
         "services.notify.reports.charts",
         "bench.capacity_report",
     ],

@@ -10,7 +10,7 @@ from operate.cli.rules.file import read_cases, seconds
 from operate.cli.rules.series import People, entries, window
 from operate.cli.rules.show import run, show, summary
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.rulebook import RuleBook
+from services.aggregate.core.rules.rulebook import RuleBook
 from services.kernel.settings import SettingsError
 from services.sites.settings import RuleSettings, SiteSettings
 

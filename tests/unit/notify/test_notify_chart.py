@@ -6,7 +6,7 @@ import pytest
 from fonts import open_fonts
 from msgspec import structs
 
-from services.notify.channels.email.chart import draw
+from services.notify.channels.email.drawing import draw
 from services.notify.languages import words_in
 from services.notify.texts.chart import HOURS, Chart, chart_of
 from services.sites.settings import SiteSettings, ZoneSettings

@@ -18,7 +18,7 @@ from services.notify.languages import words_in
 from services.notify.reports.alerts import RuleDay
 from services.notify.reports.day import Question, report_of
 from services.notify.reports.phrases import Phrases
-from services.notify.reports.view import Footer, view_of
+from services.notify.reports.report_view import Footer, view_of
 from services.notify.templates import render
 from services.notify.texts.describe import describe
 from services.sites.history import day_start

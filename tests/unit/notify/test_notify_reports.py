@@ -25,8 +25,8 @@ from services.notify.recipient import Recipient
 from services.notify.reports.alerts import HeldBack
 from services.notify.reports.daily import AHEAD, question_of, read_day
 from services.notify.reports.day import Question, report_of
+from services.notify.reports.report_view import Footer, view_of
 from services.notify.reports.schedule import due, notification_of
-from services.notify.reports.view import Footer, view_of
 from services.notify.reports.writer import ReportWriter
 from services.notify.settings import NotifyFile
 from services.notify.templates import render

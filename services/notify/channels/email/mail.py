@@ -9,7 +9,7 @@ from proto.public import WindowV1
 from proto.types import Channel as ChannelName
 from services.bus import Unavailable
 from services.kernel.log import get_logger
-from services.notify.channels.email.chart import draw
+from services.notify.channels.email.drawing import draw
 from services.notify.channels.email.smtp import Pool
 from services.notify.languages import words_in
 from services.notify.notification import Notification

@@ -18,7 +18,7 @@ from operate.simulation.plan import HALF, Plan
 from operate.simulation.scenario import Counting, load_scenario
 from operate.simulation.walkers import HEIGHT
 from proto.public import WindowV1
-from services.aggregate.core.rules import RuleState, fold
+from services.aggregate.core.rules.rate_rules import RuleState, fold
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SettingsError, convert, load
 from services.notify.settings import NotifyFile

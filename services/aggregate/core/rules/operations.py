@@ -16,8 +16,8 @@ from typing import Literal
 from proto.public import HINTS, GapReason, OperationalAlertV1, OperationalKind, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.rules import MIN_COVERAGE, judge, trailing
-from services.aggregate.core.windows import CAMERA_OK, Slot
+from services.aggregate.core.counting.windows import CAMERA_OK, Slot
+from services.aggregate.core.rules.rate_rules import MIN_COVERAGE, judge, trailing
 from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 

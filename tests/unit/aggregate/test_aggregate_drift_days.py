@@ -15,9 +15,9 @@ from prometheus_client import REGISTRY
 from proto.codec import encode
 from proto.drift import DriftDayV1
 from proto.subjects import TABLE
-from services.aggregate import drift as keeping
+from services.aggregate import drift_days as keeping
 from services.aggregate.core.drift import ENOUGH, ENOUGH_PASSAGES, EVERY, Drift
-from services.aggregate.drift import SiteDrift
+from services.aggregate.drift_days import SiteDrift
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset

@@ -6,8 +6,8 @@ from proto.public import GapReason
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.types import CameraState
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.coverage import Watch
-from services.aggregate.core.tracking import Tracker
+from services.aggregate.core.counting.coverage import Watch
+from services.aggregate.core.counting.tracking import Tracker
 
 _REASONS: dict[CameraState, GapReason] = {"live": "frames-lost", "paused": "paused"}
 """By camera state: the gap reason for time in which no picture follows."""

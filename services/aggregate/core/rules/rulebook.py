@@ -14,7 +14,16 @@ from msgspec import structs
 
 from proto.public import AlertV1, RuleStateV1, WindowV1
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.rules import Decision, RuleState, alert_of, change, fold, judge, standing, trailing
+from services.aggregate.core.rules.rate_rules import (
+    Decision,
+    RuleState,
+    alert_of,
+    change,
+    fold,
+    judge,
+    standing,
+    trailing,
+)
 from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 

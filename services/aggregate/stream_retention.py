@@ -8,7 +8,7 @@ from prometheus_client import Gauge
 
 from proto.subjects import DRIFT, PASSAGES, SIGHTINGS, STREAMS
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.retention import Reach, loss, shortfall
+from services.aggregate.core.restart.retention import Reach, loss, shortfall
 from services.aggregate.metrics import LOST
 from services.bus import Bus
 from services.kernel.log import get_logger

@@ -16,7 +16,7 @@ from msgspec import Struct
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS, Subject
 from services.aggregate.core.policy import last_step
-from services.aggregate.core.removed import Last, endings, open_sites
+from services.aggregate.core.rules.removed import Last, endings, open_sites
 from services.aggregate.runner import is_as_late
 from services.bus import Bus, LeaseCheck
 from services.kernel.log import get_logger

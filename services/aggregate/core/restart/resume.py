@@ -9,7 +9,7 @@ from proto.public import AlertV1, GapReason, OperationalAlertV1, OperationalKind
 from proto.sightings import PassageV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, Schedule, SiteConfig
-from services.aggregate.core.windows import Model
+from services.aggregate.core.counting.windows import Model
 
 Message = WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1
 _DECIDED: tuple[OperationalKind, ...] = ("camera-down", "no-data")

@@ -21,11 +21,11 @@ _QUIET_S = 60.0
 """Messages that are ahead of time are logged once, until there was none for this long."""
 
 
-class WentBack(Exception):
+class ClockSteppedBack(Exception):
     """The clocks were ahead and were set back: what a site knows is about a time that has yet to come."""
 
 
-class AheadOfTime:
+class ClockSkewGate:
     """Gives a site's messages their time, and holds them back until this host's clock has come to it (ADR 38).
 
     So if the NATS server's clock is ahead for a while, no window of that time is published. `config` returns the
@@ -43,10 +43,10 @@ class AheadOfTime:
         `now` is the time that the site has come to (ns), 0 at its start. The message's time is that of `time_by`. If it
         is ahead although this host's clock and the server's agree, then the server's and the sender's were wrong alike.
         For such messages time stands still: they get the time of the message before them. If this host's was, too, and
-        was set back, the site's time is ahead of all, and would be for as long as they had been: WentBack.
+        was set back, the site's time is ahead of all, and would be for as long as they had been: ClockSteppedBack.
         """
         if now > found.time + FAR_NS and self._by_s(now) > FAR_NS / 1e9 and await self._host.agrees():
-            raise WentBack(f"{self._by_s(now)} s")
+            raise ClockSteppedBack(f"{self._by_s(now)} s")
         time_ns = time_by(found.message, found.time, now)
         stored = found if time_ns == found.time else replace(found, time=time_ns)
         while stored.time > self._host.now() + FAR_NS:

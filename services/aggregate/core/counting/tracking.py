@@ -14,10 +14,10 @@ from scipy.optimize import linear_sum_assignment
 
 from proto.sightings import SightingV1
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.evidence import Evidence, Person
+from services.aggregate.core.counting.evidence import Evidence, Person
+from services.aggregate.core.counting.motion import Location, Motion, gains, place
+from services.aggregate.core.counting.stillness import Beginning, Stillness
 from services.aggregate.core.ground import Ground, Point
-from services.aggregate.core.motion import Location, Motion, gains, place
-from services.aggregate.core.stillness import Beginning, Stillness
 
 PLAIN = Ground()
 """A picture without areas and without a line."""

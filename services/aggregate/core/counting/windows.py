@@ -13,8 +13,8 @@ from proto.public import GapReason, WindowV1
 from proto.sightings import PassageV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
-from services.aggregate.core.coverage import CoverageSpan
-from services.aggregate.core.evidence import JUDGED
+from services.aggregate.core.counting.coverage import CoverageSpan
+from services.aggregate.core.counting.evidence import JUDGED
 from services.sites.figures import observed, rates
 from services.sites.measurement import Judged
 

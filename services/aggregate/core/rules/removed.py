@@ -10,9 +10,9 @@ from msgspec import structs
 
 from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.types import SiteId, ZoneId
-from services.aggregate.core.operations import OURS
-from services.aggregate.core.rulebook import ending
-from services.aggregate.core.rules import Decision
+from services.aggregate.core.rules.operations import OURS
+from services.aggregate.core.rules.rate_rules import Decision
+from services.aggregate.core.rules.rulebook import ending
 from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import log2
 
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.motion import Location
+from services.aggregate.core.counting.motion import Location
 
 SPREAD = 0.035
 """How far the median of a still face may be from its mean place, in face sizes."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from fair_clock import fair_host
 
-from services.aggregate.ahead import AheadOfTime, WentBack
+from services.aggregate.clock_skew import ClockSkewGate, ClockSteppedBack
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -15,7 +15,7 @@ DAY = 86_400 * SECOND
 def _place(make):
     """A site whose clock and the server's agree now, at the hour; its configurations; a None for each message left."""
     configs, dropped = [make.config()], []
-    ahead = AheadOfTime(lambda: configs[-1], fair_host(utc=lambda: make.hour), lambda: dropped.append(None))
+    ahead = ClockSkewGate(lambda: configs[-1], fair_host(utc=lambda: make.hour), lambda: dropped.append(None))
     return ahead, configs, dropped
 
 
@@ -54,7 +54,7 @@ async def test_a_site_that_is_ahead_of_both_clocks_begins_anew(make, place):
     ahead, _, _ = place
     [stored, *_] = make.stream().ticks(0, 1).messages
     assert await ahead.placed(make.hour + 2 * SECOND, stored) is stored
-    with pytest.raises(WentBack, match=r"^3 s$"):
+    with pytest.raises(ClockSteppedBack, match=r"^3 s$"):
         await ahead.placed(make.hour + 3 * SECOND, stored)
 
 
@@ -62,7 +62,7 @@ async def test_a_site_that_is_ahead_of_both_clocks_begins_anew(make, place):
 async def test_a_servers_clock_that_is_ahead_holds_nothing_back_and_moves_no_time(make, later_s):
     """Each message is of when it was sent, whether it is read at once or much later, when that time has come."""
     host = fair_host(utc=lambda: make.hour + 10 * SECOND + later_s * SECOND)
-    ahead, now, times = AheadOfTime(make.config, host, list), 0, []
+    ahead, now, times = ClockSkewGate(make.config, host, list), 0, []
     for stored in make.stream().watch(0, 1).tick(1).watch(1.2, 2).messages:
         placed = await ahead.placed(now, replace(stored, time=stored.time + DAY * (make.hour < stored.time)))
         now = placed.time

@@ -1,0 +1,1 @@
+"""People become tracks, passages and the tallies of a window. Pure."""
