@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import segno
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
@@ -42,7 +43,7 @@ class Screen:
         self.page = ""
         """The first line: where the page is."""
         self.notes: list[str] = []
-        """Lines below the tables, such as where the operator's file is."""
+        """Lines below the tables, such as where the operator's file is. Each was printed above the tables, too."""
 
     def show(self, sites: list[SiteSettings]) -> None:
         """Show the cameras and zones of these sites from now on, and no others."""
@@ -55,7 +56,7 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the current state. A low terminal, which shows no more than its height, gets fewer log lines."""
-        shown = Group(*self._first(), self._windows(), self._cameras(), self._footer())
+        shown = Group(*self._first(), self._windows(), self._cameras(), self._footer(options.max_width))
         yield shown
         free = console.size.height - len(console.render_lines(shown, options)) - _FRAME
         lines = list(self._lines)[-max(0, free) :] if free > 0 else []
@@ -96,14 +97,15 @@ class Screen:
             table.add_row(*_camera_row(self._view.cameras[key]))
         return table
 
-    def _footer(self) -> Text:
+    def _footer(self, width: int) -> Text:
         late = self._view.late()
         live = f"at most {late[0]} of {late[1]} pictures lived over 100 ms" if late else "no window of pictures yet"
         firing = ", ".join(f"{a.rule} at {a.zone}" for a in self._view.firing())
         text = Text(f"{live} · cameras up {self._view.cameras_up()}/{len(self._view.cameras)} · no picture is kept")
         text.append(f"\nALERT: {firing}" if firing else "\nno alert", style="bold red" if firing else "green")
         for note in self.notes:
-            text.append(f"\n{note}", style="dim")
+            about, fits = note.partition(":")[0], cell_len(note) <= width  # of two lines, a paste would run the first
+            text.append(f"\n{note if fits else f'{about}: see the line above the tables'}", style="dim")
         return text
 
 

@@ -12,8 +12,11 @@ from typing import Any
 
 import nats.errors
 import nats.js.errors
+from rich import get_console
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.live import Live
+from rich.text import Text
 
 from operate.box.box import Box
 from operate.box.page import linked, usual_page
@@ -54,7 +57,7 @@ async def up(
     """
     view = View()
     screen = Screen(view, sites)
-    console = Console()
+    console = get_console()
     said = screen.said if console.is_terminal else _say
     ended = ended_by_signal()
     ingest, file = load(settings_file, IngestFile), load(settings_file, AggregateFile)
@@ -151,7 +154,11 @@ def _tell(screen: Screen, note: str) -> None:
 
 
 def _say(_name: str, line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    """Print to standard error, or above the live table, which takes that over and would wrap a line to be copied."""
+    if isinstance(sys.stderr, FileProxy):
+        get_console().print(Text.from_ansi(line), soft_wrap=True)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _with_page(said: Callable[[str, str], None], screen: Screen) -> Callable[[str, str], None]:

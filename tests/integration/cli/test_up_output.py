@@ -1,6 +1,10 @@
-"""`moretta up | head`: a box ends once nobody reads what it prints, since it would run on unseen."""
+"""What `moretta up` prints, in a pipe and on a terminal.
+
+A box ends once nobody reads what it prints, as after `| head`, since it would run on unseen.
+"""
 
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -57,3 +61,15 @@ def test_a_port_in_use_is_told_before_any_address(tmp_path: Path):
     assert (done.returncode, done.stdout) == (2, "")
     assert f"aggregate.page.port: port {port} of 127.0.0.1 is in use already; stop the program that" in done.stderr
     assert "http" not in done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_on_a_terminal_of_80_columns_the_line_to_be_copied_is_one(tmp_path: Path):
+    """However long its path is: of two lines a paste would export the address, and not the key."""
+    terminal = os.environ | {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "80", "TMPDIR": str(tmp_path)}
+    line = [sys.executable, "-P", "-m", MODULE, "up", "--camera", "gate=rtsp://127.0.0.1:9/none"]
+    export = re.compile(r"subscribers: export NATS_URL=\S+ NATS_NKEY=\S+/subscriber\.nk\b")
+    with Program(line, environment=terminal, folder=tmp_path, group=True) as run:
+        run.until(lambda: any("NATS_NKEY=" in said for said in run.printed), "where subscribers come in", 60)
+        assert any(export.search(said) for said in run.printed), run.last_words()
+        assert run.stop() == 0

@@ -47,6 +47,16 @@ def test_a_low_terminal_shows_less_of_what_was_said(screen: Screen, height: int,
         assert any(line.strip() == note for line in lines)
 
 
+def test_a_note_that_is_too_wide_is_named_and_not_wrapped(screen: Screen):
+    """A paste of two lines would run the first alone; the whole line was printed above the tables."""
+    line = f"subscribers: export NATS_URL=nats://127.0.0.1:4222 NATS_NKEY=/tmp/{'x' * 30}/subscriber.nk"
+    screen.notes = [line, "operators: -c operator.yaml"]
+    lines = [one.strip() for one in shown(screen, 40)]
+    assert "subscribers: see the line above the tables" in lines
+    assert "operators: -c operator.yaml" in lines
+    assert not any("export" in one for one in lines)
+
+
 def waiting(*sites: dict, at: datetime) -> list[str]:
     """What is shown before there is a window."""
     screen = Screen(View(), [convert(SITE | one, SiteSettings) for one in sites], now=lambda: ns(at))
