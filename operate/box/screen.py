@@ -30,6 +30,8 @@ _COLOURS = {"live": "green", "connecting": "yellow", "ended": "dim", "paused": "
 _LINES = 6
 _FRAME = 3
 """Lines of the panel's frame, plus the cursor's line."""
+_SIDES = 4
+"""Columns of the panel's frame and padding."""
 
 
 class Screen:
@@ -59,10 +61,10 @@ class Screen:
         shown = Group(*self._first(), self._windows(), self._cameras(), self._footer(options.max_width))
         yield shown
         free = console.size.height - len(console.render_lines(shown, options)) - _FRAME
-        lines = list(self._lines)[-max(0, free) :] if free > 0 else []
-        if lines:
-            text = Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
-            yield Panel(text, title="said", style="dim")
+        # Whole, since an error's remedy stands at its end; so what does not fit is left out at the top.
+        wrapped = Text("\n".join(self._lines), overflow="fold").wrap(console, options.max_width - _SIDES)
+        if self._lines and free > 0:
+            yield Panel(Text("\n").join(wrapped[-free:]), title="said", style="dim")
 
     def _first(self) -> Iterator[Text]:
         if self.page:

@@ -47,6 +47,20 @@ def test_a_low_terminal_shows_less_of_what_was_said(screen: Screen, height: int,
         assert any(line.strip() == note for line in lines)
 
 
+@pytest.mark.parametrize("height", [40, 24])
+def test_an_error_is_told_to_its_end(screen: Screen, height: int):
+    """The remedy comes last. On a low terminal the beginning of what was said makes room for it."""
+    known = ", ".join(f"key_{number}" for number in range(20))
+    why = f"site.yaml: rules[0].fire_belw: unknown key; known here are {known}; did you mean fire_below?"
+    screen.said("aggregate", json.dumps({"event": "settings not reloaded", "level": "error", "why": why}))
+    lines = shown(screen, height)
+    assert len(lines) < height
+    said = " ".join(line.strip("│ ") for line in lines)
+    assert "did you mean fire_below?" in said
+    if height == 40:
+        assert why in said
+
+
 def test_a_note_that_is_too_wide_is_named_and_not_wrapped(screen: Screen):
     """A paste of two lines would run the first alone; the whole line was printed above the tables."""
     line = f"subscribers: export NATS_URL=nats://127.0.0.1:4222 NATS_NKEY=/tmp/{'x' * 30}/subscriber.nk"
