@@ -358,7 +358,10 @@ def _certificates(folder: Path, authority: Authority) -> dict[str, str]:
 
 
 async def test_the_first_program(own_site, folder):
-    """What docs/subscribing.md shows first runs as it stands: the latest value at once, then each new one."""
+    """What docs/subscribing.md shows first runs as it stands: the latest value at once, then each new one.
+
+    Without a variable it says so in one line.
+    """
     site = own_site
     await site.mirrored()
     await store(site, window(TODAY, site="first"))
@@ -370,6 +373,9 @@ async def test_the_first_program(own_site, folder):
         await store(site, window(TODAY + HOUR, site="first"))
         await printed(recipe, 2)
     assert recipe.printed == [f"{utc(TODAY + n * HOUR + 20 * MINUTE)} first _site 0.8 11" for n in (0, 1)]
+    with Recipe(f"env -u NATS_NKEY {PYTHON} first.py", folder, environment(site)) as recipe:
+        code, lines, words = await asyncio.to_thread(recipe.result)
+    assert (code, lines, len(words), "NATS_NKEY" in words[0]) == (1, [], 1, True), words
 
 
 def test_every_recipe_is_told_of():
