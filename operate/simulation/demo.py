@@ -120,7 +120,7 @@ class Demo:
             return 1
         for line in self.seen.result():
             self._print(line)
-        self._print(f"{self.seen.mails} mails are kept as .eml in {self._mails}; no picture was.")
+        self._print(f"mails of this run, kept as .eml in {self._mails}: {self.seen.mails}; no picture was kept")
         if self.seen.passages:
             self._print(_MORE)
         if not (missed := self.seen.missed()):

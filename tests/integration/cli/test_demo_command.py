@@ -44,7 +44,7 @@ async def test_the_simulation_keeps_its_promises(tmp_path, console):
     assert "mail to field-staff@market.example: " in text
     assert text.index("FIRING at") < text.index("cleared at")
     assert len(list(mails.glob("mail-*.eml"))) == 2
-    assert f"2 mails are kept as .eml in {mails}" in text
+    assert f"mails of this run, kept as .eml in {mails}: 2; no picture" in text
 
 
 def people(console: Console) -> int:
@@ -83,11 +83,14 @@ def brief() -> dict[str, Plan]:
 
 @pytest.mark.timeout(120)
 async def test_cut_short_it_says_what_was_missed(tmp_path, console, monkeypatch):
-    """Stopped before anybody could be counted, the demo fails and names each promise."""
+    """Stopped before anybody could be counted, the demo fails and names each promise; it tells of its own mails."""
+    (mails := tmp_path / "mails").mkdir()
+    (mails / "mail-1.eml").write_text("of an earlier run")
     monkeypatch.setattr(simulated, "plans", brief)
-    code = await demo(tmp_path, None, 1.0, console, tmp_path / "mails")
+    code = await demo(tmp_path, None, 1.0, console, mails)
     text = spoken(console)
     assert code == 1
+    assert f"mails of this run, kept as .eml in {mails}: 0" in text
     assert "missed: people, with a mask, alert fired, mail arrived, alert cleared" in text
 
 
