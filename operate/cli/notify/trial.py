@@ -33,7 +33,7 @@ async def send(file: Path, receiver: str, site: str | None) -> tuple[list[str], 
     settings = load(file, NotifyFile)
     directory = Directory.of(settings)
     if receiver not in directory.receivers:
-        known = ", ".join(directory.receivers) or "none"
+        known = ", ".join(directory.receivers) or "none; -c takes the settings of notify, with notify.receivers"
         raise SettingsError(_COMMAND, [("RECEIVER", f"{receiver!r} is no receiver in {file}; there are: {known}")])
     if site is not None and site not in directory.sites:
         known = ", ".join(directory.sites) or "none"

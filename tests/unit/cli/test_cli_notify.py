@@ -181,6 +181,13 @@ async def test_a_certificate_that_cannot_be_read_is_one_sentence(tmp_path):
         await send(file, "staff", None)
 
 
+async def test_a_file_without_receivers_is_perhaps_the_wrong_one(tmp_path):
+    """An operator's file has only the connection: the error says which file the command takes."""
+    (file := tmp_path / "operator.yaml").write_text("nats: {user: operator}\n")
+    with pytest.raises(SettingsError, match=r"there are: none; -c takes the settings of notify"):
+        await send(file, "staff", None)
+
+
 def test_a_digest_counts_for_the_groups_that_it_tells_of():
     """What it says is over fires nowhere, and what it tells is held back no more."""
     one, other = "4" * 16, "5" * 16
