@@ -49,7 +49,13 @@ def length_of(source: str) -> float | None:
                 raise SettingsError(source, [("", "is a live source; `moretta up --camera NAME=URL` counts it")])
             return opened.duration_s
     except SourceError as error:
-        raise SettingsError("moretta count", [("", error.message)]) from None
+        raise SettingsError("moretta count", [("", f"{error.message}{_remedy(source, error)}")]) from None
+
+
+def _remedy(source: str, error: SourceError) -> str:
+    if error.reason == "not-found" and "://" not in source:
+        return f"; a relative path begins in {Path.cwd()}"
+    return "; MP4, MOV, MKV, WebM and AVI can be counted" if "FFmpeg" in error.message else ""
 
 
 class CountError(Exception):

@@ -13,7 +13,7 @@ from command_line import moretta
 from in_process import invoke
 from market import market
 
-from operate.cli.count import CAMERA, SITE, Tally, count
+from operate.cli.count import CAMERA, SITE, Tally, count, length_of
 from operate.orders import OperatorFile
 from operate.simulation.film import pictures
 from operate.simulation.plan import Plan
@@ -21,7 +21,7 @@ from operate.simulation.walkers import HEIGHT, WIDTH
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERA_LEASES
 from services.bus import Bus, Fenced
-from services.kernel.settings import load
+from services.kernel.settings import SettingsError, load
 
 
 def test_a_film_that_lies_on_its_side_is_counted_upright(tmp_path):
@@ -36,6 +36,21 @@ def test_a_film_that_lies_on_its_side_is_counted_upright(tmp_path):
     assert run.returncode == 0, run.stderr
     counted = json.loads(run.stdout)
     assert counted["masked"] >= 0.8 * len(people) > 3
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("nosuch.mp4", f"nosuch.mp4 does not exist; a relative path begins in {Path.cwd()}"),
+        (__file__, f"{__file__}: is not a video that FFmpeg can read, or is damaged; MP4, MOV, MKV, WebM and AVI can"),
+    ],
+)
+def test_what_is_no_film_is_refused_with_what_would_be(source: str, why: str):
+    """In one line: where the path was looked for, or which films can be counted."""
+    with pytest.raises(SettingsError) as error:
+        length_of(source)
+    assert why in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_ingest_is_killed_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):
