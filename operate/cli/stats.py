@@ -1,6 +1,7 @@
 """`moretta stats`: asks for the published figures of a site over time."""
 
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -175,4 +176,4 @@ def shown(reply: StatsReplyV1, form: Form, sep: Separator = ",") -> None:
     elif form == "csv":
         sys.stdout.write(as_csv(reply, sep))
     else:
-        Console().print(table(reply))
+        Console().print(table(reply, time.time_ns()))

@@ -63,8 +63,8 @@ def _decimal_comma(cell: object) -> object:
     return str(cell).replace(".", ",") if isinstance(cell, float) else cell
 
 
-def table(reply: StatsReplyV1) -> RenderableType:
-    """Return the periods as a table with a bar for each rate, and notes about them below it.
+def table(reply: StatsReplyV1, now: int) -> RenderableType:
+    """Return the periods as a table with a bar for each rate, and notes about them below it; `now` is ns UTC.
 
     On a narrow terminal words are wrapped, and no figure is cut. Hours of several days stand below a line with the day.
     """
@@ -81,7 +81,8 @@ def table(reply: StatsReplyV1) -> RenderableType:
         if day:
             shown.add_row(Text(day, style="bold"))
         for period in some:
-            shown.add_row(clock.when(period), bar(period.rate), *_figures(period), notes(period))
+            goes_on = reply.step != "window" and period.end > now
+            shown.add_row(clock.when(period), bar(period.rate), *_figures(period), notes(period, goes_on=goes_on))
     return Group(shown, *(Text(note, style="dim") for note in _below(reply)))
 
 
@@ -114,11 +115,11 @@ def bar(share: float | None) -> str:
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(_BAR, "·")
 
 
-def notes(period: PeriodV1) -> Text:
-    """Return in words why figures are missing or cover only a part of the period."""
+def notes(period: PeriodV1, *, goes_on: bool) -> Text:
+    """Return in words why figures are missing or cover only a part of the period, such as one that is not over."""
     if not period.windows_published:
         return Text(f"GAP: no window published, {period.windows_expected} missing", style="bold red")
-    told = []
+    told = ["so far"] if goes_on else []
     if period.suppressed is not None:
         told.append(SUPPRESSED[period.suppressed])
     elif period.windows_suppressed:

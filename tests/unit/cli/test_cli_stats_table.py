@@ -40,11 +40,11 @@ def reply(windows, step="hour", span=None, zone="_site"):
     return structs.replace(empty, periods=found.periods("cannes", zone))
 
 
-def text(answer, width=140):
-    """What the terminal shows, a line each."""
+def text(answer, width=140, now=DAY + 366 * 24 * HOUR):
+    """What the terminal shows, a line each; by default all is over."""
     console = Console(width=width, force_terminal=False)
     with console.capture() as captured:
-        console.print(table(answer))
+        console.print(table(answer, now))
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
@@ -65,6 +65,18 @@ def test_a_day_as_people_read_it():
     assert row(lines, "07:00") == "07:00 to 08:00 ████████▌· 85% 79% to 89% 216 100%"
     assert lines[-1] == "Windows that are not shown are in no figure here, in no sum and in no rate."
     assert max(map(len, lines)) <= 120
+
+
+def test_an_hour_and_a_day_that_are_not_over_say_so():
+    """They bear their whole span. A window that is published is final, also of a film whose clock is ahead."""
+    now = DAY + 7 * HOUR + 42 * MINUTE
+    windows = [one for one in market_day(DAY) if one.end <= now]
+    hours, film = (text(reply(windows, step, TimeRange(DAY, DAY + 8 * HOUR)), now=now) for step in ("hour", "window"))
+    assert "so far" in row(hours, "07:00 to 08:00")
+    assert "so far" not in row(hours, "06:00 to 07:00")
+    assert not any("so far" in line for line in film)
+    whole = text(reply(windows, "day", TimeRange(DAY, DAY + 24 * HOUR)), now=now)
+    assert "so far" in row(whole, "Tue 2026-11-24")
 
 
 @pytest.mark.parametrize("step", ["window", "hour", "day", "total"])
