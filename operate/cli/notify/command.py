@@ -47,11 +47,11 @@ def status(
     from operate.cli.notify.status import as_json as encoded
     from operate.cli.notify.status import ask, tables
 
-    found = asyncio.run(ask(config, site, hours))
+    found, zones = asyncio.run(ask(config, site, hours))
     if as_json:
         print(encoded(found))
         return
-    for table in tables(found):
+    for table in tables(found, zones):
         Console().print(table)
 
 

@@ -256,8 +256,12 @@ async def zones_of(bus: Bus) -> Zones:
 def clock(silence: SilenceV1, zones: Zones) -> tzinfo | None:
     """Return the time zone of a silence's sites; None if they have several, or nobody tells it."""
     found = {zones.get(site) for site in silence.sites or zones}
-    one = found.pop() if len(found) == 1 else None
-    return None if one is None or one not in available_timezones() else ZoneInfo(one)
+    return zone_named(found.pop() if len(found) == 1 else None)
+
+
+def zone_named(name: str | None) -> tzinfo | None:
+    """Return a time zone; None without a name, or if this machine knows none of it."""
+    return None if name is None or name not in available_timezones() else ZoneInfo(name)
 
 
 def in_words(silence: SilenceV1, zones: Zones, now: int) -> str:

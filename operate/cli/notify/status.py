@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 from typing import cast
 
 from rich.box import SIMPLE
 from rich.table import Table
 
-from operate.cli.notify.silences import local, sites
+from operate.cli.notify.silences import Zones, local, sites, zone_named, zones_of
 from operate.orders import ANSWER_S, operator_bus
 from proto.codec import as_json as encoded
 from proto.control import DeadV1
@@ -21,6 +22,8 @@ from proto.subjects import DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS
 from services.bus import Bus, Unavailable
 from services.kernel.settings import SettingsError
 
+Clocks = Mapping[str, tzinfo | None]
+"""Time zones by site, as far as they are known."""
 _COMMAND = "moretta notify status"
 _PENDING: frozenset[DeliveryOutcome | None] = frozenset({None, "retrying", "replayed"})
 _WHOLE = ("now", "last told", "messages")
@@ -113,14 +116,18 @@ def _count(known: GroupStatus, outcomes: "Counter[DeliveryOutcome | None]") -> N
     known.dead += outcomes["dead"]
 
 
-async def ask(file: Path, site: str | None, hours: float) -> Status:
-    """Return the status from the streams; SettingsError if they don't answer, or the site was never known."""
+async def ask(file: Path, site: str | None, hours: float) -> tuple[Status, Zones]:
+    """Return the status from the streams, and the time zones of sites.
+
+    SettingsError if the streams don't answer, or the site was never known.
+    """
     bus = await operator_bus(file)
     try:
         if site is not None and (known := await sites(bus)) and site not in known:
             raise SettingsError(_COMMAND, [("SITE", f"no such site {site!r}; known are {', '.join(sorted(known))}")])
         async with asyncio.timeout(ANSWER_S):
-            return await _read(bus, site, time.time_ns() - int(hours * 3_600e9))
+            found = await _read(bus, site, time.time_ns() - int(hours * 3_600e9))
+        return found, await zones_of(bus)
     except (TimeoutError, Unavailable):
         why = f"JetStream did not answer in {ANSWER_S:g} s, or notify has never run here"
         raise SettingsError(_COMMAND, [("", why)]) from None
@@ -151,16 +158,22 @@ def as_json(status: Status) -> str:
     return encoded(status).decode()
 
 
-def tables(status: Status) -> list[Table | str]:
-    """Return the status as tables, 80 characters wide; tables about trouble only if there is some."""
+def tables(status: Status, zones: Zones) -> list[Table | str]:
+    """Return the status as tables, 80 characters wide; tables about trouble only if there is some.
+
+    Times are by the clock of each site, or of this machine where nobody tells the site's.
+    """
+    clocks = {site: zone_named(name) for site, name in zones.items()}
     sites = dict.fromkeys(one.site for one in status.groups)
-    shown: list[Table | str] = [_groups(site, [one for one in status.groups if one.site == site]) for site in sites]
+    shown: list[Table | str] = [
+        _groups(site, [one for one in status.groups if one.site == site], clocks.get(site)) for site in sites
+    ]
     if not shown:
         shown.append("nobody was told of anything in that time")
     if status.alarms:
-        shown.append(_alarms(status.alarms))
+        shown.append(_alarms(status.alarms, clocks))
     if status.dead:
-        shown.append(_dead(status.dead))
+        shown.append(_dead(status.dead, clocks))
     return shown
 
 
@@ -172,12 +185,12 @@ def _table(*names: str, title: str) -> Table:
     return table
 
 
-def _groups(site: str, found: list[GroupStatus]) -> Table:
+def _groups(site: str, found: list[GroupStatus], zone: tzinfo | None) -> Table:
     table = _table("receiver", "about", *_WHOLE, title=f"{site}: who was told")
     for one in found:
         about = [name.replace("/", " / ") for name in one.about[:2]]
         about += [f"and {len(one.about) - 2} more"] if len(one.about) > 2 else []
-        last = "–" if one.last is None else f"{local(one.last)}\n{one.reason or ''}"
+        last = "–" if one.last is None else f"{local(one.last, zone)}\n{one.reason or ''}"
         counts = {"pending": one.pending, "sent": one.sent, "failed": one.failed, "dead": one.dead}
         messages = "\n".join(f"{count} {name}" for name, count in counts.items() if count)
         now = "\n".join([f"{one.firing} firing"] * bool(one.firing) + [one.withheld or ""])
@@ -185,14 +198,14 @@ def _groups(site: str, found: list[GroupStatus]) -> Table:
     return table
 
 
-def _alarms(found: list[OperationalAlertV1]) -> Table:
+def _alarms(found: list[OperationalAlertV1], clocks: Clocks) -> Table:
     table = _table("site", "what", "which", "since", title="out of order")
     for one in found:
-        table.add_row(one.site, one.kind, one.name, local(one.since))
+        table.add_row(one.site, one.kind, one.name, local(one.since, clocks.get(one.site)))
     return table
 
 
-def _dead(found: list[DeadLetter]) -> Table:
+def _dead(found: list[DeadLetter], clocks: Clocks) -> Table:
     """Return one line for each reason, since a receiver that is refused once is refused often."""
     table = _table(
         "id", "site", "receiver", "last", "why", title="dead letters; `moretta notify replay ID` tries again"
@@ -202,5 +215,6 @@ def _dead(found: list[DeadLetter]) -> Table:
         alike.setdefault((one.site, one.receiver, one.reason), []).append(one)
     for (site, receiver, reason), letters in alike.items():
         ids = " ".join(str(one.id) for one in letters)
-        table.add_row(ids, site, receiver, local(max(one.at for one in letters)), reason)
+        last = local(max(one.at for one in letters), clocks.get(site))
+        table.add_row(ids, site, receiver, last, reason)
     return table

@@ -91,11 +91,11 @@ def shown(*renderables: object, width: int = 250) -> str:
 def test_tables_show_trouble_only_where_there_is_some():
     """A quiet site is one table; dead letters come with the number that `replay` takes."""
     quiet = Status(groups([TOLD], [SENT]), [], [])
-    assert len(tables(quiet)) == 1
-    assert "hall / low" in shown(*tables(quiet))
+    assert len(tables(quiet, {})) == 1
+    assert "hall / low" in shown(*tables(quiet, {}))
     letter = DeadLetter(17, NOW, "market", "staff", "staff-aaaaaaaa by email: dead (connect)")
-    assert "17" in shown(*tables(Status([], [letter], [])))
-    assert "nobody was told" in shown(*tables(Status([], [], [])))
+    assert "17" in shown(*tables(Status([], [letter], []), {}))
+    assert "nobody was told" in shown(*tables(Status([], [], []), {}))
 
 
 def test_a_terminal_of_80_letters_shows_every_word():
@@ -105,11 +105,18 @@ def test_a_terminal_of_80_letters_shows_every_word():
     sent = structs.replace(SENT, zone="north-gate", rule="mask-rate")
     why = "field-staff-aaaaaaaa by email: failed (recipient)"
     dead = [DeadLetter(number, NOW, "market", "field-staff", why) for number in (17, 18, 19)]
-    seen = shown(*tables(Status(groups([told, muted], [sent]), dead, [])), width=80)
+    seen = shown(*tables(Status(groups([told, muted], [sent]), dead, []), {}), width=80)
     words = ["field-staff", "north-gate", "mask-rate", "all-resolved", "silenced"]
     for word in (*words, "1 sent", "1 pending", "17 18 19"):
         assert word in seen
     assert "…" not in seen
+
+
+def test_the_times_of_a_status_are_those_of_its_site():
+    """With the offset, of groups and dead letters: as the site's figures and mails have them."""
+    told, letter = structs.replace(TOLD, at=NOON), DeadLetter(17, NOON, "market", "staff", "dead (connect)")
+    seen = shown(*tables(Status(groups([told], [SENT]), [letter], []), {"market": "Asia/Tokyo"}))
+    assert seen.count("2026-11-29 21:00 +0900") == 2
 
 
 def test_a_silence_says_what_it_is_about_and_who_set_it():
