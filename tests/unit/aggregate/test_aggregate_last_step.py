@@ -119,7 +119,9 @@ def test_a_site_that_forgot_its_profile(make, monkeypatch, profile, window_s):
     site; in the lab it does, so it was there to leave."""
     monkeypatch.setattr(policy, "publishable", lambda windows, *_, **__: list(windows))
     for module in ("rate_rules", "rulebook"):
-        monkeypatch.setattr(f"services.aggregate.core.rules.{module}.PROFILES", dict.fromkeys(PROFILES, PROFILES["lab"]))
+        monkeypatch.setattr(
+            f"services.aggregate.core.rules.{module}.PROFILES", dict.fromkeys(PROFILES, PROFILES["lab"])
+        )
     config = make.config(profile=profile, cameras=CAMERAS, zones=["hall"], rules=[RULE], window_s=window_s)
     stream = make.stream().watch(0, 2).passer(2, "unmasked").passer(6, "masked", camera="back").watch(10, window_s + 3)
     core = SiteCore(config)
