@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find proto services operate bench modelling -path modelling/training -prune -o -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
+SOURCES := $(shell find proto services operate testbed moretta bench modelling -path modelling/training -prune -o -name '*.py' -o -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.txt' -o -name '*.json' -o -name '*.onnx' -o -name '*.j2' -o -name '*.yaml' -o -name '*.po' -o -name '*.svg' 2>/dev/null)
 CAMERA ?=
 BENCH ?=
 SEED ?=

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from operate import show
+from operate import output
 from operate.box.machine import BoxError
 from services.kernel.log import LogSettings, configure
 from services.kernel.settings import SettingsError
@@ -29,7 +29,7 @@ def ratio(
     from bench.clip import FULL_HD, make_clip
     from bench.ratio import bench as run_bench
     from bench.ratio import shown as shown_ratio
-    from operate.cli.count import length_of
+    from operate.box.count import length_of
 
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         if source is not None:
@@ -39,9 +39,9 @@ def ratio(
         except ModuleNotFoundError as error:
             why = f"making a clip needs {error.name}; pip install 'moretta[box]', or give a file"
             raise SettingsError("bench ratio", [("--source", why)]) from None
-        with show.stages() as progress:
+        with output.stages() as progress:
             result = asyncio.run(run_bench(clip, cameras, fps, seconds, progress))
-    show.result(result, shown_ratio, as_json=as_json)
+    output.result(result, shown_ratio, as_json=as_json)
 
 
 @app.command()
@@ -62,12 +62,12 @@ def counts(
     """Count simulated people, whose truth is known: how far are people, rate and interval off?"""
     from bench.counts import count_all
     from bench.counts_table import figures, shown, summaries
-    from operate.simulation.command import load
+    from testbed.simulation.simulate import load
 
     named = [(name, load(name, seed)) for name in scenarios or ("sparse", "medium", "dense")]
-    with show.progress("counting", 1.0) as progress:
+    with output.progress("counting", 1.0) as progress:
         found = summaries(count_all(named, seeds, window_s, progress))
-    show.result({"scenarios": [figures(one) for one in found]}, lambda _: shown(found), as_json=as_json)
+    output.result({"scenarios": [figures(one) for one in found]}, lambda _: shown(found), as_json=as_json)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from msgspec import structs
 
-from operate.simulation.scenario import Phase, load_scenario
+from testbed.simulation.scenario import Phase, load_scenario
 
 _KEY_EVERY_S = 2
 _PHASES = 4
@@ -109,8 +109,8 @@ def _options(form: Format) -> dict[str, str]:
 
 def _noisy(form: Format) -> Iterator[VideoFrame]:
     """Yield the film's pictures at the camera's size, with grain that no encoder can foresee."""
-    from operate.simulation.film import pictures
-    from operate.simulation.plan import Plan
+    from testbed.simulation.film import pictures
+    from testbed.simulation.plan import Plan
 
     random = np.random.default_rng(1)
     shape = (form.height, form.width)

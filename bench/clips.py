@@ -79,7 +79,7 @@ def files_of(clips: list[Clip], folders: list[Path]) -> list[Path]:
 
 def count(path: Path) -> dict[str, int]:
     """Return the counts of `moretta count` for one clip; RuntimeError with its error text if it fails."""
-    command = [sys.executable, "-P", "-m", "operate.cli", "count", str(path), "--json"]
+    command = [sys.executable, "-P", "-m", "moretta", "count", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{path}: {done.stderr.strip()}")

@@ -10,7 +10,7 @@ from bench import counts_table, replay, scale
 from bench.counts import count_all
 from bench.rows import Bench
 from bench.verdicts import Row, at_most
-from operate.simulation.command import load
+from testbed.simulation.simulate import load
 
 SCENARIOS = ("sparse", "medium", "dense")
 _WINDOW_S = 60.0

@@ -12,9 +12,6 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from operate.simulation.plan import Plan, Process, truth
-from operate.simulation.scenario import Scenario
-from operate.simulation.sightings import plans, sightings
 from proto.public import WindowV1
 from proto.sightings import CameraEventV1, SightingsV1, TickV1
 from proto.types import WHOLE_SITE
@@ -22,6 +19,9 @@ from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.counting.evidence import JUDGED
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import CameraSettings, SiteSettings
+from testbed.simulation.plan import Plan, Process, truth
+from testbed.simulation.scenario import Scenario
+from testbed.simulation.sightings import plans, sightings
 
 BEGAN = 1_800_000_000 // 3_600 * 3_600 * SECOND
 """A full hour, at which the simulation begins."""

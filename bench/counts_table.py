@@ -8,7 +8,7 @@ from msgspec import Struct
 from rich.table import Table
 
 from bench.counts import Counted
-from operate.simulation.scenario import SCENES
+from testbed.simulation.scenario import SCENES
 
 PERSONS_LIMIT = {"sparse": 0.03, "medium": 0.05, "dense": 0.10, **dict.fromkeys(SCENES, 0.10)}
 """How far a count may be off, as a share of the truth, in the built-in scenarios."""

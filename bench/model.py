@@ -23,7 +23,7 @@ from rich.console import Console
 from bench import model_accuracy, model_int8, model_reference, model_speed, model_tables
 from bench.model_sessions import SIZES, runtime, session
 from modelling.evaluation.labelled import InputError
-from operate.show import progress
+from operate.output import progress
 from services.inference.model import MANIFEST_NAME, MODELS, FaceModel, Manifest, ModelError, load_model
 
 VALIDATION_NAME = "validation.txt"

@@ -25,11 +25,11 @@ import yaml
 from bench.bus_cost import server_url, start_program
 from bench.verdicts import Row, at_most
 from operate.box.box import MALLOC, SERVER, nats_server
-from operate.simulation.servers.mail import MailServer
 from proto.public import AlertV1, DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES
 from services.bus import Bus, NatsSettings
 from services.kernel.log import LogSettings, configure
+from testbed.servers.mail import MailServer
 
 BURST = 50
 """Alerts in a burst, all stored at once; a burst comes every second."""

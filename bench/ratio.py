@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.system import PROGRAMS, Run, Scenario, run
-from operate import show
+from operate import output
 from operate.box.machine import BoxError
 
 _LONG_SIDE = 640
@@ -56,7 +56,7 @@ def shown(values: dict[str, Any]) -> Table:
     life = values["lifetime_ms"]
     p50, p99 = ("over 100" if life[name] is None else f"{life[name]:.0f}" for name in ("p50", "p99"))
     table.add_row("pixel lifetime p50 / p99", f"{p50} / {p99} ms")
-    table.add_row("shed", show.percent(values["shed_share"]))
+    table.add_row("shed", output.percent(values["shed_share"]))
     return table
 
 

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from scipy.stats import binom
 from scipy.stats import t as student
 
-from operate import show
+from operate import output
 from proto.model_errors import ModelErrors
 from services.inference.errors import read_errors
 from services.inference.model import MODELS, load_model
@@ -108,7 +108,7 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = Fa
     errors = read_errors(MODELS, load_model(None).sha256)
     assert errors is not None, "errors.json is shipped"
     rows = [alarms(share, windows, errors) for windows in (1, 2) for share in SHARES]
-    show.result(rows, table, as_json=as_json, width=80)
+    output.result(rows, table, as_json=as_json, width=80)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,14 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from operate.simulation.scenario import RATE, Phase, Scenario, load_scenario
-from operate.simulation.sightings import PERIOD, SECOND, plans, sightings
 from proto.sightings import CameraEventV1, SightingsV1, SightingV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
 from services.kernel.app import end_tasks
 from services.kernel.log import LogSettings, configure
+from testbed.simulation.scenario import RATE, Phase, Scenario, load_scenario
+from testbed.simulation.sightings import PERIOD, SECOND, plans, sightings
 
 VIEWS = 20
 """The number of different cameras that are simulated. The others show the same, later."""

@@ -17,7 +17,7 @@ from bench.left_out import LEFT_OUT, read_left_out
 from bench.source_figures import COLUMNS, Seen, Source, rows, source_figures
 from modelling.evaluation.labelled import InputError, Photo, read_annotations
 from modelling.evaluation.measuring import predict
-from operate.show import progress
+from operate.output import progress
 from services.inference.model import FaceModel, ModelError, load_model
 
 

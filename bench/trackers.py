@@ -21,13 +21,13 @@ from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
-from operate.simulation.plan import truth
-from operate.simulation.scenario import load_scenario
-from operate.simulation.sightings import plans, sightings
 from proto.sightings import SightingsV1, SightingV1
 from services.aggregate.core.counting.motion import place
 from services.aggregate.core.counting.tracking import Tracker
 from services.sites.settings import TrackingSettings
+from testbed.simulation.plan import truth
+from testbed.simulation.scenario import load_scenario
+from testbed.simulation.sightings import plans, sightings
 
 NAMES = ("sparse", "medium", "dense", "distance", "lights", "queue", "turning", "meeting", "crossing", "crowd")
 SEARCHED = ("sparse", "medium", "dense", "lights", "turning")

@@ -11,7 +11,7 @@ from typing import Any
 
 from operate.identities.leafnodes import HUB_STREAMS, LEAF_USER, STREAMS_USER, Link, hub, leaf
 from operate.identities.readers import READERS_AT_ONCE, reserved
-from operate.identities.server import server, users
+from operate.identities.server_config import server, users
 from proto.permissions import ACCOUNTS as IDENTITIES
 from proto.permissions import APART, GIVEN, JETSTREAM_API, READER, READERS_API, heard_by, mirrored, user_of
 from proto.subjects import STREAMS

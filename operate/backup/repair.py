@@ -11,9 +11,9 @@ from typing import cast
 
 from nats.js import JetStreamContext
 
-from operate.backup.run import connected
+from operate.backup.backup import connected
 from operate.backup.snapshots import asked, good
-from operate.show import Advance
+from operate.output import Advance
 from proto.permissions import JETSTREAM_API
 from proto.public import WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS

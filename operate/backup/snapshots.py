@@ -11,8 +11,8 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from operate.backup.backup_folder import described, parts_of, private, said_of
 from operate.backup.contents import FILES, StreamContent, configuration
-from operate.backup.folder import described, parts_of, private, said_of
 from proto.permissions import JETSTREAM_API, stream_info
 from proto.subjects import Stream
 

@@ -20,7 +20,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from operate.view import View, count_text, rate_text, share_text
+from operate.live_state import View, count_text, rate_text, share_text
 from proto.public import CameraV1, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig

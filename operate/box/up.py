@@ -23,8 +23,8 @@ from operate.box.page import linked, usual_page
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
-from operate.show import has_reader
-from operate.view import View
+from operate.live_state import View
+from operate.output import has_reader
 from proto.codec import as_json
 from proto.permissions import READER, heard_by, mirrored
 from proto.public import AlertV1

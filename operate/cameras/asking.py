@@ -3,10 +3,10 @@
 import ssl
 from pathlib import Path
 
-from operate import show
+from operate import output
 from operate.cameras.camera import CameraError, OnvifCamera, Seen
 from operate.cameras.core.addresses import AddressError, CameraAddress, Login, camera_address
-from operate.cameras.core.streams import Choice, choose, named
+from operate.cameras.core.video_streams import Choice, choose, named
 from operate.cameras.exchange import Exchange
 from services.destinations import refusal
 from services.ingest.sources.http_camera import context_of
@@ -65,7 +65,7 @@ def _context(address: CameraAddress, ca_file: str | None) -> ssl.SSLContext:
 def seen(one: OnvifCamera, host: str) -> Seen:
     """Return what a camera says, with progress; SettingsError if it cannot be asked."""
     try:
-        with show.stages() as tell:
+        with output.stages() as tell:
             return one.look(tell)
     except CameraError as error:
         raise SettingsError(camera_address(host).label, [("", str(error))]) from None

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from operate.cameras.core import replies, requests
 from operate.cameras.core.addresses import AddressError, CameraAddress, Login, stream_url
 from operate.cameras.core.requests import MEDIA, MEDIA2, MediaService
-from operate.cameras.core.streams import Stream
+from operate.cameras.core.video_streams import Stream
 from operate.cameras.core.xml import Element, XmlError, parsed
 from operate.cameras.exchange import Exchange, ExchangeError
 

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from operate.doctor import mirrors
 from operate.doctor.core import judged, rights, storage
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
-from operate.doctor.core.streams import Analysed, too_large
+from operate.doctor.core.oversized_streams import Analysed, too_large
 from operate.orders import told_sites
 from proto.permissions import APART, READER, rights_of, stream_info
 from proto.public import CameraV1, WindowV1

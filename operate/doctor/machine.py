@@ -23,7 +23,7 @@ from services.sites.settings import SiteSettings
 
 async def sandbox(file: Path, sites: list[SiteSettings]) -> list[Finding]:
     """Return which measures of the sandbox this kernel lets a process take; a separate process tries them."""
-    command = [sys.executable, "-P", "-m", "operate.doctor.trial", str(file)]
+    command = [sys.executable, "-P", "-m", "operate.doctor.sandbox_trial", str(file)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
     try:

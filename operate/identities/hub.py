@@ -24,7 +24,7 @@ from operate.identities.folder import (
 from operate.identities.leafnodes import CROSSING, STREAMS_USER, Link, hub
 from operate.identities.made import Identities
 from operate.identities.readers import present, streams_of
-from operate.identities.server import Tls
+from operate.identities.server_config import Tls
 from proto.permissions import NAMED, READER
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError

@@ -25,8 +25,8 @@ from operate.identities.folder import (
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger, secret_files
 from operate.identities.readers import present, streams_of
-from operate.identities.server import Tls, WebSocket, users
-from operate.identities.server import server as configuration
+from operate.identities.server_config import Tls, WebSocket, users
+from operate.identities.server_config import server as configuration
 from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, heard_by, user_of
 from proto.subjects import STREAM_OWNER, Identity
 from services.bus.nkey import Seed

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operate.identities.readers import Streams, apart, back, exports, made, named, reserved
-from operate.identities.server import MAX_CONNECTIONS, PublicKeys, Tls, permissions
+from operate.identities.server_config import MAX_CONNECTIONS, PublicKeys, Tls, permissions
 from proto.permissions import JETSTREAM_API, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
 from services.bus.stream_sizes import Sizes, sized

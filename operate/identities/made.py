@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from operate.identities.server import users
+from operate.identities.server_config import users
 from proto.permissions import ACCOUNTS, inbox_name, user_of
 from proto.subjects import Identity
 from services.bus import NatsSettings

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operate.identities.in_cluster import Wanted, completed
+from operate.identities.cluster_secrets import Wanted, completed
 from operate.identities.kubernetes import Values
 from services.kernel.settings import SettingsError
 

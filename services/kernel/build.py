@@ -11,7 +11,7 @@ BUILD = Gauge(
     "1 for the service, its version, a digest of its files, and the Python that runs it",
     ["service", "version", "build", "python"],
 )
-_OURS = frozenset({"proto", "services", "operate", "bench"})
+_OURS = frozenset({"proto", "services", "operate", "testbed", "moretta", "bench"})
 _DIGITS = 12
 
 

@@ -17,7 +17,7 @@ from kubernetes_api import KubernetesApi
 from rendered_pods import RenderedPods
 from typer.testing import CliRunner
 
-from operate.cli.nats import app
+from moretta.nats import app
 from operate.identities import Kept, Release, Server
 from operate.nats import in_cluster
 

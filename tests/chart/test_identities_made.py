@@ -9,7 +9,7 @@ from kubernetes_api import KubernetesApi
 from reach import Place, Policies
 from typer.testing import CliRunner
 
-from operate.cli.nats import app
+from moretta.nats import app
 from operate.nats import in_cluster
 
 READERS = {"nats": {"readers": ["acme"]}}

@@ -23,7 +23,7 @@ from rendered_nats import NAME, RenderedCluster, RenderedNats, conf
 from rendered_pair import WINDOW, Installed, make_streams
 from tls_cluster import certificates, current, made, service, settings
 
-from operate.backup.run import backup, restore
+from operate.backup.backup import backup, restore
 from proto.codec import decode
 from proto.subjects import CAMERAS, SIGHTINGS, STREAMS, WINDOWS
 from services.bus import Bus, NatsSettings

@@ -19,7 +19,7 @@ from patience import patient, until
 from rendered_nats import NAME, RenderedNats, conf
 from small_disk import enlarge, fill, small_disk
 
-from operate.backup.run import backup
+from operate.backup.backup import backup
 from proto.subjects import STREAMS, WINDOWS
 from services.bus import Bus, NatsSettings
 

@@ -14,9 +14,9 @@ from chart_values import AUTOSCALED, EVERYTHING, PAGE
 from one_wrong_thing import OF_CHART, OF_SETTINGS
 from wrong_values import FILE, GONE, GOOD, PHONES, SITE, changed
 
-from operate.cli import chart_rules
-from operate.cli.chart_values import read_values
-from operate.cli.check_config import _by_services, checked_values
+from operate.check_config import chart_rules
+from operate.check_config.chart_values import read_values
+from operate.check_config.check_config import _by_services, checked_values
 from services.destinations import METADATA
 from services.destinations import NAMES as NOWHERE
 from services.kernel.settings import SettingsError

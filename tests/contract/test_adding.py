@@ -40,7 +40,7 @@ def do(folder: Path, kind: str, text: str) -> str:
 def test_an_example_fits_the_sources_and_works(tmp_path: Path, name: str):
     """In a copy of the sources: changes are applied and linted, then the programs run, which check themselves."""
     ignored = shutil.ignore_patterns("__pycache__", "*.onnx")
-    for part in ("proto", "services", "operate", "tests/support", "tools", ".ci"):
+    for part in ("proto", "services", "operate", "testbed", "moretta", "tests/support", "tools", ".ci"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     run(tmp_path, "git", "init", "-q")

@@ -135,7 +135,7 @@ def test_nobody_writes_a_subject_elsewhere():
     literal = re.compile(r"moretta\.v\d|\$JS\.API|\$SRV\.")
     found = [
         str(file)
-        for folder in ("services", "operate")
+        for folder in ("services", "operate", "testbed", "moretta")
         for file in (ROOT / folder).rglob("*.py")
         if literal.search(file.read_text(encoding="utf-8"))
     ]

@@ -11,7 +11,7 @@ from documents import ROOT, rows_of, text_of
 from services.ingest.core import ice
 
 DOCUMENTS = ["docs/architecture.md", "docs/adding.md", "docs/releasing.md", "CONTRIBUTING.md", "SECURITY.md"]
-FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|modelling|operate|proto|requirements|services|tests|tools)"
+FOLDERS = r"(?:\.ci|\.github|bench|docs|k8s|modelling|moretta|operate|proto|requirements|services|testbed|tests|tools)"
 NAMED = re.compile(rf"`({FOLDERS}/[\w./-]+)`((?:\s`[\w.]+`)*)")
 PATTERNS = {"tests/contract/released/VERSION", "docs/adr/NNNN-name.md"}
 """Names in which a part stands for something else."""
@@ -65,7 +65,7 @@ def test_what_the_code_refers_to_is_in_the_repository():
     wrong = []
     for file in (
         file
-        for folder in ("proto", "services", "operate", "bench", "modelling", "tests", ".ci")
+        for folder in ("proto", "services", "operate", "testbed", "moretta", "bench", "modelling", "tests", ".ci")
         for file in (ROOT / folder).rglob("*.py")
     ):
         text = file.read_text("utf-8")
@@ -82,12 +82,16 @@ def test_the_house_is_as_it_is_drawn():
     plan = re.search(r"^## The house\n+```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert plan
     places = re.findall(r"(?<![\w/])([a-z0-9_]+(?:/|\.py))(?![\w/])", plan[1])
-    tops = ("services", "operate", "proto", "bench", "k8s", "modelling", "tools")
+    tops = ("services", "operate", "testbed", "moretta", "proto", "bench", "k8s", "modelling", "tools")
     files = {path for folder in tops for path in (ROOT / folder).rglob("*")}
     known = {f"{path.name}/" if path.is_dir() else path.name for path in files} | {f"{top}/" for top in tops}
     assert len(places) > 30
     assert set(places) - known == set()
-    rooms = {f"{path.parent.name}/" for top in ("services", "operate") for path in (ROOT / top).glob("*/__init__.py")}
+    rooms = {
+        f"{path.parent.name}/"
+        for top in ("services", "operate", "testbed")
+        for path in (ROOT / top).glob("*/__init__.py")
+    }
     assert rooms - set(places) == set()
     assert set(re.findall(r"`([a-z_]+\.py)`", text)) - known == set()
 

@@ -24,7 +24,7 @@ def named(file: Path) -> set[str]:
 def test_a_name_means_one_thing():
     """In services, in what operators run and in the contract."""
     where = defaultdict(list)
-    for folder in ("proto", "services", "operate"):
+    for folder in ("proto", "services", "operate", "testbed", "moretta"):
         for file in (ROOT / folder).rglob("*.py"):
             for name in named(file) & set(ONCE):
                 where[name].append(str(file.relative_to(ROOT)))

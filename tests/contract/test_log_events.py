@@ -11,7 +11,7 @@ MOST_WORDS = 5
 
 def events() -> Iterator[tuple[str, str]]:
     """Yield where something is logged, and its event; of an f-string each part that is filled in counts as one word."""
-    for top in ("services", "operate"):
+    for top in ("services", "operate", "testbed", "moretta"):
         for file in sorted((ROOT / top).rglob("*.py")):
             tree = ast.parse(file.read_text("utf-8"))
             named = dict(constants(tree))

@@ -2,8 +2,8 @@
 
 from documents import rows_of, section, text_of
 
-from operate.proof.proof import SECONDS_OF_WORK
-from operate.proof.report import WORDS
+from testbed.proof.proof import SECONDS_OF_WORK
+from testbed.proof.report import WORDS
 
 
 def test_the_officer_is_told_that_a_pause_is_public_at_once():

@@ -5,7 +5,7 @@ import re
 import pytest
 from documents import rows_of, section, text_of
 
-from operate.cli.notify.trial import example
+from operate.notify.test_message import example
 from proto.public import AlertV1
 from services.inference.errors import read_errors
 from services.inference.model import MODELS, load_model

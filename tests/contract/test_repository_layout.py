@@ -31,6 +31,8 @@ TOP = {
         "modelling",
         "NOTICE",
         "operate",
+        "testbed",
+        "moretta",
     ),
     *("proto", "pyproject.toml", "README.md", "requirements", "services", "tests", "tools"),
     *(

@@ -10,12 +10,12 @@ from http_camera import HttpCamera
 from image_pods import FirstCameraInImages, TryOutInImages, job
 from installed_chart import assert_it_counts, assert_it_goes_from_nothing_to_a_number
 
-from operate.proof.site import make_film, make_stream
+from testbed.proof.site import make_film, make_stream
 
 IMPORTED = """
 import importlib, json, pkgutil
 failed, count = {}, 0
-for package in ("proto", "services", "operate"):
+for package in ("proto", "services", "operate", "testbed", "moretta"):
     try:
         found = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
     except ModuleNotFoundError:
@@ -30,7 +30,7 @@ print(json.dumps({"failed": failed, "count": count}))
 """
 HELPED = """
 import sys, typer
-from operate.cli.__main__ import app
+from moretta.__main__ import app
 def ways(command, words):
     inner = getattr(command, "commands", None)
     if inner is None:

@@ -21,7 +21,9 @@ WHOSE = {
     **dict.fromkeys(("scipy",), "aggregate"),
     **dict.fromkeys(("matplotlib", "aiosmtplib", "babel", "phonenumbers", "jinja2"), "notify"),
     **{f"services.{name}": name for name in SERVICES},
-    **dict.fromkeys(("typer", "rich", "psutil", "operate", "bench", "modelling.evaluation"), "box"),
+    **dict.fromkeys(
+        ("typer", "rich", "psutil", "operate", "testbed", "moretta", "bench", "modelling.evaluation"), "box"
+    ),
     **dict.fromkeys(("pip", "setuptools", "ensurepip", "torch", "modelling.training"), "nobody"),
 }
 """Which image can import what; and `box` can import all but nobody's."""

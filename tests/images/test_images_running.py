@@ -13,9 +13,9 @@ from patience import patient, until
 from site_process import Site
 
 from operate.identities.made import environment
-from operate.proof.site import make_film, make_stream
 from proto.subjects import WINDOWS
 from services.sandbox.measures import MEASURES
+from testbed.proof.site import make_film, make_stream
 
 pytestmark = pytest.mark.timeout(300)
 READY_S, STOP_S = 60.0, 25.0

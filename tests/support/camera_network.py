@@ -40,7 +40,7 @@ class Network:
 
     def moretta(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
         """Run the command there."""
-        command = [*self.inside, sys.executable, "-P", "-W", "error", "-m", "operate.cli", *map(str, arguments)]
+        command = [*self.inside, sys.executable, "-P", "-W", "error", "-m", "moretta", *map(str, arguments)]
         return subprocess.run(
             command, capture_output=True, text=True, env=os.environ | PLAIN, timeout=patient(60), check=False
         )

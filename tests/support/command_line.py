@@ -11,7 +11,7 @@ from typing import Any
 from patience import patient
 from warm import COMMAND_LINE, warm
 
-MODULE = "operate.cli"
+MODULE = "moretta"
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200"}
 
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from operate.box.box import Box
 from operate.box.screen import Screen
-from operate.view import View
+from operate.live_state import View
 from proto.permissions import SERVICES, control_subjects, inbox_name, rights_of
 from proto.stats import StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, Identity

@@ -5,7 +5,7 @@ from typing import Any
 
 from typer import testing
 
-from operate.cli.__main__ import app
+from moretta.__main__ import app
 
 # All commands are made anew for each call otherwise, which is a third of the work of most.
 testing._get_command = functools.cache(testing._get_command)

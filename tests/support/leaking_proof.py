@@ -9,11 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-from operate.proof.capture import isolate
-from operate.proof.planting import canary_image, planted
-from operate.proof.proof import Options, Proof, prove
-from operate.proof.search import PLACES
 from services.kernel.log import LogSettings, configure
+from testbed.proof.capture import isolate
+from testbed.proof.planting import canary_image, planted
+from testbed.proof.proof import Options, Proof, prove
+from testbed.proof.search import PLACES
 
 
 async def leak(proof: Proof) -> None:

@@ -10,10 +10,10 @@ from patience import until
 from site_process import Site
 
 from operate.identities import settings_file
-from operate.simulation.servers.mail import MailServer
 from proto.public import AlertV1
 from proto.sightings import CODES, SightingsV1, SightingV1
 from proto.subjects import ALERTS, SIGHTINGS, WINDOWS
+from testbed.servers.mail import MailServer
 
 SECOND = 10**9
 WINDOW_S = 3

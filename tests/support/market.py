@@ -4,9 +4,9 @@ from pathlib import Path
 
 from msgspec import structs
 
-from operate.simulation.film import film
-from operate.simulation.plan import Plan
-from operate.simulation.scenario import Phase, Scenario, load_scenario
+from testbed.simulation.film import film
+from testbed.simulation.plan import Plan
+from testbed.simulation.scenario import Phase, Scenario, load_scenario
 
 PEOPLE_PER_MINUTE, LEAVING_S = 40, 6
 

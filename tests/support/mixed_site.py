@@ -19,10 +19,6 @@ from previous_version import Version
 from program import Program
 from site_process import Site
 
-from operate.simulation.film import pictures
-from operate.simulation.plan import Plan
-from operate.simulation.scenario import Phase, load_scenario
-from operate.simulation.walkers import HEIGHT, WIDTH, walker
 from proto.subjects import (
     ALERTS,
     CAMERA_EVENTS,
@@ -34,6 +30,10 @@ from proto.subjects import (
     Identity,
 )
 from services.bus import Bus
+from testbed.simulation.film import pictures
+from testbed.simulation.plan import Plan
+from testbed.simulation.scenario import Phase, load_scenario
+from testbed.simulation.walkers import HEIGHT, WIDTH, walker
 
 SECOND = 1_000_000_000
 WINDOW_S, LATENESS_S = 5, 2.0

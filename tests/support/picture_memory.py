@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from operate.proof import memory
-from operate.proof.core.needles import Needles
+from testbed.proof import memory
+from testbed.proof.core.needles import Needles
 
 
 def require() -> None:

@@ -28,14 +28,14 @@ from PIL import Image
 from separation import area
 
 from operate.box.box import Box
-from operate.simulation.backdrop import backdrop
-from operate.simulation.film import encode
-from operate.simulation.people import Figure, Look
-from operate.simulation.walkers import HEIGHT, WIDTH
 from proto.codec import decode
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, SIGHTINGS
 from services.bus import Bus
+from testbed.simulation.backdrop import backdrop
+from testbed.simulation.film import encode
+from testbed.simulation.people import Figure, Look
+from testbed.simulation.walkers import HEIGHT, WIDTH
 
 CLASSES = (0, 6, 1)
 FPS, SEGMENT_S = 12, 5

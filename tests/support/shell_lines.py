@@ -8,7 +8,7 @@ from itertools import pairwise
 import typer
 from typer.core import TyperGroup
 
-from operate.cli.__main__ import app
+from moretta.__main__ import app
 
 _FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:moretta|helm|kubectl|diff) [^`]+)`")

@@ -28,13 +28,15 @@ _SERVICES = tuple(f"services.{name}" for name in (
 ))  # fmt: skip
 _COMMANDS = (
     *(f"operate.{name}" for name in (
-        "cameras.adding", "cameras.asking", "cameras.search", "cameras.shown",
-        "cli.operating", "cli.trials", "cli.notify.command", "cli.notify.status", "cli.notify.trial",
-        "cli.check_config", "cli.stats", "cli.stats_table", "cli.count", "cli.aim", "orders",
-        "doctor.command", "doctor.run", "backup.command", "backup.run", "transparency.write",
-        "sizing.command", "nats.apply", "nats.nats_yaml", "nats.shown", "nats.streams", "simulation.command",
-        "simulation.bus", "box.up", "box.machine",
+        "cameras.adding", "cameras.asking", "cameras.search", "cameras.output", "notify.status", "notify.test_message",
+        "check_config.check_config", "stats.stats", "stats.stats_table", "aim", "orders", "doctor.doctor",
+        "backup.backup", "transparency.write", "nats.apply", "nats.nats_yaml", "nats.output", "nats.streams",
+        "box.count", "box.up", "box.machine",
     )),
+    *(f"moretta.{name}" for name in (
+        "backup", "doctor", "notify", "operating", "size", "trials",
+    )),
+    "testbed.simulation.publishing", "testbed.simulation.simulate",
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",
 )  # fmt: skip
 COMMAND_LINE = SERVICES = (*_SERVICES, *_COMMANDS)

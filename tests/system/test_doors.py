@@ -32,8 +32,8 @@ from warm import SERVICES, warm
 
 from operate.box.box import Box
 from operate.box.up import listen
-from operate.cli.stats_chart import chart
-from operate.view import View
+from operate.live_state import View
+from operate.stats.stats_chart import chart
 from proto.codec import as_json, decode_as, encode
 from proto.public import AlertV1, WindowV1
 from proto.sightings import SiteConfigV1

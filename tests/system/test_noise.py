@@ -16,13 +16,13 @@ from patience import until
 
 from operate.box import box as boxing
 from operate.box.box import Box
-from operate.proof.core.needles import SIZE, Needles, cut
 from proto.codec import decode
 from proto.subjects import CAMERAS, FRAMES, KEYS, SIGHTINGS, WORKERS
 from services.ingest.core.picture import i420_size
 from services.ingest.sources.decoder import Decoder
 from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
+from testbed.proof.core.needles import SIZE, Needles, cut
 
 WIDTH, HEIGHT, LONG_SIDE = 640, 360, 320
 PICTURES = 25

@@ -9,8 +9,8 @@ import pytest
 from command_line import moretta
 from program import Program
 
-from operate.proof import disk, memory
-from operate.proof.search import PLACES, WITHOUT_CANARY
+from testbed.proof import disk, memory
+from testbed.proof.search import PLACES, WITHOUT_CANARY
 
 COMMAND = [Path(sys.executable).with_name("moretta"), "prove"]
 LEAKING = [sys.executable, "-P", Path(__file__).parents[1] / "support" / "leaking_proof.py"]
@@ -79,7 +79,7 @@ def test_a_leak_in_any_place_is_found_and_named(tmp_path):
         "mails": "planted",
         "sms": "an SMS",
         "metrics": "notify/metrics",
-        "memory": "(operate.proof.planter)",
+        "memory": "(testbed.proof.planter)",
         "cores": "leaker dumped core",
         "network": "port ",
         "images": "box/leaker.png: a PNG image",

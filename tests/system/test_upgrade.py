@@ -22,11 +22,11 @@ from nats.aio.msg import Msg
 from patience import patient
 from previous_version import TODAY, Version, previous
 
-from operate.simulation.servers.mail import MailServer
 from proto.codec import decode
 from proto.public import HINTS, WindowV1
 from proto.subjects import WINDOWS
 from services.kernel.build import build
+from testbed.servers.mail import MailServer
 
 GAP_S, OLD_GAP_S = patient(4.0), patient(8.0)
 """How long a camera may be without a counted picture when today's version takes it over, and when the earlier one does:

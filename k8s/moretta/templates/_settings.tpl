@@ -26,7 +26,7 @@ cameras:
   - {id: film, url: "http://{{ include "moretta.fullname" . }}-camera:8090/film.ts", long_side: 480}
 {{- end }}
 
-{{/* The try-out: a market with two simulated cameras, and a mail server that prints its mails (operate/tryout). */}}
+{{/* The try-out: a market with two simulated cameras, and a mail server that prints its mails (testbed/tryout). */}}
 {{- define "moretta.tryoutSettings" -}}
 {{- $host := printf "%s-tryout" (include "moretta.fullname" .) -}}
 sites:

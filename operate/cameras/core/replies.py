@@ -6,7 +6,7 @@ from typing import Literal
 
 from operate.cameras.core.addresses import AddressError, service_path
 from operate.cameras.core.requests import MEDIA, MEDIA2, MediaService
-from operate.cameras.core.streams import Codec, Stream
+from operate.cameras.core.video_streams import Codec, Stream
 from operate.cameras.core.xml import Element, shown
 
 MOST_PROFILES = 32

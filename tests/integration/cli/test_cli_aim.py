@@ -19,7 +19,7 @@ from rich.console import Console
 from site_process import Site
 from skimage import data
 
-from operate.cli import aim
+from operate import aim
 from operate.identities import settings_file
 from proto.aiming import AimReportV1
 from proto.subjects import AIM_RECORD, AIM_REPORTS, CAMERAS, SIGHTINGS

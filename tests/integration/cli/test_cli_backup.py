@@ -19,8 +19,8 @@ from program import Program
 from site_process import Site
 from up_process import UpProcess
 
+from operate.backup.backup_folder import described
 from operate.backup.contents import LIST, Contents, with_digest
-from operate.backup.folder import described
 from operate.backup.snapshots import remove
 from operate.box.box import nats_server
 from operate.identities import settings_file

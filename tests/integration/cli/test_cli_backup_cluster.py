@@ -9,7 +9,7 @@ from msgspec import structs
 from nats_cluster import NatsCluster
 from patience import patient, until
 
-from operate.backup.run import backup, restore
+from operate.backup.backup import backup, restore
 from operate.backup.snapshots import remove
 from proto.permissions import stream_info
 from proto.subjects import STREAMS, WINDOWS

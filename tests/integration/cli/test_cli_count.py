@@ -13,15 +13,15 @@ from command_line import moretta
 from in_process import invoke
 from market import market
 
-from operate.cli.count import CAMERA, SITE, Tally, count, length_of
+from operate.box.count import CAMERA, SITE, Tally, count, length_of
 from operate.orders import OperatorFile
-from operate.simulation.film import pictures
-from operate.simulation.plan import Plan
-from operate.simulation.walkers import HEIGHT, WIDTH
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERA_LEASES
 from services.bus import Bus, Fenced
 from services.kernel.settings import SettingsError, load
+from testbed.simulation.film import pictures
+from testbed.simulation.plan import Plan
+from testbed.simulation.walkers import HEIGHT, WIDTH
 
 
 def test_a_film_that_lies_on_its_side_is_counted_upright(tmp_path):

@@ -22,12 +22,12 @@ from up_process import UpProcess
 from operate.doctor import bus as on_bus
 from operate.doctor import reach
 from operate.doctor.core.findings import Finding
-from operate.simulation.servers.mail import MailServer
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, PAUSE
 from services.bus import Bus, NatsSettings
 from services.notify.channels.email.settings import SmtpSettings
 from services.sites.settings import CameraSettings, SiteSettings
+from testbed.servers.mail import MailServer
 
 pytestmark = pytest.mark.xdist_group("cli-doctor")
 TOKEN = "sesame-0123456789-abcdef"

@@ -9,7 +9,7 @@ from command_line import moretta
 from patience import patient
 from warm import COMMAND_LINE, warm
 
-from operate.cli.__main__ import MEANT
+from moretta.__main__ import MEANT
 
 FOREIGN = {
     "ingest": ["onnxruntime", "aiosmtplib", "scipy", "typer", "rich"],
@@ -23,7 +23,7 @@ import sys
 for name in {foreign!r}:
     sys.modules[name] = None  # importing it fails
 sys.argv = ["moretta", {name!r}, "-c", "/nowhere/settings.yaml"]
-from operate.cli.entry import main
+from moretta.entry import main
 main()
 """
 
@@ -50,11 +50,11 @@ def test_a_command_of_other_programs_is_answered_with_ours(typed: str, meant: st
 
 def test_help_about_notify_tells_its_commands(tmp_path: Path):
     """Where the command line is installed; a word behind `notify` is a command and not the service's."""
-    command = [sys.executable, "-P", "-c", "from operate.cli.entry import main; main()"]
+    command = [sys.executable, "-P", "-c", "from moretta.entry import main; main()"]
     shown = subprocess.run([*command, "notify", "--help"], capture_output=True, text=True, timeout=patient(60))
     assert [word for word in ("status", "test", "replay", "--config") if word not in shown.stdout] == []
     script = tmp_path / "moretta.py"
-    script.write_text("from operate.cli.entry import main; main()\n")
+    script.write_text("from moretta.entry import main; main()\n")
     wrong = warm(COMMAND_LINE).start(str(script), ["notify", "statsu"])
     _, said = wrong.communicate(patient(60))
     assert (wrong.returncode, "No such command" in said) == (2, True)
@@ -65,7 +65,7 @@ def test_help_loads_nothing_that_runs():
     program = """
 import sys
 sys.argv = ["moretta", "--help"]
-from operate.cli.entry import main
+from moretta.entry import main
 try:
     main()
 finally:
@@ -105,7 +105,7 @@ for part in sys.argv[1:]:
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, part
 """
-    parts = [name for name in COMMAND_LINE if name.startswith(("services.", "operate."))]
+    parts = [name for name in COMMAND_LINE if name.startswith(("services.", "operate.", "testbed.", "moretta."))]
     command = [sys.executable, "-P", "-W", "error", "-c", program, *parts]
     run = subprocess.run(command, capture_output=True, text=True, timeout=patient(60), check=False)
     assert (run.returncode, run.stderr) == (0, "")
@@ -119,7 +119,7 @@ class CtrlC:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, CtrlC())
 sys.argv = ["moretta", "up", "--camera", "gate=rtsp://127.0.0.1:9/"]
-from operate.cli.entry import main
+from moretta.entry import main
 main()
 """
 

@@ -12,12 +12,12 @@ from market import market, market_film
 from patience import until
 from rich.console import Console
 
-from operate.simulation import market as simulated
-from operate.simulation.demo import Demo, demo
-from operate.simulation.market import CAMERAS
-from operate.simulation.plan import Plan
-from operate.simulation.sightings import plans
 from services.kernel.settings import SettingsError
+from testbed.demo.demo import Demo, demo
+from testbed.simulation import market as simulated
+from testbed.simulation.market import CAMERAS
+from testbed.simulation.plan import Plan
+from testbed.simulation.sightings import plans
 
 
 def spoken(console: Console) -> str:

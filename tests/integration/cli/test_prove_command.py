@@ -14,18 +14,18 @@ import psutil
 import pytest
 from patience import patient, until
 
-from operate.proof import disk, memory, proof, story
-from operate.proof import report as command
-from operate.proof.capture import CaptureError
-from operate.proof.core.verdicts import Findings, Lifetime, SearchedPlace
-from operate.proof.proof import Options, Proof
-from operate.proof.report import page
-from operate.proof.search import PLACES, WITHOUT_CANARY, Search
-from operate.proof.secret import Label, Secret
-from operate.proof.site import FILE, NETWORK
-from operate.proof.story import Story, StoryError
 from proto.public import AlertV1, CameraV1
 from services.kernel.settings import SettingsError
+from testbed.proof import disk, memory, proof, story
+from testbed.proof import report as command
+from testbed.proof.capture import CaptureError
+from testbed.proof.core.verdicts import Findings, Lifetime, SearchedPlace
+from testbed.proof.proof import Options, Proof
+from testbed.proof.report import page
+from testbed.proof.search import PLACES, WITHOUT_CANARY, Search
+from testbed.proof.secret import Label, Secret
+from testbed.proof.site import FILE, NETWORK
+from testbed.proof.story import Story, StoryError
 
 KEPT = Lifetime({20.0: 60.0, 50.0: 99.0, 100.0: 100.0}, 100.0)
 

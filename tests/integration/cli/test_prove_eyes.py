@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from patience import wait_until
 
-from operate.proof import disk, memory
-from operate.proof.capture import Capture, CaptureError
-from operate.proof.core.needles import Needles
+from testbed.proof import disk, memory
+from testbed.proof.capture import Capture, CaptureError
+from testbed.proof.core.needles import Needles
 
 ROW = os.urandom(64)
 NEEDLE = Needles([ROW[:32]])
@@ -175,8 +175,8 @@ def test_who_may_not_capture_is_told_why(monkeypatch):
 
 ISOLATED = """
     import os, socket, sys, time
-    from operate.proof.capture import Capture
-    from operate.proof.capture import isolate
+    from testbed.proof.capture import Capture
+    from testbed.proof.capture import isolate
     why = isolate()
     if why is not None:
         sys.exit(why)

@@ -14,12 +14,12 @@ from nats_process import NatsProcess
 from patience import until
 
 from operate.identities import Identities, nats_config
-from operate.proof.search import Search
-from operate.proof.secret import COMMON, Label, Secret
-from operate.proof.taps import Taps, users
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, PASSAGES, SIGHTINGS, WINDOWS
 from services.bus.connection.connection import Connection
 from services.bus.connection.resubscribe import _AGAIN_S
+from testbed.proof.search import Search
+from testbed.proof.secret import COMMON, Label, Secret
+from testbed.proof.taps import Taps, users
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads another process's memory")
 
@@ -201,7 +201,7 @@ def test_memory_that_may_not_be_read_was_not_searched(monkeypatch):
     def refused(_pid: int):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("operate.proof.search.chunks", refused)
+    monkeypatch.setattr("testbed.proof.search.chunks", refused)
     search = searching()
     search.memory("memory", [os.getpid()])
     assert len(search["memory"].missing) == 1

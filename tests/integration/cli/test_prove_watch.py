@@ -19,21 +19,21 @@ from free_ports import free_port
 from PIL import Image, ImageDraw
 
 from operate.box.child import TOO_LONG
-from operate.proof import disk
-from operate.proof.core.images import BLOCK
-from operate.proof.disk import Disk, unfinished
-from operate.proof.planting import Ground, canary_image, planted
-from operate.proof.search import PLACES, Search
-from operate.proof.secret import Label, Secret
-from operate.proof.story import StoryError
-from operate.proof.taps import PLANTER, Watch
-from operate.simulation.servers.mail import Mail, MailServer
-from operate.simulation.servers.sms import SmsGateway
 from proto.codec import encode
 from proto.public import CameraV1
 from proto.subjects import ALERTS, CAMERAS, FRAMES, WINDOWS
 from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
+from testbed.proof import disk
+from testbed.proof.core.images import BLOCK
+from testbed.proof.disk import Disk, unfinished
+from testbed.proof.planting import Ground, canary_image, planted
+from testbed.proof.search import PLACES, Search
+from testbed.proof.secret import Label, Secret
+from testbed.proof.story import StoryError
+from testbed.proof.taps import PLANTER, Watch
+from testbed.servers.mail import Mail, MailServer
+from testbed.servers.sms import SmsGateway
 
 ROW = bytes(np.random.default_rng(5).integers(0, 256, 320, dtype=np.uint8))
 

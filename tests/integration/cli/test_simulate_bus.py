@@ -13,9 +13,9 @@ from patience import until
 from site_process import Site
 
 from operate.identities import settings_file
-from operate.simulation.plan import Truth
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, WINDOWS
+from testbed.simulation.plan import Truth
 
 SCENARIO = """
 phases: [{seconds: 360, arrivals_per_minute: 20, masked: 0.7}]

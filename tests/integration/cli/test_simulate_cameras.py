@@ -9,10 +9,10 @@ import av
 import pytest
 from PIL import Image
 
-from operate.simulation.film import encode
-from operate.simulation.servers.http_camera import jpeg_camera, stream_camera
-from operate.simulation.servers.rtsp_camera import RtspCamera, payloads
-from operate.simulation.servers.server import Server
+from testbed.servers.http_camera import jpeg_camera, stream_camera
+from testbed.servers.rtsp_camera import RtspCamera, payloads
+from testbed.servers.server import Server
+from testbed.simulation.film import encode
 
 FPS = 25
 

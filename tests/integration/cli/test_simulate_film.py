@@ -8,11 +8,11 @@ from annotated import portraits
 from command_line import moretta
 from market import market
 
-from operate.simulation.backdrop import backdrop
-from operate.simulation.film import film
-from operate.simulation.plan import Plan, Truth
-from operate.simulation.scenario import BUILT_IN, load_scenario
-from operate.simulation.walkers import FACE, HEIGHT, WIDTH
+from testbed.simulation.backdrop import backdrop
+from testbed.simulation.film import film
+from testbed.simulation.plan import Plan, Truth
+from testbed.simulation.scenario import BUILT_IN, load_scenario
+from testbed.simulation.walkers import FACE, HEIGHT, WIDTH
 
 pytestmark = pytest.mark.xdist_group("simulate-film")
 SHORT = """

@@ -7,7 +7,7 @@ import aiosmtplib
 import pytest
 from patience import patient
 
-from operate.simulation.servers.mail import Mail, MailServer
+from testbed.servers.mail import Mail, MailServer
 
 
 def letter(subject: str = "Too few masks") -> EmailMessage:

@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 
-from operate.simulation.backdrop import backdrop
-from operate.simulation.film import Cast
-from operate.simulation.scenario import load_scenario
-from operate.simulation.walkers import FOCAL, HEIGHT, WIDTH, Walker, seen
 from proto.types import Verdict
 from services.inference.core.faces import Face
 from services.inference.model import FaceModel, load_model
+from testbed.simulation.backdrop import backdrop
+from testbed.simulation.film import Cast
+from testbed.simulation.scenario import load_scenario
+from testbed.simulation.walkers import FOCAL, HEIGHT, WIDTH, Walker, seen
 
 pytestmark = pytest.mark.xdist_group("simulate-model")
 PEOPLE = 30

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from operate.simulation.servers.server import Server
-from operate.tryout.door import Backend, Door
+from testbed.servers.server import Server
+from testbed.tryout.door import Backend, Door
 
 
 async def test_the_door_leads_to_both_and_says_who_is_away():

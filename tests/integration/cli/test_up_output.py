@@ -18,7 +18,7 @@ from program import Program
 SHORT = f"""
 import runpy
 from msgspec import structs
-from operate.simulation import market
+from testbed.simulation import market
 scenario = market.load_scenario("market")
 market.load_scenario = lambda _: structs.replace(scenario, phases=scenario.phases[:1])
 runpy.run_module("{MODULE}", run_name="__main__", alter_sys=True)

@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 
 from operate.box.box import MALLOC
-from operate.proof import memory
-from operate.proof.core.needles import Needles, cut
-from operate.proof.secret import Secret
-from operate.proof.site import make_film, make_stream, rate
-from operate.simulation.servers.http_camera import stream_camera
-from operate.simulation.servers.server import Server
 from services.ingest.core.picture import i420_size
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.decoder import Decoder
 from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
+from testbed.proof import memory
+from testbed.proof.core.needles import Needles, cut
+from testbed.proof.secret import Secret
+from testbed.proof.site import make_film, make_stream, rate
+from testbed.servers.http_camera import stream_camera
+from testbed.servers.server import Server
 
 LONG_SIDE = 320
 OVERWRITE_FREED = {"MALLOC_PERTURB_": "85"}

@@ -18,7 +18,7 @@ from golden import BY_TYPE
 from msgspec import structs
 from windows import HOUR, MINUTE, hidden, window
 
-from operate.cli.stats_table import as_csv
+from operate.stats.stats_table import as_csv
 from proto.codec import as_json
 from proto.public import GapReason, OperationalKind, Suppression
 from proto.stats import StatsReplyV1

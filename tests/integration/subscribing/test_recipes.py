@@ -35,7 +35,7 @@ from recipes import COMPILE_S, FOLDER, Recipe, published, utc
 from windows import HOUR, MINUTE, window
 
 from operate.identities import Identities, nats_config
-from operate.identities.server import Tls
+from operate.identities.server_config import Tls
 from proto.codec import encode
 from proto.stats import StatsRequestV1
 from proto.subjects import ALERTS, STATS, STREAMS, WINDOWS

@@ -21,9 +21,9 @@ SOMEONE_ELSES = {
     "aggregate": {"av", "aiortc", "onnxruntime", "aiosmtplib", "typer"},
     "notify": {"av", "aiortc", "onnxruntime", "scipy", "typer"},
 }
-OURS = ("proto", "services", "operate", "bench", "modelling")
+OURS = ("proto", "services", "operate", "testbed", "moretta", "bench", "modelling")
 STARTED = {name: [f"services.{name}.__main__"] for name in SOMEONE_ELSES}
-STARTED["box"] = ["operate.cli.entry", *(module for [module] in STARTED.values())]
+STARTED["box"] = ["moretta.entry", *(module for [module] in STARTED.values())]
 """The modules that an image's commands begin with; all that these import, be it within a function, is in the image."""
 ELSEWHERE = {"faster_coco_eval"}
 """What computes AP50 for `moretta eval` where it is installed: no image measures a model."""

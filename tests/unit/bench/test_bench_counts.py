@@ -5,12 +5,12 @@ from msgspec import structs
 
 from bench.counts import BEGAN, CAMERA, SITE, Counted, counted, published, share_within, windows_of
 from bench.counts_table import figures, shown, summaries
-from operate.simulation.plan import Process
-from operate.simulation.scenario import Phase, Scenario, load_scenario
-from operate.simulation.sightings import plans, sightings
 from proto.public import WindowV1
 from proto.sightings import SightingV1
 from services.aggregate.core.config import SECOND
+from testbed.simulation.plan import Process
+from testbed.simulation.scenario import Phase, Scenario, load_scenario
+from testbed.simulation.sightings import plans, sightings
 
 
 def run(**changes):

@@ -18,10 +18,10 @@ from bench.scale import QUICK, Plan, figures, rows, table
 from bench.scale_found import Found, line, lines, per_site
 from bench.scale_load import NOBODY, Crowd, Load, crowd_of, told
 from bench.scale_system import Layout, Measured, Restart, _together
-from operate.simulation.scenario import Phase, Scenario
 from services.aggregate.settings import AggregateFile
 from services.kernel.settings import load
 from services.notify.settings import NotifyFile
+from testbed.simulation.scenario import Phase, Scenario
 
 open_fonts()
 PERIOD = 200_000_000

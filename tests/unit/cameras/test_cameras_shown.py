@@ -1,11 +1,11 @@
-"""What `moretta cameras` prints to be pasted: operate.cameras.shown."""
+"""What `moretta cameras` prints to be pasted: operate.cameras.output."""
 
 import shlex
 
 import pytest
 
 from operate.cameras.core.discovery import Found
-from operate.cameras.shown import found
+from operate.cameras.output import found
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from operate.cameras.core.cost import cost_ms
-from operate.cameras.core.streams import Stream, choose, in_words, named
+from operate.cameras.core.video_streams import Stream, choose, in_words, named
 
 CODECS = ("H.264", "H.265", "MPEG-4", "JPEG", "other")
 

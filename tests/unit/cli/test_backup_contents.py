@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from operate.backup.backup_folder import checked, described, finish, fresh, parts_of
 from operate.backup.contents import (
     FILES,
     FORMAT,
@@ -20,7 +21,6 @@ from operate.backup.contents import (
     problems,
     with_digest,
 )
-from operate.backup.folder import checked, described, finish, fresh, parts_of
 from proto.subjects import STREAMS, stream
 from services.bus.streams.stream_config import config_of
 from services.kernel.settings import SettingsError

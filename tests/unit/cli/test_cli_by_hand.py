@@ -10,8 +10,8 @@ from msgspec import structs
 from rich.console import Console
 from windows import decree, hidden, window
 
-from operate.by_hand import Difference, Figures, Kinds, Row, comparison, read_rows, windows_of
-from operate.cli.by_hand_table import table
+from operate.stats.calibrate import Difference, Figures, Kinds, Row, comparison, read_rows, windows_of
+from operate.stats.calibrate_table import table
 from proto.model_errors import ModelErrors
 from services.kernel.settings import SettingsError
 from services.sites.figures import rates

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from in_process import invoke
 
-from operate.cli.check_config import checked, checked_values
+from operate.check_config.check_config import checked, checked_values
 from services.kernel.settings import SettingsError
 
 ELSEWHERE = "/etc/moretta/secrets/none"

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from in_process import invoke
 
-from operate.cli import chart_rules
-from operate.cli.chart_rules import _by_schema, refusal
-from operate.cli.chart_values import MOST_BYTES
-from operate.cli.check_config import checked, checked_values, result
+from operate.check_config import chart_rules
+from operate.check_config.chart_rules import _by_schema, refusal
+from operate.check_config.chart_values import MOST_BYTES
+from operate.check_config.check_config import checked, checked_values, result
 from services.kernel.settings import SettingsError
 
 EXAMPLE = Path(__file__).parents[3] / "k8s/example-values.yaml"
@@ -231,9 +231,9 @@ def test_what_services_said_the_chart_does_not_repeat(monkeypatch, tmp_path):
     """A schema's line about a place of which services spoke already is left out; another one is added."""
     values = yaml.safe_load(EXAMPLE.read_text())
     values["settings"]["sites"][0]["windows_s"] = 1
-    monkeypatch.setattr("operate.cli.check_config.unlooked", lambda _: None)
+    monkeypatch.setattr("operate.check_config.check_config.unlooked", lambda _: None)
     more = [("settings.sites[0]", "x"), ("settings.sites[0].windows_s", "y"), ("", "z is empty"), ("ingest.a", "b")]
-    monkeypatch.setattr("operate.cli.check_config.chart_problems", lambda *_: more)
+    monkeypatch.setattr("operate.check_config.check_config.chart_problems", lambda *_: more)
     (file := tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(SettingsError) as error:
         checked_values([file])

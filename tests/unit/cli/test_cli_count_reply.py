@@ -1,4 +1,4 @@
-"""A counted film as `moretta count --csv` prints it: operate.cli.count."""
+"""A counted film as `moretta count --csv` prints it: operate.box.count."""
 
 import csv
 import io
@@ -8,8 +8,8 @@ from golden import BY_TYPE
 from msgspec import structs
 from windows import SECOND, window
 
-from operate.cli.count import Tally
-from operate.cli.stats_table import as_csv
+from operate.box.count import Tally
+from operate.stats.stats_table import as_csv
 from proto.sightings import SightingsV1
 from services.sites.columns import COLUMNS
 

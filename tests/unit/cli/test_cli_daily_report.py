@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from operate.cli import daily_report
-from operate.cli.daily_report import ReportFile
+from operate.stats import daily_report
+from operate.stats.daily_report import ReportFile
 from services.kernel.settings import SettingsError, load
 from services.sites.history import SECOND, instant
 from services.sites.settings import SiteSettings

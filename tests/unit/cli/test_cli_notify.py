@@ -7,9 +7,9 @@ import pytest
 from msgspec import structs
 from rich.console import Console
 
-from operate.cli.notify.silences import about, doubts, in_words, table, until_when
-from operate.cli.notify.status import DeadLetter, Status, groups, tables
-from operate.cli.notify.trial import example, send
+from operate.notify.silences import about, doubts, in_words, table, until_when
+from operate.notify.status import DeadLetter, Status, groups, tables
+from operate.notify.test_message import example, send
 from proto.notifications import NotificationV1, SilenceV1
 from proto.public import DeliveryV1
 from services.kernel.settings import SettingsError

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from operate.cli.notify.preview import write
-from operate.cli.notify.sample import Sample
-from operate.cli.rules.file import shipped_errors
+from operate.notify.preview import write
+from operate.notify.sample import Sample
+from operate.rules.file import shipped_errors
 from proto.types import Profile
 from services.kernel.settings import SettingsError
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.cli.rules.file import read_cases, seconds
-from operate.cli.rules.series import People, entries, window
-from operate.cli.rules.show import run, show, summary
+from operate.rules.file import read_cases, seconds
+from operate.rules.output import run, show, summary
+from operate.rules.series import People, entries, window
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.rules.rulebook import RuleBook
 from services.kernel.settings import SettingsError

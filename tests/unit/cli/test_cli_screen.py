@@ -9,7 +9,7 @@ from msgspec import convert
 from rich.console import Console
 
 from operate.box.screen import Screen
-from operate.view import View
+from operate.live_state import View
 from proto.public import CameraV1, WindowV1
 from services.sites.settings import SiteSettings
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from modelling.evaluation.breakdown import row
 from modelling.evaluation.measuring import details
 from modelling.evaluation.scoring import Terms, score
-from operate.cli.evaluation import scores
+from operate.evaluation import scores
 
 
 def values_of(some, threshold=0.3):

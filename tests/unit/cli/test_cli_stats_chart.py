@@ -11,7 +11,7 @@ from msgspec import structs
 from PIL import Image
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
-from operate.cli.stats_chart import chart
+from operate.stats.stats_chart import chart
 from proto.stats import StatsReplyV1
 from services.sites.charts import runs
 from services.sites.history import RollUp, TimeRange

@@ -14,8 +14,8 @@ from msgspec import structs
 from rich.console import Console
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
-from operate.cli.stats import parse
-from operate.cli.stats_table import GAPS, as_csv, bar, table
+from operate.stats.stats import parse
+from operate.stats.stats_table import GAPS, as_csv, bar, table
 from proto.public import GapReason
 from proto.stats import StatsReplyV1
 from services.kernel.settings import SettingsError
@@ -142,7 +142,7 @@ def test_what_there_is_to_know(windows, told):
 
 def test_every_reason_for_a_gap_has_words():
     """One that the contract has and this table has not would end the command."""
-    assert set(GAPS) == set(get_args(GapReason)), "operate/cli/stats_table.py, GAPS"
+    assert set(GAPS) == set(get_args(GapReason)), "operate/stats/stats_table.py, GAPS"
 
 
 def test_a_film_that_is_over_is_a_camera_that_is_down():

@@ -5,7 +5,7 @@ import pytest
 from golden import BY_TYPE
 from msgspec import convert, structs
 
-from operate.view import View, count_text, rate_text, share_text
+from operate.live_state import View, count_text, rate_text, share_text
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import TickV1
 from services.sites.settings import SiteSettings

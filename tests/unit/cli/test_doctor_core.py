@@ -10,7 +10,7 @@ from messages import window
 from msgspec import structs
 from nats_match import takes
 
-from operate.doctor.core import judged, rights, storage, streams, trip
+from operate.doctor.core import judged, oversized_streams, rights, storage
 from operate.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
 from operate.doctor.metrics import NoMetrics, stayed_of
 from proto.permissions import ACCOUNTS, rights_of
@@ -18,6 +18,7 @@ from proto.public import CameraV1, GapReason, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
 from services.bus.stream_sizes import sized
 from services.bus.streams.stream_config import config_of
+from testbed.round_trip import findings
 
 DAY = 86_400.0
 WINDOWS = stream("WINDOWS")
@@ -234,7 +235,7 @@ LARGE = structs.replace(LIVE, width=1920, height=1080, fps=25.0)
 def test_a_stream_that_is_much_larger_than_what_is_analysed():
     """It says what is decoded, what is analysed, and what a smaller stream would cost."""
     place = ("cannes", "gate")
-    (found,) = streams.too_large({place: LARGE}, {place: streams.Analysed(5.0, 640)})
+    (found,) = oversized_streams.too_large({place: LARGE}, {place: oversized_streams.Analysed(5.0, 640)})
     assert (found.check, found.state) == ("stream of cannes/gate", "warn")
     said = "decodes 25 pictures a second of 1920x1080, analyses 5; a stream of 640x360 at 8 would cost ingest a ninth"
     assert found.found == said
@@ -244,20 +245,20 @@ def test_a_stream_that_is_much_larger_than_what_is_analysed():
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"width": 640, "height": 360, "fps": 8.0}, streams.Analysed(5.0, 640)),
-        ({"width": 1280, "height": 720, "fps": 10.0}, streams.Analysed(5.0, 640)),
-        ({}, streams.Analysed(25.0, 1920)),
-        ({"fps": None}, streams.Analysed(5.0, 640)),
-        ({"width": None}, streams.Analysed(5.0, 640)),
-        ({"state": "down"}, streams.Analysed(5.0, 640)),
+        ({"width": 640, "height": 360, "fps": 8.0}, oversized_streams.Analysed(5.0, 640)),
+        ({"width": 1280, "height": 720, "fps": 10.0}, oversized_streams.Analysed(5.0, 640)),
+        ({}, oversized_streams.Analysed(25.0, 1920)),
+        ({"fps": None}, oversized_streams.Analysed(5.0, 640)),
+        ({"width": None}, oversized_streams.Analysed(5.0, 640)),
+        ({"state": "down"}, oversized_streams.Analysed(5.0, 640)),
     ],
 )
 def test_a_stream_that_is_as_it_should_be(changes, wanted):
     """What the documents recommend, what is analysed in full, and what is not known or not live: no line."""
     place = ("cannes", "gate")
-    assert streams.too_large({place: structs.replace(LARGE, **changes)}, {place: wanted}) == []
-    assert streams.too_large({place: LARGE}, {}) == []
-    assert streams.too_large({}, {place: wanted}) == []
+    assert oversized_streams.too_large({place: structs.replace(LARGE, **changes)}, {place: wanted}) == []
+    assert oversized_streams.too_large({place: LARGE}, {}) == []
+    assert oversized_streams.too_large({}, {place: wanted}) == []
 
 
 @pytest.mark.parametrize(
@@ -278,23 +279,23 @@ WINDOW = window(0, 0, (5, 0, 0), site="selftest", profile="lab", end=10**10)
 )
 def test_the_count_of_a_round_trip_is_held_against_the_film(persons: int | None, state: str):
     """Half or twice as many are plausible, with two for the ends of the window; a number that is withheld is told."""
-    found = shown(*trip.window(structs.replace(WINDOW, persons=persons), 0.5, 300))
+    found = shown(*findings.window(structs.replace(WINDOW, persons=persons), 0.5, 300))
     assert found == {"window": "ok", "count": state}
-    assert shown(*trip.window(None, 0.5, 300)) == {"window": "fail"}
+    assert shown(*findings.window(None, 0.5, 300)) == {"window": "fail"}
     masked = structs.replace(WINDOW, masked=1)
-    assert shown(*trip.window(masked, 0.5, 300))["count"] == "warn"
+    assert shown(*findings.window(masked, 0.5, 300))["count"] == "warn"
 
 
 def test_a_search_that_is_blind_or_heard_nothing_proves_nothing():
     """And a single part of the film is a failure."""
-    heard = trip.Heard(messages=10, size=1_000, needles=5, found=0)
-    assert trip.pictures(heard, "operator").state == "ok"
+    heard = findings.Heard(messages=10, size=1_000, needles=5, found=0)
+    assert findings.pictures(heard, "operator").state == "ok"
     for bad in ({"found": 1}, {"blind": True}, {"messages": 0}):
-        assert trip.pictures(replace(heard, **bad), "operator").state == "fail"
-    assert [trip.refused(denied).state for denied in (True, False)] == ["ok", "fail"]
-    states = [trip.lifetime(*one, "metrics").state for one in ((1, 100), (2, 100), (0, 0))]
+        assert findings.pictures(replace(heard, **bad), "operator").state == "fail"
+    assert [findings.refused(denied).state for denied in (True, False)] == ["ok", "fail"]
+    states = [findings.lifetime(*one, "metrics").state for one in ((1, 100), (2, 100), (0, 0))]
     assert states == ["ok", "warn", "left out"]
-    cameras = [trip.camera("a/b", *one, "x:1", 9).state for one in ((1, "live"), (0, None), (3, "backing-off"))]
+    cameras = [findings.camera("a/b", *one, "x:1", 9).state for one in ((1, "live"), (0, None), (3, "backing-off"))]
     assert cameras == ["ok", "fail", "fail"]
 
 

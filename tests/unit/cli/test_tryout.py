@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.simulation.servers.rtsp_camera import Request, answer, parsed
-from operate.tryout.command import place
-from operate.tryout.door import Backend, Door
 from services.kernel.settings import SettingsError
+from testbed.servers.rtsp_camera import Request, answer, parsed
+from testbed.tryout.door import Backend, Door
+from testbed.tryout.tryout import place
 
 DOOR = Door(Backend("page", 8088), Backend("nats", 8443))
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.identities.in_cluster import OPEN, PUBLIC, Wanted, completed
+from operate.identities.cluster_secrets import OPEN, PUBLIC, Wanted, completed
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
 

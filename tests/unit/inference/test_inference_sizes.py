@@ -9,14 +9,14 @@ import pytest
 from PIL.Image import Image, Resampling
 
 from modelling.evaluation.scoring import Corners, iou
-from operate.simulation.backdrop import backdrop
-from operate.simulation.film import look
-from operate.simulation.people import Figure
-from operate.simulation.walkers import FACE, HEIGHT, WIDTH, Seen, Walker
 from services.inference.core.faces import Face
 from services.inference.model import FaceModel, load_model
 from services.ingest.core.picture import analysis_size
 from services.sites.settings import CameraSettings
+from testbed.simulation.backdrop import backdrop
+from testbed.simulation.film import look
+from testbed.simulation.people import Figure
+from testbed.simulation.walkers import FACE, HEIGHT, WIDTH, Seen, Walker
 
 SIZES = ((480, 272), (640, 360), (960, 540), (1280, 720))
 DEFAULT = (640, 360)

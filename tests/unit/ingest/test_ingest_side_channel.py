@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from separation import Figures, Separation, separation
 
-from operate.proof.core.presence import AREA, UPPER
 from services.ingest.core.figures import Spans, Totals
 from services.ingest.core.lifetime import Lifetimes
 from services.sites.counted import Outcomes, Times
+from testbed.proof.core.presence import AREA, UPPER
 
 RECORDED = json.loads(Path(__file__).with_name("lifetimes.json").read_text(encoding="utf-8"))
 UNIT_NS = 10_000

@@ -41,12 +41,12 @@ def test_each_profile_of_the_contract_has_a_row():
         assert laxer.small <= stricter.small or stricter.figures is not None
 
 
-@pytest.mark.parametrize("folder", ["services", "operate", "k8s/moretta/templates"])
+@pytest.mark.parametrize("folder", ["services", "operate", "testbed", "moretta", "k8s/moretta/templates"])
 def test_no_other_module_names_one(folder: str):
     """Whatever asks the row leaks no new profile: no sentence, template, script or catalogue has a name of its own."""
     every = {".py", *TEXTS}
     files = [file for file in (ROOT / folder).rglob("*") if file.suffix in every and file != ROOT / HERE]
-    assert len(files) > 20
+    assert len(files) > 9
     found = {str(file.relative_to(ROOT)): words(file) & set(PROFILES) for file in files}
     assert {file: names for file, names in found.items() if names} == {}
 

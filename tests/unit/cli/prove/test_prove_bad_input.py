@@ -3,11 +3,11 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from operate.proof import disk
-from operate.proof.capture import destination, parsed
-from operate.proof.core.images import BLOCK, entropy, images
-from operate.proof.core.needles import Needles, forms
-from operate.proof.core.verdicts import Lifetime, SearchedPlace, lifetime_of
+from testbed.proof import disk
+from testbed.proof.capture import destination, parsed
+from testbed.proof.core.images import BLOCK, entropy, images
+from testbed.proof.core.needles import Needles, forms
+from testbed.proof.core.verdicts import Lifetime, SearchedPlace, lifetime_of
 
 TEXTS = st.text(st.sampled_from("\\xu0123456789abcdefnt\"'%=,[] \n/+-_"), max_size=200).map(str.encode)
 NEEDLE = bytes(range(32))

@@ -8,14 +8,14 @@ import av
 import numpy as np
 import pytest
 
-from operate.proof.core.images import images
-from operate.proof.core.needles import SIZE, cut
-from operate.proof.secret import COMMON, Label, Secret
-from operate.proof.site import FPS, LONG_SIDE, SECONDS, make_film, make_stream, rate
 from services.ingest.core.picture import i420_size
 from services.ingest.sources.decoder import Decoder
 from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
+from testbed.proof.core.images import images
+from testbed.proof.core.needles import SIZE, cut
+from testbed.proof.secret import COMMON, Label, Secret
+from testbed.proof.site import FPS, LONG_SIDE, SECONDS, make_film, make_stream, rate
 
 pytestmark = pytest.mark.xdist_group("known-film")  # which is made once
 PICTURES = 24

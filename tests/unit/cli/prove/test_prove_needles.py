@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.proof.core.needles import MOST, SIZE, Needles, cut, one_of
+from testbed.proof.core.needles import MOST, SIZE, Needles, cut, one_of
 
 RNG = np.random.default_rng(3)
 MANY = [RNG.bytes(SIZE) for _ in range(2_000)]

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from operate.proof import disk
-from operate.proof.capture import destination, parsed
-from operate.proof.core.images import BLOCK, images, is_drawing
-from operate.proof.core.needles import forms
-from operate.proof.core.verdicts import lifetime_of
+from testbed.proof import disk
+from testbed.proof.capture import destination, parsed
+from testbed.proof.core.images import BLOCK, images, is_drawing
+from testbed.proof.core.needles import forms
+from testbed.proof.core.verdicts import lifetime_of
 
 WRITTEN = {
     "raw": bytes,

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from operate.proof.core.verdicts import Findings, Lifetime, SearchedPlace, left_out
-from operate.proof.report import conclusion, page, size_text, table
-from operate.proof.search import PLACES, Search, canary_row
-from operate.proof.secret import Label, Secret
+from testbed.proof.core.verdicts import Findings, Lifetime, SearchedPlace, left_out
+from testbed.proof.report import conclusion, page, size_text, table
+from testbed.proof.search import PLACES, Search, canary_row
+from testbed.proof.secret import Label, Secret
 
 KEPT = Lifetime({50.0: 99.0, 100.0: 100.0}, 100.0)
 

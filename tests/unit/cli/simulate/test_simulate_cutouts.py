@@ -7,12 +7,12 @@ from annotated import annotate, portraits
 from PIL import Image
 
 from modelling.evaluation.labelled import InputError
-from operate.simulation.cutouts import Cutout, Cutouts
-from operate.simulation.film import look
-from operate.simulation.people import Figure, Look
-from operate.simulation.scenario import Phase, Scenario
-from operate.simulation.walkers import FACE, Walker
 from services.kernel.settings import SettingsError
+from testbed.simulation.cutouts import Cutout, Cutouts
+from testbed.simulation.film import look
+from testbed.simulation.people import Figure, Look
+from testbed.simulation.scenario import Phase, Scenario
+from testbed.simulation.walkers import FACE, Walker
 
 BARE = Scenario(phases=[Phase(seconds=9, arrivals_per_minute=9, masked=0.0)])
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.simulation.plan import Face, Plan
-from operate.simulation.scenario import Classifier, Detector, Light, Phase, Scenario, ScenarioPeriod
-from operate.simulation.sightings import MODEL, PERIOD, SECOND, Look, messages, plans, sightings
-from operate.simulation.walkers import Walker
 from proto.codec import decode, encode
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
+from testbed.simulation.plan import Face, Plan
+from testbed.simulation.scenario import Classifier, Detector, Light, Phase, Scenario, ScenarioPeriod
+from testbed.simulation.sightings import MODEL, PERIOD, SECOND, Look, messages, plans, sightings
+from testbed.simulation.walkers import Walker
 
 QUIET = Detector(false_alarms_per_minute=0, turns_per_minute=0)
 """Misses are the luck of the moment alone."""

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from market import market
 
-from operate.simulation.backdrop import backdrop
-from operate.simulation.film import Cast, count, film, pictures
-from operate.simulation.plan import Plan
-from operate.simulation.walkers import FACE, HEIGHT, WIDTH, Walker, seen
+from testbed.simulation.backdrop import backdrop
+from testbed.simulation.film import Cast, count, film, pictures
+from testbed.simulation.plan import Plan
+from testbed.simulation.walkers import FACE, HEIGHT, WIDTH, Walker, seen
 
 pytestmark = pytest.mark.xdist_group("short-film")  # which is made once
 PLAN = Plan.drawn(market((3, 1.0), seed=5))

@@ -13,16 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from operate.simulation import demo, market
-from operate.simulation.plan import HALF, Plan
-from operate.simulation.scenario import Counting, load_scenario
-from operate.simulation.walkers import HEIGHT
 from proto.public import WindowV1
 from services.aggregate.core.rules.rate_rules import RuleState, fold
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SettingsError, convert, load
 from services.notify.settings import NotifyFile
 from services.sites.settings import RuleSettings
+from testbed.demo import demo
+from testbed.simulation import market
+from testbed.simulation.plan import HALF, Plan
+from testbed.simulation.scenario import Counting, load_scenario
+from testbed.simulation.walkers import HEIGHT
 
 MARKET = load_scenario("market")
 CAMERAS = range(3)

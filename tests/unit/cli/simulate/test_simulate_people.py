@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from operate.simulation import people
-from operate.simulation.people import COATS, HEIGHT, MASKS, WIDTH, Figure, Look
-from operate.simulation.walkers import FACE
+from testbed.simulation import people
+from testbed.simulation.people import COATS, HEIGHT, MASKS, WIDTH, Figure, Look
+from testbed.simulation.walkers import FACE
 
 PLAIN = Look(hair=0, skin=0, coat=0, trousers=0, mask=None, flipped=False)
 

@@ -9,8 +9,8 @@ from examples import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from operate.simulation.plan import HALF, Face, Plan, Truth, _face, truth
-from operate.simulation.scenario import (
+from testbed.simulation.plan import HALF, Face, Plan, Truth, _face, truth
+from testbed.simulation.scenario import (
     Counting,
     Mirror,
     People,
@@ -21,7 +21,7 @@ from operate.simulation.scenario import (
     View,
     load_scenario,
 )
-from operate.simulation.walkers import BESIDE_M, FACE, FOCAL, HEIGHT, WIDTH, Seen, Walker, seen, walker
+from testbed.simulation.walkers import BESIDE_M, FACE, FOCAL, HEIGHT, WIDTH, Seen, Walker, seen, walker
 
 SEEDS = st.integers(0, 2**32 - 1)
 PEOPLE = st.builds(

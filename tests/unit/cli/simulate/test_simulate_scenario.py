@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.simulation.scenario import BUILT_IN, Light, Phase, Scenario, ScenarioPeriod, load_scenario
 from services.kernel.settings import SettingsError
+from testbed.simulation.scenario import BUILT_IN, Light, Phase, Scenario, ScenarioPeriod, load_scenario
 
 PHASES = st.lists(
     st.builds(

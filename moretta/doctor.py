@@ -1,0 +1,101 @@
+"""The command `moretta doctor`, and its findings as a table for a console."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from operate.doctor.core.findings import Finding, State, counts
+
+doctor = typer.Typer()
+_WIDTH = 160
+Config = Annotated[
+    Path,
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        envvar="MORETTA_CONFIG",
+        help="the deployment's settings (YAML), and where NATS is",
+    ),
+]
+
+
+@doctor.command("doctor")
+def examine(
+    config: Config,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="the folder of a running `moretta up --data`: its NATS, as operator"),
+    ] = None,
+    cameras: Annotated[bool, typer.Option("--cameras", help="open each camera's stream and read one packet")] = False,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="where nats-server stores, if that is on this machine")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    round_trip: Annotated[
+        str | None,
+        typer.Option(metavar="SITE", help="show a known film as that site's camera, and wait for its people's number"),
+    ] = None,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="where that camera is")] = "127.0.0.1:8090",
+    limit: Annotated[float, typer.Option(metavar="S", min=1, help="how long the round trip may take")] = 300.0,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="aggregate's metrics, for cameras that count who stays; in a round trip ingest's"
+        ),
+    ] = None,
+) -> None:
+    """Check a deployment from inside, with the secrets that are here, and print what to do.
+
+    Nothing is changed and nobody is told anything. Exit code 1 if something fails.
+    """
+    from rich.console import Console
+
+    from moretta.doctor import table
+    from operate.doctor.core.findings import exit_code, figures
+    from operate.doctor.deployment import Deployment
+    from services.kernel.log import LogSettings, configure
+
+    configure("doctor", LogSettings(level="error"))  # what went wrong is in the table
+    deployment = Deployment.read(config, data)
+    if round_trip is None:
+        from operate.doctor.doctor import Options, examined
+
+        found = asyncio.run(examined(deployment, Options(cameras, store or deployment.store, metrics)))
+    else:
+        from operate import output
+        from testbed.round_trip import round_trip as trip
+
+        with output.stages() as tell:
+            found = asyncio.run(trip.round_trip(deployment, trip.Options(round_trip, listen, limit, metrics), tell))
+    if as_json:
+        print(json.dumps(figures(found)))
+    else:
+        console = Console()
+        wide = console if console.is_terminal else Console(width=_WIDTH)  # a pod's log has no width
+        wide.print(table(found, f"moretta doctor, {config}"))
+    raise typer.Exit(exit_code(found))
+
+
+_STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red", "left out": "dim"}
+
+
+def table(findings: Iterable[Finding], title: str) -> RenderableType:
+    """Return all findings as a table, with a line that sums them up."""
+    all_of_them = list(findings)
+    shown = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+    for name, ratio in (("check", 3), ("state", 1), ("found", 6), ("what to do", 5)):
+        shown.add_column(name, ratio=ratio, overflow="fold")
+    for one in all_of_them:
+        style = _STYLES[one.state]
+        shown.add_row(Text(one.check), Text(one.state, style), Text(one.found), Text(one.todo))
+    said = ", ".join(f"{count} {state}" for state, count in counts(all_of_them).items() if count)
+    return Group(shown, Text(said, "bold"))

@@ -1,0 +1,1 @@
+"""Published figures for people: `moretta stats`, `report` and `calibrate`."""

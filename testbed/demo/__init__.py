@@ -1,0 +1,1 @@
+"""`moretta demo`: the whole system on simulated cameras, its figures beside the truth."""

@@ -1,0 +1,1 @@
+"""`moretta doctor --round-trip SITE`: a known film goes all the way through a deployment."""
