@@ -19,7 +19,7 @@ from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.counting.evidence import JUDGED
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import CameraSettings, SiteSettings
-from testbed.simulation.plan import Plan, Process, truth
+from testbed.simulation.plan import Arrivals, Plan, truth
 from testbed.simulation.scenario import Scenario
 from testbed.simulation.sightings import plans, sightings
 
@@ -97,7 +97,7 @@ def published(told: Iterable[SightingsV1], scenario: Scenario, window_s: float) 
     return [output for output in outputs if isinstance(output, WindowV1) and output.zone == WHOLE_SITE]
 
 
-def share_within(process: Sequence[Process], window: WindowV1) -> float:
+def share_within(process: Sequence[Arrivals], window: WindowV1) -> float:
     """Return the share of masks in the process during a window, not among the people who happened to come."""
     start, end = ((moment - BEGAN) / SECOND for moment in (window.start, window.end))
     parts = [(max(0.0, min(p.end, end) - max(p.start, start)) * p.arrivals_per_minute, p.masked) for p in process]

@@ -67,15 +67,17 @@ def examine(
     configure("doctor", LogSettings(level="error"))  # what went wrong is in the table
     deployment = Deployment.read(config, data)
     if round_trip is None:
-        from operate.doctor.doctor import Options, examined
+        from operate.doctor.doctor import DoctorOptions, examined
 
-        found = asyncio.run(examined(deployment, Options(cameras, store or deployment.store, metrics)))
+        found = asyncio.run(examined(deployment, DoctorOptions(cameras, store or deployment.store, metrics)))
     else:
         from operate import output
         from testbed.round_trip import round_trip as trip
 
         with output.stages() as tell:
-            found = asyncio.run(trip.round_trip(deployment, trip.Options(round_trip, listen, limit, metrics), tell))
+            found = asyncio.run(
+                trip.round_trip(deployment, trip.RoundTripOptions(round_trip, listen, limit, metrics), tell)
+            )
     if as_json:
         print(json.dumps(figures(found)))
     else:

@@ -143,11 +143,11 @@ def secrets(
 
     What is there stays; exit code 1 if Kubernetes' API refuses.
     """
-    from operate.identities.cluster_secrets import Wanted
+    from operate.identities.cluster_secrets import WantedRelease
     from operate.nats import in_cluster
 
     try:
-        for line in in_cluster.make(in_cluster.Api.of_pod(), Wanted(release, url, tuple(reader or ()))):
+        for line in in_cluster.make(in_cluster.Api.of_pod(), WantedRelease(release, url, tuple(reader or ()))):
             typer.echo(line)
     except in_cluster.ApiError as error:
         typer.echo(f"moretta nats secrets: {error}", err=True)

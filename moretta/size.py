@@ -25,9 +25,9 @@ def size(
 
     What does not fit into one installation is among the comments.
     """
-    from operate.sizing.needs import Wanted, need, pictures
+    from operate.sizing.needs import Installation, need, pictures
     from operate.sizing.values import values
 
     if fps > pictures(stream):
         raise typer.BadParameter(f"{stream} has {pictures(stream)} pictures a second", param_hint="--fps")
-    typer.echo(values(need(Wanted(cameras, stream, fps, sites, zones)), core_month), nl=False)
+    typer.echo(values(need(Installation(cameras, stream, fps, sites, zones)), core_month), nl=False)

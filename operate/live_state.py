@@ -16,7 +16,7 @@ SUPPRESSED: dict[Suppression, str] = {
 
 
 @dataclass
-class View:
+class LiveState:
     """The latest public message of each kind; it holds no more detail than was published."""
 
     windows: dict[tuple[str, str], WindowV1] = field(default_factory=dict)

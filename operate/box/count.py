@@ -16,7 +16,7 @@ from proto.sightings import SightingsV1
 from proto.stats import StatsReplyV1
 from proto.subjects import CAMERAS, SIGHTINGS, WINDOWS
 from proto.types import WHOLE_SITE
-from services.aggregate.core.counting.coverage import Watch
+from services.aggregate.core.counting.coverage import Coverage
 from services.bus import Bus
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.source import open_source
@@ -63,7 +63,7 @@ class CountError(Exception):
 
 
 @dataclass
-class Tally:
+class FilmCount:
     """Collects what the bus tells about the run."""
 
     windows: dict[int, WindowV1] = field(default_factory=dict)
@@ -72,13 +72,13 @@ class Tally:
     last: int = 0
     period: int = 0
     ended: CameraV1 | None = None
-    watch: Watch | None = None
+    watch: Coverage | None = None
 
     def sightings(self, message: SightingsV1) -> None:
         """Count an analysed picture."""
         self.frames += 1
         self.first = message.at if self.first is None else self.first
-        self.watch = self.watch or Watch(self.first, "frames-lost")
+        self.watch = self.watch or Coverage(self.first, "frames-lost")
         self.watch.picture(message.at, message.period)
         self.last, self.period = max(self.last, message.at), message.period
 
@@ -145,14 +145,14 @@ class Tally:
         return observed(seen / (film.end - film.start))
 
 
-async def count(folder: Path, source: str, fps: float, progress: Callable[[float], None]) -> Tally:
+async def count(folder: Path, source: str, fps: float, progress: Callable[[float], None]) -> FilmCount:
     """Return what was counted in a file; `progress` is called with the seconds of it that are done.
 
     CountError if ingest or NATS started again meanwhile: people would be counted twice, or not at all.
     """
     settings_file = folder / "settings.yaml"
     settings_file.write_text(yaml.safe_dump(settings_of(source, fps)), encoding="utf-8")
-    tally, said = Tally(), list[str]()
+    tally, said = FilmCount(), list[str]()
     async with Box(folder, settings_file, on_line=lambda name, line: said.append(f"{name}: {line}")) as box:
         taps = [await _tap(box, "aggregate", tally, progress), await _tap(box, "subscriber", tally, progress)]
         failed = asyncio.create_task(box.failed())
@@ -186,11 +186,11 @@ def _starts(box: Box) -> int:
     return box.children["ingest"].starts + box.children["nats-server"].starts
 
 
-def _usable(tally: Tally) -> bool:
+def _usable(tally: FilmCount) -> bool:
     return tally.ended is None or tally.ended.state == "ended"
 
 
-async def _tap(box: Box, identity: Any, tally: Tally, progress: Callable[[float], None]) -> Bus:
+async def _tap(box: Box, identity: Any, tally: FilmCount, progress: Callable[[float], None]) -> Bus:
     """Listen as one identity: only aggregate may read sightings; the subscriber reads the public subjects."""
     bus = await Bus.connect(box.nats(identity), "count")
 

@@ -20,7 +20,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from operate.live_state import View, count_text, rate_text, share_text
+from operate.live_state import LiveState, count_text, rate_text, share_text
 from proto.public import CameraV1, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SiteConfig
@@ -37,7 +37,7 @@ _SIDES = 4
 class Screen:
     """Draws a view; keeps the services' last few log lines, and notes that stay visible as long as it runs."""
 
-    def __init__(self, view: View, sites: list[SiteSettings], now: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, view: LiveState, sites: list[SiteSettings], now: Callable[[], int] = time.time_ns) -> None:
         self._view, self._now = view, now
         self._sites: dict[str, SiteSettings] = {}
         self.show(sites)

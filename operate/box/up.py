@@ -23,7 +23,7 @@ from operate.box.page import linked, usual_page
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
-from operate.live_state import View
+from operate.live_state import LiveState
 from operate.output import has_reader
 from proto.codec import as_json
 from proto.permissions import READER, heard_by, mirrored
@@ -55,7 +55,7 @@ async def up(
     It also ends when the pipe that it prints to has no reader any more, as after `| head`: it would run on unseen.
     `door` is the WebSocket listener for browsers on other pages than the box's own.
     """
-    view = View()
+    view = LiveState()
     screen = Screen(view, sites)
     console = get_console()
     said = screen.said if console.is_terminal else _say
@@ -105,7 +105,7 @@ async def up(
     return 2 if faults else 0
 
 
-async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) -> Bus:
+async def listen(box: Box, view: LiveState, each: Callable[[str, Any], None] | None) -> Bus:
     """Return a subscriber's connection that passes messages to `view`, and subject and message to `each`."""
     bus = await Bus.connect(box.nats("subscriber"), "subscriber")
 
@@ -119,7 +119,7 @@ async def listen(box: Box, view: View, each: Callable[[str, Any], None] | None) 
     return bus
 
 
-async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> None:
+async def _begin_readers(screen: Screen, view: LiveState, bus: Bus, address: str) -> None:
     """Say where readers come in, once aggregate has made their streams: a program that came earlier would end.
 
     Then show the alerts of before this start that still fire.
@@ -137,7 +137,7 @@ async def _begin_readers(screen: Screen, view: View, bus: Bus, address: str) -> 
         await _recall(screen, view, bus)
 
 
-async def _recall(screen: Screen, view: View, bus: Bus) -> None:
+async def _recall(screen: Screen, view: LiveState, bus: Bus) -> None:
     try:
         found = await bus.latest(ALERTS)
     except (nats.errors.Error, nats.js.errors.Error) as error:
@@ -183,7 +183,7 @@ def ended_by_signal() -> asyncio.Event:
     return ended
 
 
-async def _show(console: Console, screen: Screen, view: View) -> None:
+async def _show(console: Console, screen: Screen, view: LiveState) -> None:
     if console.is_terminal:
         with Live(screen, console=console, refresh_per_second=2, screen=False):
             await asyncio.Event().wait()

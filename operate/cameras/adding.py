@@ -16,7 +16,7 @@ _SECRET_MODE = 0o600
 
 
 @dataclass(frozen=True)
-class Plan:
+class CameraEdit:
     """What will be written, and where."""
 
     file: Path
@@ -30,7 +30,7 @@ class Plan:
 def planned(
     file: Path, site: str | None, name: str, *, zone: str | None, url_file: Path | None, long_side: int, fps: float,
     link_local: bool, ca_file: str | None = None,
-) -> Plan:  # fmt: skip
+) -> CameraEdit:  # fmt: skip
     """Return what would be written; SettingsError if that could not be, or would not be good settings."""
     place = _site(file, load(file, IngestFile, secrets=False).sites, site)
     if any(one.id == name for one in place.cameras):
@@ -47,7 +47,7 @@ def planned(
     camera |= {"allow_link_local": True} if link_local else {}
     camera |= {"ca_file": str(Path(ca_file).absolute())} if ca_file is not None else {}
     before = _text(file)
-    return Plan(file, before, _checked(file, before, place.id, camera), place.id, where)
+    return CameraEdit(file, before, _checked(file, before, place.id, camera), place.id, where)
 
 
 def _text(file: Path) -> str:
@@ -81,7 +81,7 @@ def _checked(file: Path, before: str, site: str, camera: Entry) -> str:
     return text
 
 
-def written(plan: Plan, url: str) -> None:
+def written(plan: CameraEdit, url: str) -> None:
     """Write the URL's file and then the settings, as a whole or not at all; SettingsError if they changed meanwhile."""
     if _text(plan.file) != plan.before:
         raise SettingsError(plan.file, [("", "has changed meanwhile; run it again")])
@@ -102,7 +102,7 @@ def written(plan: Plan, url: str) -> None:
         raise
 
 
-def _give(made: int, plan: Plan) -> None:
+def _give(made: int, plan: CameraEdit) -> None:
     """Give the URL's file to the owner of the settings: who reads these has to read it, too."""
     kept = plan.file.resolve().stat()
     if (os.fstat(made).st_uid, os.fstat(made).st_gid) == (kept.st_uid, kept.st_gid):

@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 
 from operate import output
-from operate.cameras.camera import CameraError, OnvifCamera, Seen
+from operate.cameras.camera import CameraAnswers, CameraError, OnvifCamera
 from operate.cameras.core.addresses import AddressError, CameraAddress, Login, camera_address
 from operate.cameras.core.video_streams import Choice, choose, named
 from operate.cameras.exchange import Exchange
@@ -62,7 +62,7 @@ def _context(address: CameraAddress, ca_file: str | None) -> ssl.SSLContext:
         raise SettingsError(_COMMAND, [("--ca-file", why)]) from None
 
 
-def seen(one: OnvifCamera, host: str) -> Seen:
+def seen(one: OnvifCamera, host: str) -> CameraAnswers:
     """Return what a camera says, with progress; SettingsError if it cannot be asked."""
     try:
         with output.stages() as tell:
@@ -71,7 +71,7 @@ def seen(one: OnvifCamera, host: str) -> Seen:
         raise SettingsError(camera_address(host).label, [("", str(error))]) from None
 
 
-def chosen(found: Seen, host: str, stream: str | None, *, long_side: int, fps: float) -> Choice:
+def chosen(found: CameraAnswers, host: str, stream: str | None, *, long_side: int, fps: float) -> Choice:
     """Return the stream to take; SettingsError if there is none, or none of that name."""
     usable = choose(found.streams, long_side=long_side, fps=fps)
     wanted = usable if stream is None else named(found.streams, stream, fps=fps)

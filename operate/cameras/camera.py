@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from operate.cameras.core import replies, requests
 from operate.cameras.core.addresses import AddressError, CameraAddress, Login, stream_url
 from operate.cameras.core.requests import MEDIA, MEDIA2, MediaService
-from operate.cameras.core.video_streams import Stream
+from operate.cameras.core.video_streams import VideoStream
 from operate.cameras.core.xml import Element, XmlError, parsed
 from operate.cameras.exchange import Exchange, ExchangeError
 
@@ -27,12 +27,12 @@ class CameraError(Exception):
     """A camera that cannot be asked; the text says why, and what to do."""
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class CameraAnswers(Struct, frozen=True, kw_only=True):
     """What a camera said."""
 
     address: CameraAddress
     model: str
-    streams: list[Stream]
+    streams: list[VideoStream]
 
 
 class OnvifCamera:
@@ -44,13 +44,13 @@ class OnvifCamera:
         """How far the camera's clock is ahead of ours: it refuses a login of another time."""
         self._urls: dict[str, str] = {}
 
-    def look(self, tell: Tell) -> Seen:
+    def look(self, tell: Tell) -> CameraAnswers:
         """Return what the camera says of its streams; CameraError if it says nothing usable."""
         tell(f"asking {self._address.label}", 0)
         self._set_clock()
         service, path, profiles = self._profiles(self._media())
         streams = [one if one.refused else self._addressed(one, service, path, tell) for one in profiles]
-        return Seen(address=self._address, model=self._model(), streams=streams)
+        return CameraAnswers(address=self._address, model=self._model(), streams=streams)
 
     def url_of(self, token: str) -> str:
         """Return the URL of a stream that `look` found, with the login. It is a secret."""
@@ -76,7 +76,7 @@ class OnvifCamera:
                 return found
         raise CameraError(_NO_MEDIA)
 
-    def _profiles(self, media: dict[MediaService, str]) -> tuple[MediaService, str, list[Stream]]:
+    def _profiles(self, media: dict[MediaService, str]) -> tuple[MediaService, str, list[VideoStream]]:
         """Return the profiles by the newer media service, which knows H.265, or by the older one."""
         last = _NO_STREAMS
         services: tuple[MediaService, ...] = (MEDIA2, MEDIA)
@@ -91,7 +91,7 @@ class OnvifCamera:
                     return service, media[service], found
         raise CameraError(last)
 
-    def _addressed(self, stream: Stream, service: MediaService, path: str, tell: Tell) -> Stream:
+    def _addressed(self, stream: VideoStream, service: MediaService, path: str, tell: Tell) -> VideoStream:
         tell(f"asking {self._address.label} for the address of {stream.name}", 0)
         try:
             uri = replies.stream_uri(self._asked(path, requests.stream_address(service, stream.token)))

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from operate.cameras.camera import Seen
+from operate.cameras.camera import CameraAnswers
 from operate.cameras.core.cost import cost_ms
 from operate.cameras.core.discovery import Found
-from operate.cameras.core.video_streams import Choice, Stream, in_words
+from operate.cameras.core.video_streams import Choice, VideoStream, in_words
 
 _WIDTH = 120
 
@@ -45,7 +45,7 @@ def found(cameras: Sequence[Found], sources: Sequence[str], wait_s: float, *, as
         _console().print(Text(following), soft_wrap=True)  # it is pasted: a second line would be a command of its own
 
 
-def streams(seen: Seen, choice: Choice | None, *, long_side: int, fps: float, as_json: bool) -> None:
+def streams(seen: CameraAnswers, choice: Choice | None, *, long_side: int, fps: float, as_json: bool) -> None:
     """Print a camera's streams, and which one would be taken."""
     why = in_words(choice, long_side=long_side, fps=fps) if choice else "none of its streams can be taken"
     if as_json:
@@ -60,7 +60,7 @@ def streams(seen: Seen, choice: Choice | None, *, long_side: int, fps: float, as
     console.print(Text(taken, "bold"))
 
 
-def _table(seen: Seen, choice: Choice | None, fps: float) -> Table:
+def _table(seen: CameraAnswers, choice: Choice | None, fps: float) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for name in ("", "stream", "name", "codec", "size", "rate", "bit rate", "costs ingest", ""):
         right = name in {"size", "rate", "bit rate", "costs ingest"}
@@ -72,7 +72,7 @@ def _table(seen: Seen, choice: Choice | None, fps: float) -> Table:
     return table
 
 
-def _cells(one: Stream, fps: float, most: float) -> tuple[str, ...]:
+def _cells(one: VideoStream, fps: float, most: float) -> tuple[str, ...]:
     cost = _cost(one, fps)
     return (
         one.token,
@@ -85,5 +85,5 @@ def _cells(one: Stream, fps: float, most: float) -> tuple[str, ...]:
     )
 
 
-def _cost(one: Stream, fps: float) -> float | None:
+def _cost(one: VideoStream, fps: float) -> float | None:
     return cost_ms(one.width, one.height, one.fps, fps) if one.width and one.height and one.fps else None

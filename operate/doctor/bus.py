@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from operate.doctor import mirrors
 from operate.doctor.core import judged, rights, storage
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
-from operate.doctor.core.oversized_streams import Analysed, too_large
+from operate.doctor.core.oversized_streams import AnalysedSize, too_large
 from operate.orders import told_sites
 from proto.permissions import APART, READER, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
@@ -175,10 +175,10 @@ async def _cameras(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
     return [*found, *too_large(told, _analysed(sites))]
 
 
-def _analysed(sites: list[SiteSettings]) -> dict[tuple[str, str], Analysed]:
+def _analysed(sites: list[SiteSettings]) -> dict[tuple[str, str], AnalysedSize]:
     """Return what is analysed of each network camera; a URL that we may not read counts as one's."""
     return {
-        (site.id, one.id): Analysed(one.fps, one.long_side)
+        (site.id, one.id): AnalysedSize(one.fps, one.long_side)
         for site in sites
         for one in site.cameras
         if kind_of(one) == "network"

@@ -23,7 +23,7 @@ Check = Callable[[], Awaitable[list[Finding]]]
 
 
 @dataclass(frozen=True)
-class Options:
+class DoctorOptions:
     """Checks in addition to the usual ones."""
 
     cameras: bool = False
@@ -34,7 +34,7 @@ class Options:
     """The URL of aggregate's metrics, which tell of cameras that count who stays."""
 
 
-async def examined(deployment: Deployment, options: Options) -> list[Finding]:
+async def examined(deployment: Deployment, options: DoctorOptions) -> list[Finding]:
     """Return all findings, in the order of the table."""
     bus, line = await on_bus.connected(deployment.nats)
     try:
@@ -82,7 +82,7 @@ def _on_bus(deployment: Deployment, bus: Bus | None) -> list[tuple[str, Check]]:
     ]
 
 
-def _around(deployment: Deployment, options: Options, bus: Bus | None) -> list[tuple[str, Check]]:
+def _around(deployment: Deployment, options: DoctorOptions, bus: Bus | None) -> list[tuple[str, Check]]:
     sites = deployment.sites
 
     async def here() -> list[Finding]:
@@ -117,7 +117,7 @@ def _channels(deployment: Deployment) -> list[tuple[str, Check]]:
     return [*found, *((place.check, _one(partial(reach.reached, place))) for place in places)]
 
 
-def _cameras(deployment: Deployment, options: Options) -> list[tuple[str, Check]]:
+def _cameras(deployment: Deployment, options: DoctorOptions) -> list[tuple[str, Check]]:
     if (ingest := deployment.ingest) is None:
         rest: tuple[str, Check] = (
             "cameras",
@@ -127,7 +127,7 @@ def _cameras(deployment: Deployment, options: Options) -> list[tuple[str, Check]
     return _tried(reach.cameras(ingest), options)
 
 
-def _tried(cameras: list[tuple[str, CameraSettings]], options: Options) -> list[tuple[str, Check]]:
+def _tried(cameras: list[tuple[str, CameraSettings]], options: DoctorOptions) -> list[tuple[str, Check]]:
     return [
         (f"reach {site}/{one.id}", _one(partial(reach.camera, site, one, open_it=options.cameras)))
         for site, one in cameras

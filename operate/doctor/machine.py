@@ -16,8 +16,8 @@ from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from operate.settings_file import tls_of
 from services.kernel.log import redact
 from services.kernel.tls import CertificateError, ends
-from services.sandbox.measures import Finding as MeasureFinding
 from services.sandbox.measures import Findings, not_in_force, shortfalls
+from services.sandbox.measures import MeasureState as MeasureFinding
 from services.sites.settings import SiteSettings
 
 

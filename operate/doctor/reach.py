@@ -13,7 +13,7 @@ from services.ingest.sources.address import SourceError, address_of
 from services.ingest.sources.source import open_source
 from services.kernel.tls import CertificateError, Tls
 from services.notify.channels.email.settings import SmtpSettings
-from services.notify.channels.email.smtp import Session
+from services.notify.channels.email.smtp import SmtpSession
 from services.notify.outcome import Failure
 from services.notify.settings import NotifySettings
 from services.sites.settings import CameraSettings
@@ -64,7 +64,7 @@ async def mail(settings: SmtpSettings) -> Finding:
     """Return whether the mail server would take mails: connect, secure and log in, but send nothing."""
     check, name = "SMTP", f"{settings.host}:{settings.port_in_use()}"
     try:
-        session = Session(settings, settings.tls())
+        session = SmtpSession(settings, settings.tls())
     except CertificateError as error:
         return fail(check, error.field, error.why)
     try:

@@ -2,10 +2,21 @@
 
 from operate.identities.folder import settings_file
 from operate.identities.hub import Hub, KeptHub
-from operate.identities.kept import PEOPLE, Kept, Leaf, Server
+from operate.identities.kept import PEOPLE, IdentityFolder, Leaf, ServerEntry
 from operate.identities.kubernetes import Release
 from operate.identities.made import Identities, secret_files
-from operate.identities.server_config import Tls, WebSocket, limits, nats_config, server, users
+from operate.identities.server_config import ServerTls, WebSocket, limits, nats_config, server, users
 
-__all__ = ["PEOPLE", "Hub", "Identities", "Kept", "KeptHub", "Leaf", "Release", "Server", "Tls", "WebSocket"]
+__all__ = [
+    "PEOPLE",
+    "Hub",
+    "Identities",
+    "IdentityFolder",
+    "KeptHub",
+    "Leaf",
+    "Release",
+    "ServerEntry",
+    "ServerTls",
+    "WebSocket",
+]
 __all__ += ["limits", "nats_config", "secret_files", "server", "settings_file", "users"]

@@ -27,7 +27,7 @@ _CA = "ca.crt"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedRelease:
     """A release by its name, its server's URL for people, and the names of its named readers."""
 
     release: str
@@ -52,7 +52,7 @@ class Wanted:
         return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": files}
 
 
-def completed(there: Secrets, wanted: Wanted) -> dict[str, Files]:
+def completed(there: Secrets, wanted: WantedRelease) -> dict[str, Files]:
     """Return the files that are missing, by Secret, and public keys that are others. What is there stays.
 
     SettingsError for a Secret whose key is none.
@@ -91,7 +91,7 @@ class _Found:
     """What is there of what is wanted."""
 
     there: Secrets
-    wanted: Wanted
+    wanted: WantedRelease
 
     def key(self, name: Identity) -> Ed25519PrivateKey:
         """Return the private key with which a service signs, or a new one."""

@@ -24,7 +24,7 @@ from operate.identities.folder import (
 from operate.identities.leafnodes import CROSSING, STREAMS_USER, Link, hub
 from operate.identities.made import Identities
 from operate.identities.readers import present, streams_of
-from operate.identities.server_config import Tls
+from operate.identities.server_config import ServerTls
 from proto.permissions import NAMED, READER
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
@@ -40,7 +40,7 @@ class Hub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     leaf_listen: str
     store: str
     url: str
-    tls: Tls | None = None
+    tls: ServerTls | None = None
     leaves: Leaves = {}
     keys: dict[str, list[str]] = {}
     room: int = 0

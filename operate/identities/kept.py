@@ -25,7 +25,7 @@ from operate.identities.folder import (
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger, secret_files
 from operate.identities.readers import present, streams_of
-from operate.identities.server_config import Tls, WebSocket, users
+from operate.identities.server_config import ServerTls, WebSocket, users
 from operate.identities.server_config import server as configuration
 from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, heard_by, user_of
 from proto.subjects import STREAM_OWNER, Identity
@@ -45,17 +45,17 @@ class Leaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     hubs: list[str]
     sites: list[str]
-    tls: Tls | None = None
+    tls: ServerTls | None = None
     """The certificate for the hub, and the CA of the hub's certificate. Without it, `tls://` uses the system's CAs."""
 
 
-class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ServerEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server: listen address, storage folder, URL for others, and each user's public keys in force."""
 
     listen: str
     store: str
     url: str
-    tls: Tls | None = None
+    tls: ServerTls | None = None
     leaf: Leaf | None = None
     streams: dict[str, int] = {}
     """Sizes, in bytes, of the streams that are larger than in the table."""
@@ -68,19 +68,19 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The streams of each named reader, by its name; of one that was removed none."""
 
 
-class Kept:
+class IdentityFolder:
     """A site's folder. `rotate` writes the server's side first, so that no seed is in use before its public key is;
     `replace` does so too, and removes the old keys at the end.
 
     `update` writes the seeds of new users first: a public key in the state means that its seed was written.
     """
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: ServerEntry) -> None:
         self.folder, self.server = folder.absolute(), server
         self._files = Identities(self.folder, {})
 
     @classmethod
-    def make(cls, folder: Path, server: Server, beside: Iterable[str] = ()) -> "Kept":
+    def make(cls, folder: Path, server: ServerEntry, beside: Iterable[str] = ()) -> "IdentityFolder":
         """Make new identities in a folder; SettingsError if it holds more than its file and the files `beside`."""
         require_empty(folder, beside)
         kept = cls(folder, structs.replace(server, keys=Identities.make(folder.absolute()).public))
@@ -89,7 +89,7 @@ class Kept:
         return kept
 
     @classmethod
-    def open(cls, folder: Path) -> "Kept":
+    def open(cls, folder: Path) -> "IdentityFolder":
         """Return the state of a folder; SettingsError if its state file is missing or invalid."""
         file = folder / STATE
         try:
@@ -105,7 +105,7 @@ class Kept:
         """The names of the named readers."""
         return list(present(self.server.readers))
 
-    def update(self, server: Server) -> None:
+    def update(self, server: ServerEntry) -> None:
         """Write all files again for this version's table. Existing keys stay, and new users get keys.
 
         Removed users lose their files too.
@@ -177,7 +177,7 @@ class Kept:
             raise SettingsError(file, [("", f"must be {error}; remove it if the seed is kept elsewhere")]) from None
         return found if found in others else newest
 
-    def _change(self, server: Server, fresh: dict[str, Seed]) -> None:
+    def _change(self, server: ServerEntry, fresh: dict[str, Seed]) -> None:
         self.server = server
         self.write(fresh.get(LEAF_USER))
         for user, seed in fresh.items():
@@ -284,10 +284,10 @@ class Kept:
         return (self.folder / file).read_text(encoding="utf-8")
 
 
-def _server(state: bytes) -> Server:
+def _server(state: bytes) -> ServerEntry:
     """Return the server of a state file, without fields that were removed; MsgspecError if it is invalid."""
     found = msgspec.json.decode(state)
     if isinstance(found, dict):
         found = {name: value for name, value in found.items() if name not in _REMOVED}
-    server = msgspec.convert(found, Server)
+    server = msgspec.convert(found, ServerEntry)
     return structs.replace(server, readers=streams_of(server.keys, server.readers, heard_by(READER)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operate.identities.readers import Streams, apart, back, exports, made, named, reserved
-from operate.identities.server_config import MAX_CONNECTIONS, PublicKeys, Tls, permissions
+from operate.identities.server_config import MAX_CONNECTIONS, PublicKeys, ServerTls, permissions
 from proto.permissions import JETSTREAM_API, SERVICE_API, Rights, inbox
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, TABLE, WINDOWS, Stream, Subject, stream
 from services.bus.stream_sizes import Sizes, sized
@@ -120,7 +120,9 @@ class Hop:
         return [{"name": name, "filter_subject": one, "external": external} for one in self.filters(row)]
 
 
-def leaf(config: Config, link: Link, urls: Sequence[str], seed: str, keys: PublicKeys, *, tls: Tls | None) -> Config:
+def leaf(
+    config: Config, link: Link, urls: Sequence[str], seed: str, keys: PublicKeys, *, tls: ServerTls | None
+) -> Config:
     """Return a site's configuration (see `server`) with a connection to the hub at `urls`.
 
     `seed` is the leaf's own. nats-server takes it only in the configuration, which is a secret from then on.
@@ -147,7 +149,7 @@ def leaf(config: Config, link: Link, urls: Sequence[str], seed: str, keys: Publi
     }
 
 
-def _remote(urls: Sequence[str], seed: str, tls: Tls | None) -> Config:
+def _remote(urls: Sequence[str], seed: str, tls: ServerTls | None) -> Config:
     """Return the connection to the hub. LEAF has nothing else to give or take: the denials here are a second lock."""
     denied = [*sorted({_below(row) for row in TABLE}), *_NEVER]
     remote: Config = {"urls": list(urls), "account": LEAF, "nkey": seed, "deny_imports": denied, "deny_exports": denied}
@@ -162,7 +164,7 @@ def hub(
     leaves: Mapping[Link, Sequence[str]],
     *,
     room: int = 0,
-    tls: Tls | None = None,
+    tls: ServerTls | None = None,
     sizes: Sizes | None = None,
     readers: Streams | None = None,
 ) -> Config:

@@ -24,7 +24,7 @@ PublicKeys = Mapping[str, Sequence[str]]
 """The public keys with which each user connects: two while a new key replaces the old one."""
 
 
-class Tls(Struct, frozen=True, forbid_unknown_fields=True):
+class ServerTls(Struct, frozen=True, forbid_unknown_fields=True):
     """Certificate, key and CA file of the server; its clients need a certificate from that CA."""
 
     cert_file: str
@@ -47,7 +47,7 @@ class WebSocket(Struct, frozen=True, forbid_unknown_fields=True):
     origins: list[str]
     is_open: bool = False
 
-    def block(self, keys: PublicKeys, tls: Tls | None) -> dict[str, object]:
+    def block(self, keys: PublicKeys, tls: ServerTls | None) -> dict[str, object]:
         """Return the configuration's block `websocket`; without TLS it is for loopback or for a proxy with TLS."""
         config: dict[str, object] = {"listen": self.listen, "allowed_origins": self.origins}
         config |= {"no_auth_user": _keys_of(user_of(_PAGE, "MAIN"), keys)[0]} if self.is_open else {}
@@ -65,7 +65,7 @@ def nats_config(
     keys: PublicKeys,
     *,
     host: str = "127.0.0.1",
-    tls: Tls | None = None,
+    tls: ServerTls | None = None,
     websocket: WebSocket | None = None,
     sizes: Sizes | None = None,
     readers: Streams | None = None,
@@ -80,7 +80,7 @@ def server(
     store: str,
     keys: PublicKeys,
     *,
-    tls: Tls | None = None,
+    tls: ServerTls | None = None,
     websocket: WebSocket | None = None,
     sizes: Sizes | None = None,
     readers: Streams | None = None,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from operate.identities import Hub, Kept, KeptHub, Server, limits, users
+from operate.identities import Hub, IdentityFolder, KeptHub, ServerEntry, limits, users
 from operate.identities.folder import HUB_STATE, STATE, require_empty
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER
 from operate.identities.readers import Streams, present
@@ -31,16 +31,16 @@ def is_there(folder: Path) -> bool:
     return is_hub(folder) or (folder / STATE).exists()
 
 
-def opened(folder: Path) -> Kept | KeptHub:
+def opened(folder: Path) -> IdentityFolder | KeptHub:
     """Return the state of a folder; SettingsError if nothing was applied to it."""
-    return KeptHub.open(folder) if is_hub(folder) else Kept.open(folder)
+    return KeptHub.open(folder) if is_hub(folder) else IdentityFolder.open(folder)
 
 
 @dataclass(frozen=True)
 class Applied:
     """The result of `apply`: the folder (None if there is none yet), the changes, and whether a reload is enough."""
 
-    kept: Kept | KeptHub | None
+    kept: IdentityFolder | KeptHub | None
     changes: list[str]
     gone: list[str]
     """The removed readers."""
@@ -66,7 +66,7 @@ def apply(folder: Path, asked: NatsFile | None, *, plan: bool = False) -> Applie
             folder, [("hub", f"the folder is {kinds[0]}, and the file {kinds[1]}; take another folder")]
         )
     state = before.hub if isinstance(before, KeptHub) else before.server if before else None
-    wanted: Server | Hub = _hub(folder, asked, state) if hub else _server(folder, asked, state)  # type: ignore[arg-type]
+    wanted: ServerEntry | Hub = _hub(folder, asked, state) if hub else _server(folder, asked, state)  # type: ignore[arg-type]
     found = list(_changes(before, state, wanted))
     many = len(before.readers) if before else 0, len(present(wanted.readers))
     anew = state is not None and (_fixed(state) != _fixed(wanted) or _shrinks(state, wanted, many))
@@ -75,14 +75,14 @@ def apply(folder: Path, asked: NatsFile | None, *, plan: bool = False) -> Applie
     return Applied(kept, found, gone, state is None, anew)
 
 
-def _fixed(state: Server | Hub) -> tuple[object, ...]:
+def _fixed(state: ServerEntry | Hub) -> tuple[object, ...]:
     """Return the settings that nats-server takes only at a start: a change in one makes it refuse the whole reload."""
     if isinstance(state, Hub):
         return state.listen, state.store, state.leaf_listen
     return state.listen, state.store, state.websocket, state.leaf
 
 
-def _shrinks(before: Server | Hub, after: Server | Hub, readers: tuple[int, int]) -> bool:
+def _shrinks(before: ServerEntry | Hub, after: ServerEntry | Hub, readers: tuple[int, int]) -> bool:
     """Return whether JetStream gets less, which a reload refuses, or a leaf's key goes, which no reload cuts off."""
     old, new = (limits(one.streams, many) for one, many in zip((before, after), readers, strict=True))
     if isinstance(before, Hub) and isinstance(after, Hub):
@@ -92,24 +92,26 @@ def _shrinks(before: Server | Hub, after: Server | Hub, readers: tuple[int, int]
     return leaves or any(new[name] < size for name, size in old.items())
 
 
-def _written(folder: Path, before: Kept | KeptHub | None, wanted: Server | Hub, beside: list[str]) -> Kept | KeptHub:
+def _written(
+    folder: Path, before: IdentityFolder | KeptHub | None, wanted: ServerEntry | Hub, beside: list[str]
+) -> IdentityFolder | KeptHub:
     if isinstance(wanted, Hub):
         if isinstance(before, KeptHub):
             before.update(wanted)
             return before
         return KeptHub.make(folder, wanted, beside)
     kept = before
-    if not isinstance(kept, Kept):
-        kept = Kept.make(folder, structs.replace(wanted, leaf=None, release=None, readers={}), beside)
+    if not isinstance(kept, IdentityFolder):
+        kept = IdentityFolder.make(folder, structs.replace(wanted, leaf=None, release=None, readers={}), beside)
     kept.update(structs.replace(wanted, keys=kept.server.keys))
     return kept
 
 
-def _server(folder: Path, asked: NatsFile | None, before: Server | None) -> Server:
+def _server(folder: Path, asked: NatsFile | None, before: ServerEntry | None) -> ServerEntry:
     if asked is None and before is not None:
         return before
     asked = asked or NatsFile()
-    return Server(
+    return ServerEntry(
         listen=asked.server.listen,
         store=asked.server.store or absolute(folder / "jetstream"),
         url=asked.url(),
@@ -142,7 +144,7 @@ def _hub(folder: Path, asked: NatsFile | None, before: Hub | None) -> Hub:
     )
 
 
-def _readers(asked: NatsFile, before: Server | Hub | None) -> dict[str, list[str]]:
+def _readers(asked: NatsFile, before: ServerEntry | Hub | None) -> dict[str, list[str]]:
     """Return the readers asked for, with their streams, and without streams those that were there before."""
     found = asked.reader_streams()
     return found | {name: [] for name in (before.readers if before else ()) if name not in found}
@@ -151,7 +153,9 @@ def _readers(asked: NatsFile, before: Server | Hub | None) -> dict[str, list[str
 # --- changes since the last apply -----------------------------------------------------------------------------------
 
 
-def _changes(before: Kept | KeptHub | None, state: Server | Hub | None, wanted: Server | Hub) -> Iterator[str]:
+def _changes(
+    before: IdentityFolder | KeptHub | None, state: ServerEntry | Hub | None, wanted: ServerEntry | Hub
+) -> Iterator[str]:
     """Yield a line for each difference: `+` is new, `-` is gone."""
     if before is None or state is None:
         yield "+ a hub" if isinstance(wanted, Hub) else "+ a key for each identity"
@@ -162,14 +166,14 @@ def _changes(before: Kept | KeptHub | None, state: Server | Hub | None, wanted: 
     yield from _changed_readers(present(state.readers) if state else {}, present(wanted.readers))
     if before is None or state is None:
         return
-    if isinstance(state, Server):
+    if isinstance(state, ServerEntry):
         table = [user_of(*one) for one in users()]
         yield from (f"+ user {user}, new to this version" for user in table if user not in state.keys)
         strange = [
             one for one in state.keys if not one.startswith(NAMED) and one not in (*table, LEAF_USER, STREAMS_USER)
         ]
         yield from (f"- user {user}, whom this version does not know, with its key" for user in strange)
-        if state.leaf and not (isinstance(wanted, Server) and wanted.leaf):
+        if state.leaf and not (isinstance(wanted, ServerEntry) and wanted.leaf):
             yield f"- users {LEAF_USER} and {STREAMS_USER}, with their keys and files"
     if before.is_stale:
         yield "+ nats.conf, which is not what this version makes of it"
@@ -184,7 +188,7 @@ def _changed_readers(known: Streams, wanted: Streams) -> Iterator[str]:
             yield f"+ reader {name}: {', '.join(wanted[name])}"
 
 
-def _as_filed(state: Server | Hub) -> dict[str, Any]:
+def _as_filed(state: ServerEntry | Hub) -> dict[str, Any]:
     """Return a folder's state in the sections of the file, without what only the folder holds."""
     one: dict[str, Any] = msgspec.to_builtins(state)
     sizes = {name: in_words(size) for name, size in state.streams.items()}
@@ -209,14 +213,14 @@ def _flat(value: Any, place: str = "") -> dict[str, Any]:
 # --- keys -----------------------------------------------------------------------------------------------------------
 
 
-def rotate(folder: Path, who: str) -> Kept:
+def rotate(folder: Path, who: str) -> IdentityFolder:
     """Give an identity, or all, new keys beside the old ones."""
     kept = _site(folder, "rotate")
     kept.rotate(_users(who, kept))
     return kept
 
 
-def retire(folder: Path, who: str) -> Kept:
+def retire(folder: Path, who: str) -> IdentityFolder:
     """Remove the old keys of an identity, or of all; SettingsError if there is none."""
     kept = _site(folder, "retire")
     if not kept.retire(_users(who, kept)):
@@ -224,23 +228,23 @@ def retire(folder: Path, who: str) -> Kept:
     return kept
 
 
-def replace(folder: Path, who: str) -> Kept:
+def replace(folder: Path, who: str) -> IdentityFolder:
     """Give an identity, or all, new keys in place of all older ones, of which one was stolen."""
     kept = _site(folder, "replace")
     kept.replace(_users(who, kept))
     return kept
 
 
-def _site(folder: Path, what: str) -> Kept:
+def _site(folder: Path, what: str) -> IdentityFolder:
     if is_hub(folder):
         why = (
             "is for a site's folder; at a hub its file's hub.leaves has the keys, two while one takes the other's place"
         )
         raise SettingsError(f"{_COMMAND} {what}", [("", why)])
-    return Kept.open(folder)
+    return IdentityFolder.open(folder)
 
 
-def _users(who: str, kept: Kept) -> list[str]:
+def _users(who: str, kept: IdentityFolder) -> list[str]:
     """Return the users of an identity, or of all. A reader is given by its user name, `subscriber-acme`."""
     readers = [f"{NAMED}{name}" for name in kept.readers]
     own = [LEAF_USER, STREAMS_USER] if kept.server.leaf else []

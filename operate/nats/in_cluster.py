@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operate.identities.cluster_secrets import Wanted, completed
+from operate.identities.cluster_secrets import WantedRelease, completed
 from operate.identities.kubernetes import Values
 from services.kernel.settings import SettingsError
 
@@ -92,7 +92,7 @@ def _why(error: urllib.error.HTTPError) -> str:
     return f"{error.code} {said or error.reason}"
 
 
-def make(api: Api, wanted: Wanted) -> list[str]:
+def make(api: Api, wanted: WantedRelease) -> list[str]:
     """Make the Secrets that are missing, or complete them; returns a line for each.
 
     ApiError for a request that failed, SettingsError for a Secret without a key.

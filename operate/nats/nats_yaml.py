@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, structs
 
-from operate.identities import Leaf, Release, Tls, WebSocket
+from operate.identities import Leaf, Release, ServerTls, WebSocket
 from operate.identities.leafnodes import HUB_STREAMS
 from proto.permissions import GIVEN, READER, heard_by, mirrored
 from proto.subjects import STREAMS
@@ -50,7 +50,7 @@ class ServerPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Default: nats://127.0.0.1 and the server's port, or on Kubernetes the chart's Service."""
     store: Annotated[str, Meta(min_length=1)] | None = None
     """Default: `jetstream` in the folder."""
-    tls: Tls | None = None
+    tls: ServerTls | None = None
     """Certificate, key and certificate authority of the server. With it, every client needs a certificate."""
 
 
@@ -68,7 +68,7 @@ class LeafPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     hubs: Annotated[list[HubUrl], Meta(min_length=1)]
     sites: Annotated[list[SiteId], Meta(min_length=1)]
-    tls: Tls | None = None
+    tls: ServerTls | None = None
 
 
 class LeafKeys(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -208,7 +208,7 @@ def _host(listen: str) -> str:
 def _placed(asked: NatsFile, folder: Path) -> NatsFile:
     """Return the file's content with absolute paths."""
 
-    def at(tls: Tls | None) -> Tls | None:
+    def at(tls: ServerTls | None) -> ServerTls | None:
         return tls and structs.replace(tls, **{name: absolute(folder / one) for name, one in _files(tls)})
 
     server = structs.replace(asked.server, tls=at(asked.server.tls))
@@ -223,7 +223,7 @@ def _twice(values: list[str]) -> Iterator[tuple[int, str]]:
     yield from ((at, value) for at, value in enumerate(values) if value in values[:at])
 
 
-def _files(tls: Tls) -> list[tuple[str, str]]:
+def _files(tls: ServerTls) -> list[tuple[str, str]]:
     return [(name, getattr(tls, name)) for name in ("cert_file", "key_file", "ca_file")]
 
 

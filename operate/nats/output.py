@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from operate.identities import PEOPLE, Kept, KeptHub, Release, limits, secret_files, users
+from operate.identities import PEOPLE, IdentityFolder, KeptHub, Release, limits, secret_files, users
 from operate.identities.folder import HUB_STATE, OFFICIAL, SECRETS, STATE, VALUES
 from operate.identities.hub import link_of
 from operate.identities.kubernetes import identity as secret_of
@@ -38,12 +38,12 @@ _RESTART = (
 )
 
 
-def show(kept: Kept | KeptHub, console: Console) -> None:
+def show(kept: IdentityFolder | KeptHub, console: Console) -> None:
     """Print the files and keys of a folder."""
     _show_hub(kept, console) if isinstance(kept, KeptHub) else _show_site(kept, console)
 
 
-def _show_site(kept: Kept, console: Console) -> None:
+def _show_site(kept: IdentityFolder, console: Console) -> None:
     table = Table("file", "for", "what it is", title=str(kept.folder))
     secret = "the leaf's seed: a secret" if kept.server.leaf else "no secret"
     table.add_row("nats.conf", "nats-server", f"accounts, public keys and rights; {secret}")
@@ -83,7 +83,7 @@ def _show_hub(kept: KeptHub, console: Console) -> None:
         console.print(f"leaf {link_of(sites).name}: sites {sites}, {len(keys)} key(s)", soft_wrap=True)
 
 
-def _users_of(kept: Kept | KeptHub) -> list[str]:
+def _users_of(kept: IdentityFolder | KeptHub) -> list[str]:
     return [f"{NAMED}{name}" for name in kept.readers]
 
 
@@ -117,7 +117,7 @@ def _may(row: Subject, identity: Identity, account: str) -> str:
 # --- next steps -----------------------------------------------------------------------------------------------------
 
 
-def applied_steps(kept: Kept | KeptHub, done: Applied) -> list[str]:
+def applied_steps(kept: IdentityFolder | KeptHub, done: Applied) -> list[str]:
     """Return the commands to run after `apply`, in an order that locks nobody out."""
     release = kept.hub.release if isinstance(kept, KeptHub) else kept.server.release
     if release:
@@ -134,14 +134,14 @@ def applied_steps(kept: Kept | KeptHub, done: Applied) -> list[str]:
         found = [f"nats-server -c {kept.folder}/nats.conf", *services]
     elif done.needs_start:
         found = [_START.format(folder=kept.folder)]
-    if isinstance(kept, Kept) and kept.server.tls:
+    if isinstance(kept, IdentityFolder) and kept.server.tls:
         found.append("nats.client_cert_file and client_key_file in each service's settings: the server asks for them")
-    if isinstance(kept, Kept) and kept.server.streams:
+    if isinstance(kept, IdentityFolder) and kept.server.streams:
         found += _sizes_anew(kept.folder)
     return [*found, *_across(kept)]
 
 
-def renewed_steps(kept: Kept, done: str, who: str) -> list[str]:
+def renewed_steps(kept: IdentityFolder, done: str, who: str) -> list[str]:
     """Return the commands to run after `rotate`, `retire` or `replace` of the keys of `who`."""
     if who == LEAF_USER:
         return _leaf_renewed(kept, done)
@@ -159,7 +159,7 @@ def renewed_steps(kept: Kept, done: str, who: str) -> list[str]:
     return steps[done]
 
 
-def _leaf_renewed(kept: Kept, done: str) -> list[str]:
+def _leaf_renewed(kept: IdentityFolder, done: str) -> list[str]:
     """Return the steps after a leaf's key was renewed, which is in force only at the hub."""
     there = "a reload there" if done == "rotate" else _OUTLASTS
     at_hub = f"{_at_hub(kept)}, and {there}"
@@ -187,7 +187,7 @@ def _sizes_anew(folder: Path) -> list[str]:
     return [f"{larger}, and aggregate anew with aggregate.env, or a stream in memory gets small again"]
 
 
-def _renewal(kept: Kept, who: str, restart: str) -> list[str]:
+def _renewal(kept: IdentityFolder, who: str, restart: str) -> list[str]:
     """Return the steps after the reload that gives `who` a second key; `restart` makes services use the key."""
     if who == STREAMS_USER:
         return [f"{_COMMAND} retire {kept.folder} {who}"]
@@ -198,7 +198,7 @@ def _renewal(kept: Kept, who: str, restart: str) -> list[str]:
     return [restart, f"{_COMMAND} retire {kept.folder} {ALL}", *([apart] if who == ALL and kept.server.leaf else [])]
 
 
-def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
+def _replaced(kept: IdentityFolder, who: str, restart: str) -> list[str]:
     """Return the steps after the reload that puts the old keys of `who` out of force."""
     if who == STREAMS_USER:
         return []
@@ -211,7 +211,7 @@ def _replaced(kept: Kept, who: str, restart: str) -> list[str]:
     return [*pairs, restart, *([apart] if who == ALL and kept.server.leaf else [])]
 
 
-def _ended(kept: Kept, who: str) -> list[str]:
+def _ended(kept: IdentityFolder, who: str) -> list[str]:
     """Return the step that removes what somebody left behind with the old key of a reader."""
     if not who.startswith(NAMED):
         return []
@@ -219,7 +219,7 @@ def _ended(kept: Kept, who: str) -> list[str]:
     return [f"{ends}   (durable consumers outlast a key; the reader's programs make theirs again)"]
 
 
-def _toolbox(kept: Kept, who: str) -> list[str]:
+def _toolbox(kept: IdentityFolder, who: str) -> list[str]:
     """Return the step for the pod that has the operator's seed, which it read at its start."""
     release = kept.server.release
     if who != "operator" or release is None:
@@ -229,13 +229,13 @@ def _toolbox(kept: Kept, who: str) -> list[str]:
     return [f"kubectl rollout restart{where} deployment -l {which}   (where toolbox.enabled is true)"]
 
 
-def _pair(kept: Kept, name: Identity) -> str:
+def _pair(kept: IdentityFolder, name: Identity) -> str:
     """Return the step for a service's key of another kind, which is none of NATS's and so was not replaced."""
     whose = f"{kept.folder / name}.key is as before: if it was stolen, too, make it and {name}.pub anew"
     return f'{whose}, as docs/operations.md "An identity is replaced" shows, and give {PEERS[name]} the latter'
 
 
-def _on_kubernetes(kept: Kept | KeptHub, release: Release, done: str, who: str = "") -> list[str]:
+def _on_kubernetes(kept: IdentityFolder | KeptHub, release: Release, done: str, who: str = "") -> list[str]:
     where = f" -n {release.namespace}" if release.namespace else ""
     apply = f"kubectl apply{where} -f {kept.folder / SECRETS}   (the seeds: never into git)"
     upgrade = f"helm upgrade --install {release.name}{where} k8s/moretta -f {kept.folder / VALUES} -f YOURS.yaml"
@@ -257,13 +257,13 @@ def _on_kubernetes(kept: Kept | KeptHub, release: Release, done: str, who: str =
     return steps.get(done, [apply, upgrade]) + left_out
 
 
-def _at_hub(kept: Kept) -> str:
+def _at_hub(kept: IdentityFolder) -> str:
     assert kept.server.leaf is not None, "who has a leaf has a hub"
     keys, sites = ", ".join(kept.server.keys[LEAF_USER]), ", ".join(kept.server.leaf.sites)
     return f"at the hub, in its file's hub.leaves: {{sites: [{sites}], keys: [{keys}]}}, and {_COMMAND} apply"
 
 
-def _across(kept: Kept | KeptHub) -> list[str]:
+def _across(kept: IdentityFolder | KeptHub) -> list[str]:
     """Return the steps that let windows cross to the hub: at a hub, and at a site with a leaf."""
     streams = f"{_COMMAND} streams {kept.folder}"
     if isinstance(kept, KeptHub):

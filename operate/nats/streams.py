@@ -15,7 +15,7 @@ from msgspec import structs
 from nats.aio.client import Client
 from nats.js.errors import APIError
 
-from operate.identities import Kept, KeptHub
+from operate.identities import IdentityFolder, KeptHub
 from operate.identities.leafnodes import CROSSING, STREAMS_USER, Config, Link, copies, intake, merged
 from operate.identities.readers import apart
 from operate.nats.apply import is_hub
@@ -71,7 +71,7 @@ async def end_consumers(folder: Path, base: NatsSettings, reader: str, *, elsewh
 
     SettingsError also if the folder has no such reader.
     """
-    kept = KeptHub.open(folder) if is_hub(folder) else Kept.open(folder)
+    kept = KeptHub.open(folder) if is_hub(folder) else IdentityFolder.open(folder)
     if reader not in kept.readers:
         there = ", ".join(kept.readers) or "none"
         raise SettingsError(_COMMAND, [("--end-consumers", f"{folder} has no reader {reader!r}; there are: {there}")])
@@ -104,7 +104,7 @@ def _site(folder: Path) -> tuple[str, list[Work]]:
 
     The table's are left out if the seed of the identity that makes them is elsewhere.
     """
-    server, work = Kept.open(folder).server, list[Work]()
+    server, work = IdentityFolder.open(folder).server, list[Work]()
     if (folder / f"{STREAM_OWNER}.nk").exists():
         work.append((STREAM_OWNER, JETSTREAM_API, [config_of(stream, 1) for stream in sized(server.streams)]))
     if server.leaf is not None:

@@ -20,9 +20,9 @@ from services.notify.reports.day import report_of
 from services.notify.reports.report_view import Footer
 from services.notify.reports.schedule import ReportKey, notification_of
 from services.notify.reports.writer import render_report
-from services.notify.routing.plan import Plan
+from services.notify.routing.plan import RoutingPlan
 from services.notify.settings import NotifyFile
-from services.notify.texts.message import Letter, Sender
+from services.notify.texts.message import Letter, MailSender
 from services.notify.texts.names import own_text
 from services.notify.texts.page import page_of
 from services.notify.texts.words import Words
@@ -34,7 +34,7 @@ _COMMAND = "moretta notify preview"
 
 
 @dataclass(frozen=True)
-class Told:
+class PreviewMessage:
     """One message that a receiver would get; `kind` is a part of its file's name."""
 
     kind: str
@@ -83,9 +83,9 @@ class _Writer:
         self._receivers = {one.id: one for one in settings.notify.receivers}
         self._plan, self._schedule, self._sms = plan_of(settings), schedule_of(settings), settings.notify.sms
         notify = settings.notify
-        self._style = Style(Sender("", ""), lambda _: sample.site, notify.public_url or "", notify.contact)
+        self._style = Style(MailSender("", ""), lambda _: sample.site, notify.public_url or "", notify.contact)
 
-    def told(self) -> Iterator[Told]:
+    def told(self) -> Iterator[PreviewMessage]:
         """Yield what each receiver would get: an alert and its end, of each audience, and the daily report."""
         site = self._sample.site
         rules = site.rules if PROFILES[site.profile].rules else []
@@ -99,9 +99,9 @@ class _Writer:
         for plan in self._schedule:
             if plan.site == site.id:
                 key = ReportKey(plan.site, plan.receiver, story.day, plan.due(story.day), plan.zone_detail)
-                yield Told("report", plan.receiver, notification_of(key, key.due), story)
+                yield PreviewMessage("report", plan.receiver, notification_of(key, key.due), story)
 
-    async def write(self, told: Told) -> list[Path]:
+    async def write(self, told: PreviewMessage) -> list[Path]:
         """Write one message as a page where its receiver has an e-mail address, and as text where it has a number."""
         receiver, written = self._receivers[told.receiver], []
         name, words = f"{told.receiver}-{told.kind}", words_in(receiver.language)
@@ -113,7 +113,7 @@ class _Writer:
             written.append(_saved(self._out / f"{name}-sms.txt", f"{text or ''}\n"))
         return written
 
-    async def _letter(self, told: Told, words: Words) -> Letter:
+    async def _letter(self, told: PreviewMessage, words: Words) -> Letter:
         sample, notification = told.sample, told.notification
         if told.kind != "report":
             return await letter_about(notification, words.language, self._style, sample.windows())
@@ -128,9 +128,9 @@ def _about(
     kind: str,
     sample: Sample,
     messages: list[AlertV1] | list[OperationalAlertV1],
-    plan: Plan,
+    plan: RoutingPlan,
     seen: set[tuple[str, str]],
-) -> Iterator[Told]:
+) -> Iterator[PreviewMessage]:
     """Yield the beginning and the end of an alert for each receiver that a route leads it to, and who saw none yet."""
     begun, ended = (
         notice_of(message, message.at if isinstance(message, OperationalAlertV1) else message.end)
@@ -143,10 +143,10 @@ def _about(
         seen.add((kind, route.receiver))
         group, alert = route.group(begun), frozenset({begun.alert})
         began = Notification(first, group, "first", 1, first, begun.stored, (begun,), (), alert)
-        yield Told(kind, route.receiver, began, sample)
+        yield PreviewMessage(kind, route.receiver, began, sample)
         if route.send_resolved:
             over = Notification(last, group, "all-resolved", 2, first, ended.stored, (), (ended,))
-            yield Told(f"{kind}-over", route.receiver, over, sample)
+            yield PreviewMessage(f"{kind}-over", route.receiver, over, sample)
 
 
 def _saved(path: Path, text: str) -> Path:

@@ -64,7 +64,7 @@ class DeadLetter:
 
 
 @dataclass
-class Status:
+class NotificationStatus:
     """All that the command shows."""
 
     groups: list[GroupStatus]
@@ -116,7 +116,7 @@ def _count(known: GroupStatus, outcomes: "Counter[DeliveryOutcome | None]") -> N
     known.dead += outcomes["dead"]
 
 
-async def ask(file: Path, site: str | None, hours: float) -> tuple[Status, Zones]:
+async def ask(file: Path, site: str | None, hours: float) -> tuple[NotificationStatus, Zones]:
     """Return the status from the streams, and the time zones of sites.
 
     SettingsError if the streams don't answer, or the site was never known.
@@ -135,7 +135,7 @@ async def ask(file: Path, site: str | None, hours: float) -> tuple[Status, Zones
         await bus.close()
 
 
-async def _read(bus: Bus, site: str | None, since: int) -> Status:
+async def _read(bus: Bus, site: str | None, since: int) -> NotificationStatus:
     where = {} if site is None else {"site": site}
     records = [cast("NotificationV1", s.message) async for s in bus.read(NOTIFICATIONS, since=since, **where)]
     deliveries = [cast("DeliveryV1", s.message) async for s in bus.read(DELIVERIES, since=since, **where)]
@@ -145,7 +145,7 @@ async def _read(bus: Bus, site: str | None, since: int) -> Status:
     alarms = [cast("OperationalAlertV1", s.message) for s in await bus.latest(OPERATIONS, **where)]
     standing = [one for one in alarms if one.kind in _OURS and one.state == "firing"]
     dead = [one for one in letters if one is not None and site in {None, one.site}]
-    return Status(groups(records, deliveries), dead, standing)
+    return NotificationStatus(groups(records, deliveries), dead, standing)
 
 
 def _letter(sequence: int, dead: DeadV1) -> DeadLetter | None:
@@ -153,12 +153,12 @@ def _letter(sequence: int, dead: DeadV1) -> DeadLetter | None:
     return None if tokens is None else DeadLetter(sequence, dead.at, tokens["site"], tokens["receiver"], dead.reason)
 
 
-def as_json(status: Status) -> str:
+def as_json(status: NotificationStatus) -> str:
     """Return the status as JSON."""
     return encoded(status).decode()
 
 
-def tables(status: Status, zones: Zones) -> list[Table | str]:
+def tables(status: NotificationStatus, zones: Zones) -> list[Table | str]:
     """Return the status as tables, 80 characters wide; tables about trouble only if there is some.
 
     Times are by the clock of each site, or of this machine where nobody tells the site's.

@@ -79,7 +79,7 @@ class RulesFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tests: Annotated[list[RulesTest], Meta(min_length=1)]
 
 
-class SitesFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RulesSites(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The sites of a settings file; no secret is read."""
 
     UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
@@ -91,7 +91,7 @@ class SitesFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Expected:
+class PlacedExpectation:
     """An expectation with its place in the file, its rule, and the end of its window, ns."""
 
     path: str
@@ -109,7 +109,7 @@ class Case:
     start: datetime
     rules: list[RuleSettings]
     windows: list[WindowV1]
-    expect: list[Expected]
+    expect: list[PlacedExpectation]
 
     def at(self, end: int) -> timedelta:
         """Return the time from the start to a window's end, which is in ns."""
@@ -184,7 +184,7 @@ def _inline(path: str, test: RulesTest, found: list[Problem]) -> SiteSettings | 
         found.append((f"{path}.step", "must be longer than 0 s"))
         return None
     site = SiteSettings(id="test", profile=test.profile or ALERTING, window_s=window_s, zones=zones, rules=test.rules)
-    wrong = SitesFile(sites=[site]).problems()
+    wrong = RulesSites(sites=[site]).problems()
     found += [(_moved(where, path), why) for where, why in wrong]
     return None if wrong else site
 
@@ -195,7 +195,7 @@ def _moved(where: str, path: str) -> str:
 
 def _from_settings(file: Path, path: str, test: RulesTest, found: list[Problem]) -> SiteSettings | None:
     """Return the site of the settings file that the test names; SettingsError if that file is invalid."""
-    known = {site.id: site for site in load(file.parent / str(test.settings), SitesFile, environ={}).sites}
+    known = {site.id: site for site in load(file.parent / str(test.settings), RulesSites, environ={}).sites}
     given = [name for name in ("rules", "profile") if getattr(test, name) is not None]
     found += [(f"{path}.{name}", "is given by the settings file; leave it out") for name in given]
     site = known.get(test.site or "")
@@ -233,4 +233,4 @@ def _expect(case: Case, path: str, what: Expectation, found: list[Problem]) -> N
     elif all(wanted is None for wanted in (what.state, what.reason, what.alert)):
         found.append((path, "expects nothing; give state, reason or alert"))
     else:
-        case.expect.append(Expected(path, rule, ends.pop(), what))
+        case.expect.append(PlacedExpectation(path, rule, ends.pop(), what))

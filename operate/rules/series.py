@@ -19,7 +19,7 @@ _SHORT = re.compile(r"\s*(?:(?P<persons>\d{1,9})\s+(?P<masked>\d{1,9})|-)(?:\s+x
 _RIGHT = "persons and masked such as 40 10, - for no data, or either repeated such as 40 10 x3"
 
 
-class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WindowPeople(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The people who passed in one window; those in no other category wore no mask."""
 
     persons: Count
@@ -29,7 +29,7 @@ class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     coverage: Fraction = 1.0
 
 
-Entry = People | None
+Entry = WindowPeople | None
 """One window; None if nothing was observed."""
 
 
@@ -46,10 +46,10 @@ def entries(values: Any, path: str, found: list[Problem]) -> list[Entry]:
 def _of_item(value: Any, path: str, found: list[Problem]) -> Iterator[Entry]:
     if isinstance(value, str):
         yield from _of_text(value, path, found)
-    elif wrong := list(problems(People, value, path)):
+    elif wrong := list(problems(WindowPeople, value, path)):
         found += wrong
     else:
-        yield _sound(convert(value, People), path, found)
+        yield _sound(convert(value, WindowPeople), path, found)
 
 
 def _of_text(text: str, path: str, found: list[Problem]) -> Iterator[Entry]:
@@ -60,12 +60,12 @@ def _of_text(text: str, path: str, found: list[Problem]) -> Iterator[Entry]:
             continue
         entry: Entry = None
         if match["persons"] is not None:
-            entry = _sound(People(persons=int(match["persons"]), masked=int(match["masked"])), path, found)
+            entry = _sound(WindowPeople(persons=int(match["persons"]), masked=int(match["masked"])), path, found)
         for _ in range(int(match["times"] or 1)):
             yield entry
 
 
-def _sound(people: People, path: str, found: list[Problem]) -> Entry:
+def _sound(people: WindowPeople, path: str, found: list[Problem]) -> Entry:
     """Return the window, None if it is impossible; problems are added to `found`."""
     parts = people.masked + people.incorrect + people.unknown
     if parts > people.persons:
@@ -76,7 +76,7 @@ def _sound(people: People, path: str, found: list[Problem]) -> Entry:
 
 def window(config: SiteConfig, zone: str, start: int, entry: Entry, errors: ModelErrors | None = None) -> WindowV1:
     """Return the window as it would be published; `errors` are those of the model that judged it."""
-    people = entry or People(persons=0, masked=0, coverage=0.0)
+    people = entry or WindowPeople(persons=0, masked=0, coverage=0.0)
     judged = people.persons - people.unknown
     whole = WindowV1(
         site=config.site,

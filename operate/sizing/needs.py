@@ -47,7 +47,7 @@ _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Installation:
     """The wanted installation. Of each camera's stream `fps` pictures a second are analysed, at 640x360."""
 
     cameras: int
@@ -84,7 +84,7 @@ class ServiceNeed:
 class Need:
     """The resources that the whole installation needs."""
 
-    wanted: Wanted
+    wanted: Installation
     parts: tuple[ServiceNeed, ...]
     frames_mb_s: float
     """Frames on the bus, 10^6 bytes a second; nats-server receives this much and sends as much."""
@@ -115,7 +115,7 @@ class Need:
         return self.asked_cores * core_month / self.wanted.cameras
 
 
-def need(wanted: Wanted) -> Need:
+def need(wanted: Installation) -> Need:
     """Return the needed resources, with at least two pods of each service, so that one may die."""
     cores, sizes = cores_of(wanted), sizes_of(wanted)
     active = min(2, wanted.sites)
@@ -130,7 +130,7 @@ def need(wanted: Wanted) -> Need:
     return Need(wanted, parts, frames_mb_s, _reach_s(wanted), _window_days(wanted), sizes)
 
 
-def sizes_of(wanted: Wanted) -> dict[str, int]:
+def sizes_of(wanted: Installation) -> dict[str, int]:
     """Return the bytes of each stream that must be larger than its default, rounded up to steps."""
     held = {
         "SIGHTINGS": wanted.cameras * wanted.fps * SIGHTING_BYTES * LEAST_S,
@@ -139,7 +139,7 @@ def sizes_of(wanted: Wanted) -> dict[str, int]:
     return {name: _rounded(size / _MIB) * _MIB for name, size in held.items() if size > stream(name).max_bytes}
 
 
-def cores_of(wanted: Wanted) -> dict[str, float]:
+def cores_of(wanted: Installation) -> dict[str, float]:
     """Return the cores that each service has in use."""
     pictures = wanted.cameras * wanted.fps
     ms = {
@@ -169,16 +169,16 @@ def _rounded(mib: float) -> int:
     return _STEP_MIB * ceil(mib / _STEP_MIB)
 
 
-def _reach_s(wanted: Wanted) -> float:
+def _reach_s(wanted: Installation) -> float:
     sightings = stream("SIGHTINGS")
     return min(sightings.max_age_s or 0.0, sightings.max_bytes / (wanted.cameras * wanted.fps * SIGHTING_BYTES))
 
 
-def _window_days(wanted: Wanted) -> float:
+def _window_days(wanted: Installation) -> float:
     return min(kept_days(), stream("WINDOWS").max_bytes / _windows_a_day(wanted))
 
 
-def _windows_a_day(wanted: Wanted) -> float:
+def _windows_a_day(wanted: Installation) -> float:
     """Return the bytes that a day's windows take."""
     return (wanted.zones + wanted.sites) * _DAY_S / _WINDOW_S * WINDOW_BYTES
 

@@ -32,7 +32,7 @@ class Kinds(NamedTuple):
     others: int
 
 
-class Row(NamedTuple):
+class CountRow(NamedTuple):
     """A line of the file: who passed between two moments, ns UTC."""
 
     line: int
@@ -41,7 +41,7 @@ class Row(NamedTuple):
     people: Kinds
 
 
-class Figures(Struct, frozen=True, kw_only=True):
+class CountFigures(Struct, frozen=True, kw_only=True):
     """One side of the comparison. `rate` is None if nobody was judged; by hand there is no `unknown` or `interval`."""
 
     persons: int
@@ -52,27 +52,27 @@ class Figures(Struct, frozen=True, kw_only=True):
     interval: Interval | None = None
 
 
-class Difference(Struct, frozen=True, kw_only=True):
+class CountDifference(Struct, frozen=True, kw_only=True):
     """Published less by hand: of people as a share of those by hand, of rates as it is; None where one is missing."""
 
     persons: float | None
     rate: float | None
 
 
-class Comparison(Struct, frozen=True, kw_only=True):
+class Calibration(Struct, frozen=True, kw_only=True):
     """What was counted by hand beside the sum of the windows published meanwhile."""
 
     site: str
     zone: str
     windows: int
-    by_hand: Figures
-    published: Figures
-    difference: Difference
+    by_hand: CountFigures
+    published: CountFigures
+    difference: CountDifference
     inside: bool | None
     """Whether the published interval holds the rate by hand; None where one of them is missing."""
 
 
-def read_rows(file: Path, clock: tzinfo) -> list[Row]:
+def read_rows(file: Path, clock: tzinfo) -> list[CountRow]:
     """Return the lines of a file, in order of time; SettingsError names the line and what would be right.
 
     Times without an offset are by this clock.
@@ -97,14 +97,14 @@ def read_rows(file: Path, clock: tzinfo) -> list[Row]:
     return rows
 
 
-def _row(file: Path, line: int, fields: Sequence[str], clock: tzinfo) -> Row:
+def _row(file: Path, line: int, fields: Sequence[str], clock: tzinfo) -> CountRow:
     if len(fields) != len(HEADING):
         raise _wrong(file, f"line {line} has {len(fields)} fields; there are {len(HEADING)}: {','.join(HEADING)}")
     start, end = (_moment(file, line, text.strip(), clock) for text in fields[:2])
     if start >= end:
         raise _wrong(file, f"line {line}: start {fields[0].strip()} is not before end {fields[1].strip()}")
     people = [_number(file, line, name, text.strip()) for name, text in zip(HEADING[2:], fields[2:], strict=True)]
-    return Row(line, start, end, Kinds(*people))
+    return CountRow(line, start, end, Kinds(*people))
 
 
 def _moment(file: Path, line: int, text: str, clock: tzinfo) -> int:
@@ -121,7 +121,7 @@ def _number(file: Path, line: int, name: str, text: str) -> int:
     return int(text)
 
 
-def windows_of(file: Path, rows: Sequence[Row], stored: Sequence[WindowV1], clock: tzinfo) -> list[WindowV1]:
+def windows_of(file: Path, rows: Sequence[CountRow], stored: Sequence[WindowV1], clock: tzinfo) -> list[WindowV1]:
     """Return the windows in which people were counted by hand, each whole; SettingsError if a line is no whole windows,
     or a window cannot be used.
     """
@@ -137,7 +137,7 @@ def windows_of(file: Path, rows: Sequence[Row], stored: Sequence[WindowV1], cloc
     return found
 
 
-def _check_tiles(file: Path, row: Row, windows: Sequence[WindowV1], clock: tzinfo) -> None:
+def _check_tiles(file: Path, row: CountRow, windows: Sequence[WindowV1], clock: tzinfo) -> None:
     asked = f"line {row.line}: from {_shown(row.start, clock)} to {_shown(row.end, clock)}"
     if not windows:
         raise _wrong(file, f"{asked} no window was published")
@@ -158,13 +158,13 @@ def _unusable(window: WindowV1) -> str | None:
     return None
 
 
-def comparison(rows: Sequence[Row], windows: Sequence[WindowV1]) -> Comparison:
+def comparison(rows: Sequence[CountRow], windows: Sequence[WindowV1]) -> Calibration:
     """Return the counts of these lines beside what their windows add up to."""
     by_hand, published = _counted(rows), _published(_sum(windows))
     rate, interval, people = by_hand.rate, published.interval, by_hand.persons
-    return Comparison(
+    return Calibration(
         site=windows[0].site, zone=windows[0].zone, windows=len(windows), by_hand=by_hand, published=published,
-        difference=Difference(
+        difference=CountDifference(
             persons=rounded(published.persons / people - 1) if people else None,
             rate=None if rate is None or published.rate is None else rounded(published.rate - rate),
         ),
@@ -172,10 +172,10 @@ def comparison(rows: Sequence[Row], windows: Sequence[WindowV1]) -> Comparison:
     )  # fmt: skip
 
 
-def _counted(rows: Sequence[Row]) -> Figures:
+def _counted(rows: Sequence[CountRow]) -> CountFigures:
     masked, others = (sum(row.people[kind] for row in rows) for kind in range(2))
     people = masked + others
-    return Figures(persons=people, masked=masked, others=others, rate=rounded(masked / people) if people else None)
+    return CountFigures(persons=people, masked=masked, others=others, rate=rounded(masked / people) if people else None)
 
 
 def _sum(windows: Sequence[WindowV1]) -> PeriodV1:
@@ -186,14 +186,14 @@ def _sum(windows: Sequence[WindowV1]) -> PeriodV1:
     return tally.period(windows[0].site, windows[0].zone)
 
 
-def _published(period: PeriodV1) -> Figures:
-    return Figures(
+def _published(period: PeriodV1) -> CountFigures:
+    return CountFigures(
         persons=period.persons or 0, masked=period.masked or 0, others=(period.unmasked or 0) + (period.incorrect or 0),
         unknown=period.unknown, rate=period.rate, interval=period.interval,
     )  # fmt: skip
 
 
-async def compare(config: Path, site: str, file: Path, zone: str) -> Comparison:
+async def compare(config: Path, site: str, file: Path, zone: str) -> Calibration:
     """Read the file and the windows published meanwhile; SettingsError if the user can mend what is wrong."""
     bus = await operator_bus(config)
     try:

@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from operate.output import percent
-from operate.stats.calibrate import Comparison
+from operate.stats.calibrate import Calibration
 from proto.types import WHOLE_SITE
 from services.sites.proportions import Interval
 
 NONE = "–"
 
 
-def shown(found: Comparison, *, as_json: bool) -> None:
+def shown(found: Calibration, *, as_json: bool) -> None:
     """Print what was found."""
     if as_json:
         print(msgspec.json.encode(found).decode())
@@ -22,7 +22,7 @@ def shown(found: Comparison, *, as_json: bool) -> None:
         Console().print(table(found))
 
 
-def table(found: Comparison) -> Table:
+def table(found: Calibration) -> Table:
     """Return a table of both sides, with a line for each figure."""
     place = "the whole site" if found.zone == WHOLE_SITE else f"zone {found.zone}"
     windows = "1 window" if found.windows == 1 else f"{found.windows} windows"
@@ -37,7 +37,7 @@ def table(found: Comparison) -> Table:
     return drawn
 
 
-def _lines(found: Comparison) -> Iterator[tuple[str, str, str, str]]:
+def _lines(found: Calibration) -> Iterator[tuple[str, str, str, str]]:
     """Yield what each line says: the figure's name, by hand, published, and how they differ."""
     hand, told, apart = found.by_hand, found.published, found.difference
     more = NONE if apart.persons is None else f"{apart.persons:+.1%}"

@@ -28,7 +28,7 @@ class NoReportError(Exception):
     """There is no report, and the user made no mistake; the text is one line that says why."""
 
 
-class SitesFile(Struct, frozen=True, kw_only=True):
+class ReportSites(Struct, frozen=True, kw_only=True):
     """The part of a settings file that `--sites` reads: no address, and no file that another machine may have."""
 
     UNREAD: ClassVar[frozenset[str]] = frozenset({"url", "password", "token"})
@@ -40,7 +40,7 @@ class SitesFile(Struct, frozen=True, kw_only=True):
         return site_problems(self.sites)
 
 
-class ReportFile(SitesFile, frozen=True, kw_only=True):
+class ReportFile(ReportSites, frozen=True, kw_only=True):
     """The part of the settings file that the command reads: NATS's address and, if it is there, the site's section."""
 
     nats: NatsSettings = NatsSettings()
@@ -68,7 +68,7 @@ async def write(
     if language not in languages():
         raise SettingsError(_COMMAND, [("--language", f"no {language!r}; there are {', '.join(languages())}")])
     wanted = None if day is None else _parse(day)
-    described = load(sites, SitesFile) if sites is not None else load(file, ReportFile)
+    described = load(sites, ReportSites) if sites is not None else load(file, ReportFile)
     known = {one.id: one for one in described.sites}
     if sites is not None and site not in known:
         there = ", ".join(sorted(known)) or "none"

@@ -1,6 +1,6 @@
 """The annex to a data-protection impact assessment (GDPR Article 35(7)): the settings, as tables. Pure."""
 
-from operate.transparency.document import Document, Section, Sentence, Table, lines, table, told
+from operate.transparency.document import Document, DocumentTable, Section, Sentence, lines, table, told
 from operate.transparency.notice import further, page
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
@@ -43,7 +43,7 @@ def _transfers(place: SiteNotice, operator: TransparencySettings) -> tuple[Sente
     return (told(place.words, "transfers", operator.transfers),)
 
 
-def _settings(place: SiteNotice) -> Table:
+def _settings(place: SiteNotice) -> DocumentTable:
     gettext, site, terms = place.words.gettext, place.site, place.terms
     rows = [
         (gettext("site"), site.id),
@@ -63,7 +63,7 @@ def _settings(place: SiteNotice) -> Table:
     return table((gettext("Setting"), gettext("Value")), rows)
 
 
-def _cameras(place: SiteNotice) -> Table:
+def _cameras(place: SiteNotice) -> DocumentTable:
     gettext = place.words.gettext
     rows = [
         (
@@ -97,7 +97,7 @@ def _source(place: SiteNotice, camera: CameraSettings) -> str:
     return gettext("this computer")
 
 
-def _rules(place: SiteNotice) -> Table:
+def _rules(place: SiteNotice) -> DocumentTable:
     gettext, words = place.words.gettext, place.words
     names = {zone.id: zone.name or zone.id for zone in place.site.zones}
     rows = [
@@ -118,7 +118,7 @@ def _rules(place: SiteNotice) -> Table:
     return table(columns, rows)
 
 
-def _recipients(place: SiteNotice, receivers: list[ReceiverOutline]) -> Table:
+def _recipients(place: SiteNotice, receivers: list[ReceiverOutline]) -> DocumentTable:
     gettext = place.words.gettext
     audiences = {"field": gettext("staff on the spot"), "operators": gettext("those who run the system")}
     rows = [
@@ -130,7 +130,7 @@ def _recipients(place: SiteNotice, receivers: list[ReceiverOutline]) -> Table:
     return table((gettext("Receiver"), gettext("Who"), gettext("By")), rows)
 
 
-def _kept(place: SiteNotice) -> Table:
+def _kept(place: SiteNotice) -> DocumentTable:
     gettext = place.words.gettext
     where, contents = {"memory": gettext("memory"), "file": gettext("disk")}, _contents(place)
     rows = [
@@ -184,7 +184,7 @@ def _about_risks(place: SiteNotice) -> list[str]:
     ]
 
 
-def _risks(place: SiteNotice) -> Table:
+def _risks(place: SiteNotice) -> DocumentTable:
     """Return the risks, the worst first, as docs/data-protection.md has them with what remains of each."""
     gettext = place.words.gettext
     columns = (gettext("Risk"), gettext("Measure"), gettext("Setting"), gettext("How to check"))

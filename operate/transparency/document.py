@@ -19,7 +19,7 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Table:
+class DocumentTable:
     """Columns and rows of text."""
 
     columns: tuple[str, ...]
@@ -32,7 +32,7 @@ class Section:
 
     heading: str
     lines: tuple[Sentence, ...] = ()
-    table: Table | None = None
+    table: DocumentTable | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def lines(*texts: str) -> tuple[Sentence, ...]:
     return tuple(Sentence(text) for text in texts if text)
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> DocumentTable:
     """Return a table of these rows."""
-    return Table(tuple(columns), tuple(tuple(row) for row in rows))
+    return DocumentTable(tuple(columns), tuple(tuple(row) for row in rows))

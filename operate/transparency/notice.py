@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from operate.transparency.document import Document, Section, Sentence, Table, lines, table, told
+from operate.transparency.document import Document, DocumentTable, Section, Sentence, lines, table, told
 from operate.transparency.place import SiteNotice
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
 from proto.subjects import STREAMS
@@ -135,7 +135,7 @@ def _sealed(place: SiteNotice) -> Iterator[str]:
         yield place.words.gettext("These times are not published, because they would tell whether somebody is there.")
 
 
-def _lifetimes(place: SiteNotice) -> Table:
+def _lifetimes(place: SiteNotice) -> DocumentTable:
     gettext = place.words.gettext
     kept = {stream.name: stream.max_age_s or 0 for stream in STREAMS}
     rows = [
@@ -237,7 +237,7 @@ def _where(place: SiteNotice) -> list[str]:
     ]
 
 
-def _cameras(place: SiteNotice) -> Table:
+def _cameras(place: SiteNotice) -> DocumentTable:
     """Return what each camera looks at. A camera is named by its id, since nobody may learn its address."""
     gettext = place.words.gettext
     rows = [

@@ -17,7 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from proto.drift import DriftDayV1
 from proto.subjects import DRIFT
-from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Comparison, Drift, Summary
+from services.aggregate.core.drift import EVERY, SCORE_TENTHS, SIZE_TENTHS, Drift, DriftComparison, Summary
 from services.aggregate.core.exchange import Output
 from services.bus import Bus, LeaseCheck, Stored
 from services.kernel.log import get_logger
@@ -44,7 +44,7 @@ LIMIT_S = 20.0
 WAIT_S = 1.0
 """How long a start waits for the stored days; messages that are read before that are not counted."""
 _RETRY_S = 2.0
-_NOTHING = Comparison(None, None, None, 0)
+_NOTHING = DriftComparison(None, None, None, 0)
 
 
 def is_allowed(site: SiteSettings) -> bool:
@@ -162,7 +162,7 @@ def _is_newer(record: DriftDayV1, last: DriftDayV1) -> bool:
     return last.stream_time >= record.stream_time
 
 
-def _show(site: str, camera: str, long_side: int, found: Comparison) -> None:
+def _show(site: str, camera: str, long_side: int, found: DriftComparison) -> None:
     for day, summary in (("today", found.today), ("yesterday", found.yesterday), ("baseline", found.baseline)):
         _show_day(summary, long_side, site, camera, day)
     for day, share in (("today", found.stayed_today), ("yesterday", found.stayed_yesterday)):

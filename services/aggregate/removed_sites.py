@@ -30,7 +30,7 @@ LOOK_S = 60.0
 _ROWS: dict[type[Struct], Subject] = {row.message: row for row in (ALERTS, RULES, OPERATIONS)}
 
 
-class Sites(Protocol):
+class ConfiguredSites(Protocol):
     """The sites of this replica's settings, and those to end as soon as their leases are held."""
 
     removed: set[str]
@@ -42,7 +42,9 @@ class Sites(Protocol):
 class RemovedSites:
     """Finds the sites of which something fires, and that no settings have."""
 
-    def __init__(self, bus: Bus, leases: Leases, sites: Sites, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, bus: Bus, leases: Leases, sites: ConfiguredSites, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._bus, self._leases, self._sites, self._clock = bus, leases, sites, clock
         self._free: dict[str, float] = {}
 

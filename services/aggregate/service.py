@@ -23,7 +23,7 @@ from services.bus.clock import HostClock
 from services.kernel.app import STEP_LIMIT_S, App, end_tasks
 from services.kernel.faults import StartError
 from services.kernel.log import get_logger
-from services.leases import Leases, Sharing, new_replica_name
+from services.leases import Leases, SiteSharing, new_replica_name
 from services.sites import metrics as configured
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
@@ -50,7 +50,7 @@ class _Running:
                 part.close()
 
 
-class Sites:
+class SiteRunners:
     """The sites of the settings, those that are to end, and those of both that run in this replica."""
 
     def __init__(self, app: App, bus: Bus, settings: AggregateSettings, host: HostClock) -> None:
@@ -164,9 +164,9 @@ async def wire(app: App, file: AggregateFile) -> None:
     host = HostClock(lambda: bus.clock_offset(str(SIGHTINGS.stream)), app.probes.ready)
     await host.measure()
     leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, file.aggregate.replica or new_replica_name())
-    sites = Sites(app, bus, file.aggregate, host)
+    sites = SiteRunners(app, bus, file.aggregate, host)
     gone = RemovedSites(bus, leases, sites)
-    sharing = Sharing(sites, leases, wrong=lambda: host.wrong)
+    sharing = SiteSharing(sites, leases, wrong=lambda: host.wrong)
     stats = Stats(bus)
     page = PageServer(file.aggregate.page) if file.aggregate.page else None
     if page is not None:

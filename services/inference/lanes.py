@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from proto.frames import FrameV1
 from services.frames.sealing.seal import SealError, i420_bytes, open_into, wipe
 from services.inference.core.faces import Face
-from services.inference.core.quality import FaceSize, Light, Meter, size_of
+from services.inference.core.quality import FaceSize, Meter, PictureLight, size_of
 from services.inference.core.stuck import START_NS, StuckWatch, limit_ns
 from services.inference.core.width import Width
 from services.inference.model import FaceModel
@@ -35,7 +35,7 @@ class StuckError(RuntimeError):
 class Quality:
     """How good a frame is for finding faces: its light, the smallest size that is judged, and the faces' sizes."""
 
-    light: Light
+    light: PictureLight
     smallest_px: float
     sizes: list[FaceSize]
 
@@ -130,7 +130,7 @@ class Lane:
         quality = None if light is None else self._quality(light, faces, frame)
         return Analysed(faces, wiped - started, quality, opened, judged, wiped, spent)
 
-    def _quality(self, light: Light, faces: list[Face], frame: FrameV1) -> Quality:
+    def _quality(self, light: PictureLight, faces: list[Face], frame: FrameV1) -> Quality:
         smallest = self.model.manifest.min_face_px
         return Quality(light, smallest, [size_of(face, frame.width, frame.height, smallest) for face in faces])
 

@@ -9,7 +9,7 @@ from services.bus import Bus
 from services.bus.clock import MOST_NS, HostClock
 from services.ingest.camera.fleet import Fleet
 from services.ingest.camera.keys import KeyGiver
-from services.ingest.camera.sharing import Sharing
+from services.ingest.camera.sharing import CameraSharing
 from services.ingest.orders.aim_orders import Aimer
 from services.ingest.orders.pausing import Pausing
 from services.ingest.settings import IngestFile, WebSettings
@@ -38,7 +38,7 @@ async def wire(app: App, settings: IngestFile) -> None:
     await host.measure()  # before any lease: its number comes from this clock
     name = settings.ingest.replica or new_replica_name()
     leases = Leases(main, CAMERA_LEASES, REPLICAS, name, number=host.number)
-    sharing = Sharing(app, fleet, leases, host)
+    sharing = CameraSharing(app, fleet, leases, host)
     aimer = Aimer(app, main, fleet, leases)
 
     async def open_site(site: str, identities: Identities) -> None:
@@ -101,7 +101,7 @@ def _identities(settings: IngestFile) -> Identities:
         raise StartError(str(error)) from None
 
 
-def _web_server(app: App, settings: WebSettings | None, sharing: Sharing, aimer: Aimer) -> "WebServer | None":
+def _web_server(app: App, settings: WebSettings | None, sharing: CameraSharing, aimer: Aimer) -> "WebServer | None":
     """Return the server of the camera page and WHIP; None without settings: then aiortc takes no memory."""
     if settings is None:
         return None

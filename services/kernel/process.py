@@ -202,6 +202,7 @@ def _run_loop(service: Coroutine[Any, Any, int]) -> int:
         last = _leave_at_the_latest(code)
     _leave_stuck_threads(code)
     last.cancel()
+    _drop_unwritten_lines()
     return code
 
 
@@ -223,6 +224,16 @@ def _leave_at_the_latest(code: int) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
+
+
+def _drop_unwritten_lines() -> None:
+    """Drop what a log without a reader did not take: the interpreter would try again, fail, and end with code 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def _leave_stuck_threads(code: int) -> None:

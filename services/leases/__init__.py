@@ -1,13 +1,13 @@
 """Leases: how replicas share work that only one of them may do at a time (ADR 12).
 
 `shares` holds what the bucket says, and works out each replica's share; it is pure. `Leases` keeps one replica's own
-leases. `Holder` takes the leases that are due to the replica, and hands them over. `Sharing` runs the sites whose
+leases. `Holder` takes the leases that are due to the replica, and hands them over. `SiteSharing` runs the sites whose
 leases are held.
 """
 
 from services.leases.holder import Holder, Taking
 from services.leases.leases import Leases, new_replica_name
 from services.leases.shares import LeaseKey
-from services.leases.sharing import Sharing
+from services.leases.sharing import SiteSharing
 
-__all__ = ["Holder", "LeaseKey", "Leases", "Sharing", "Taking", "new_replica_name"]
+__all__ = ["Holder", "LeaseKey", "Leases", "SiteSharing", "Taking", "new_replica_name"]

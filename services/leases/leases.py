@@ -21,7 +21,7 @@ from proto.subjects import Subject
 from services.bus import Bus, Contended, Fenced, Removed, Stored, StreamReset
 from services.kernel.clock import boottime
 from services.kernel.log import get_logger
-from services.leases.shares import Lease, LeaseKey, View
+from services.leases.shares import Lease, LeaseKey, LeaseTable
 
 log = get_logger()
 
@@ -58,7 +58,7 @@ class Leases:
         """`number` returns the microsecond of now, or None while this host's clock can't be trusted."""
         self._bus, self._row, self._replicas, self.me, self._clock = bus, row, replicas, me, clock
         self._number = number
-        self.view = View()
+        self.view = LeaseTable()
         self.held: dict[LeaseKey, HeldLease] = {}
         self.ceded: set[LeaseKey] = set()
         """Leases that a successor took because we offered them; the code that serves one discards it from here when

@@ -23,7 +23,7 @@ class Lease:
     offered: bool = False
 
 
-class View:
+class LeaseTable:
     """The known leases and replicas. Older entries do not replace newer ones."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def share_of(wanted: int, replicas: int) -> int:
 
 def to_take(
     me: str,
-    view: View,
+    view: LeaseTable,
     wanted: Collection[LeaseKey],
     overdue: Collection[LeaseKey] = (),
     forsaken: Collection[LeaseKey] = (),
@@ -103,7 +103,7 @@ def to_take(
     return mine
 
 
-def to_offer(me: str, view: View, wanted: Collection[LeaseKey], movable: Collection[LeaseKey]) -> set[LeaseKey]:
+def to_offer(me: str, view: LeaseTable, wanted: Collection[LeaseKey], movable: Collection[LeaseKey]) -> set[LeaseKey]:
     """Return the keys that this replica offers.
 
     It offers all keys when it leaves, else one key while it has two more than another replica. It offers only `movable`
@@ -124,12 +124,12 @@ def to_offer(me: str, view: View, wanted: Collection[LeaseKey], movable: Collect
     return {min(mine, key=lambda key: (not view.leases[key].offered, _weight(key, me)))}
 
 
-def _staying(me: str, view: View) -> list[str]:
+def _staying(me: str, view: LeaseTable) -> list[str]:
     known = {me: False} | view.replicas
     return sorted(name for name, leaving in known.items() if not leaving)
 
 
-def _is_open(key: LeaseKey, view: View, me: str) -> bool:
+def _is_open(key: LeaseKey, view: LeaseTable, me: str) -> bool:
     lease = view.leases.get(key)
     return lease is None or (lease.offered and lease.holder != me)
 

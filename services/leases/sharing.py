@@ -17,7 +17,7 @@ _GIVEN_S = 60.0
 """For this long, a site that was given away and came back is not given away again for balance."""
 
 
-class Sites(Protocol):
+class SharedSites(Protocol):
     """The shared sites: those that are wanted, and those of them that run here."""
 
     @property
@@ -32,7 +32,7 @@ class Sites(Protocol):
     async def stop(self, name: str) -> None: ...
 
 
-class Sharing:
+class SiteSharing:
     """Takes leases, starts and stops sites accordingly, keeps the balance, hands over.
 
     The successor of a site reads its streams again, so only the lease is handed over (ADR 12). With `drains`, a site is
@@ -43,7 +43,7 @@ class Sharing:
 
     def __init__(
         self,
-        sites: Sites,
+        sites: SharedSites,
         leases: Leases,
         clock: Callable[[], float] = time.monotonic,
         *,

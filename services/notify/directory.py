@@ -12,16 +12,16 @@ from services.notify.channels.sms.settings import SmsSettings, numbers
 from services.notify.recipient import Receiver, Recipient, default_salt, recipients, salt_name
 from services.notify.reports.schedule import ReportPlan
 from services.notify.reports.settings import plans
-from services.notify.routing.plan import Hours, Plan, Route, Schedule, SiteFacts
+from services.notify.routing.plan import Hours, Route, RoutingPlan, Schedule, SiteFacts
 from services.notify.routing.settings import RouteSettings, TimeSettings
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
-from services.notify.texts.message import Sender
+from services.notify.texts.message import MailSender
 from services.sites.history import SECOND
 from services.sites.settings import DAYS, CameraSettings, SiteSettings, local_zone
 from services.sites.texts import Text
 
 
-def plan_of(file: NotifyFile) -> Plan:
+def plan_of(file: NotifyFile) -> RoutingPlan:
     """Return the plan of checked settings; without routes, each receiver gets the alerts of its audience and sites."""
     notify = file.notify
     receivers = {receiver.id: receiver for receiver in notify.receivers}
@@ -29,7 +29,7 @@ def plan_of(file: NotifyFile) -> Plan:
     routes = [_route(one, receivers[one.receiver], times) for one in notify.routes]
     if not notify.routes:
         routes = [_default(receiver) for receiver in notify.receivers]
-    return Plan(
+    return RoutingPlan(
         tuple(routes),
         {site.id: _place(site) for site in file.sites},
         {receiver.id: receiver.max_per_hour for receiver in notify.receivers},
@@ -89,7 +89,7 @@ class Directory:
 
     sites: dict[str, SiteSettings]
     receivers: dict[str, Receiver]
-    plan: Plan
+    plan: RoutingPlan
     reports: tuple[ReportPlan, ...]
     """The daily reports of all sites."""
     salt: bytes = field(repr=False)
@@ -150,9 +150,9 @@ class Directory:
         return [one for name in self.receivers for one in self.recipients(name)]
 
 
-def sender_of(smtp: SmtpSettings) -> Sender:
+def sender_of(smtp: SmtpSettings) -> MailSender:
     """Return the sender of the mails."""
-    return Sender(smtp.sender, smtp.sender_name)
+    return MailSender(smtp.sender, smtp.sender_name)
 
 
 def _addresses(receiver: ReceiverSettings, sms: SmsSettings | None) -> Iterator[tuple[Channel, str]]:

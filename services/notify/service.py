@@ -7,15 +7,15 @@ from services.bus import Bus
 from services.bus.clock import TELL_NS, HostClock
 from services.kernel.app import App
 from services.kernel.log import get_logger
-from services.leases import Leases, Sharing, new_replica_name
-from services.notify.channels.email.smtp import UP, Session
+from services.leases import Leases, SiteSharing, new_replica_name
+from services.notify.channels.email.smtp import UP, SmtpSession
 from services.notify.channels.sms.report_server import DeliveryReports
 from services.notify.delivery.agent import DeliveryAgent
 from services.notify.delivery.channels import channels_of, load
 from services.notify.delivery.outbox import Outbox
 from services.notify.delivery.site_ledger import failure_facts
 from services.notify.directory import Directory
-from services.notify.dispatch.sites import Sites
+from services.notify.dispatch.sites import NotifiedSites
 from services.notify.settings import NotifyFile
 from services.notify.settings_warnings import warnings_of
 
@@ -36,10 +36,10 @@ async def wire(app: App, file: NotifyFile) -> None:
     await bus.ensure_streams(STREAMS)
     leases = Leases(bus, NOTIFY_LEASES, NOTIFY_REPLICAS, file.notify.replica or new_replica_name())
     agent = DeliveryAgent(Outbox(directory.give_up_after_s))
-    sites = Sites(app, bus, agent, directory)
+    sites = NotifiedSites(app, bus, agent, directory)
     host = HostClock(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready, far_ns=TELL_NS)
     await host.measure()
-    sharing = Sharing(sites, leases, drains=True, wrong=lambda: host.wrong)
+    sharing = SiteSharing(sites, leases, drains=True, wrong=lambda: host.wrong)
     reports = DeliveryReports(bus)
 
     async def apply(changed: NotifyFile) -> None:
@@ -82,7 +82,7 @@ async def check_server(directory: Directory) -> None:
         UP.set(1)  # no mail server is configured, so none can be down
         return
     host, port = directory.smtp.host, directory.smtp.port_in_use()
-    async with Session(directory.smtp, directory.smtp.tls()) as session:
+    async with SmtpSession(directory.smtp, directory.smtp.tls()) as session:
         failure = await session.open()
     if failure is None:
         log.info("mail server ready", host=host, port=port, security=directory.smtp.security)

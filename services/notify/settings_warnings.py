@@ -8,7 +8,7 @@ from proto.types import SiteId
 from services.notify.channels.email.settings import SmtpSettings, is_loopback
 from services.notify.directory import plan_of
 from services.notify.notification import notice_of
-from services.notify.routing.plan import Plan
+from services.notify.routing.plan import RoutingPlan
 from services.notify.settings import NotifyFile, ReceiverSettings
 from services.sites.problems import Problem
 from services.sites.profiles import PROFILES
@@ -78,7 +78,7 @@ def _one_channel(file: NotifyFile) -> Iterator[Problem]:
         yield f"notify.receivers[{index}]", f"{why}; {cure}"
 
 
-def _told_of_trouble(plan: Plan, site: SiteId, receivers: list[ReceiverSettings]) -> list[Way]:
+def _told_of_trouble(plan: RoutingPlan, site: SiteId, receivers: list[ReceiverSettings]) -> list[Way]:
     """Return how operators are notified of an alarm of notify itself, for the kind that reaches the fewest servers."""
     places = {receiver.id: index for index, receiver in enumerate(receivers)}
     found = []

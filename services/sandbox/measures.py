@@ -34,7 +34,7 @@ _MEND: dict[Measure, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MeasureState:
     """The state of one measure, and its reason or extent."""
 
     state: State
@@ -45,7 +45,7 @@ class Finding:
         return f"{self.state}: {self.why}" if self.why else self.state
 
 
-Findings = Mapping[Measure, Finding]
+Findings = Mapping[Measure, MeasureState]
 
 
 def demanded(profiles: Iterable[Profile]) -> frozenset[Measure]:

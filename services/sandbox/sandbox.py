@@ -12,7 +12,7 @@ from services.kernel.faults import StartError
 from services.kernel.log import get_logger
 from services.kernel.settings import raw_settings
 from services.sandbox import landlock, process
-from services.sandbox.measures import MEASURES, STATES, Finding, Measure, not_in_force, shortfalls
+from services.sandbox.measures import MEASURES, STATES, Measure, MeasureState, not_in_force, shortfalls
 from services.sites.settings import SiteSettings
 
 log = get_logger()
@@ -40,7 +40,7 @@ class Sandbox:
         self._file = Path()
         self._readable: list[Path] = []
         self._has_devices = False
-        self.findings: dict[Measure, Finding] = {}
+        self.findings: dict[Measure, MeasureState] = {}
 
     def enter(self, file: Path, settings: Settings) -> None:
         """Take every measure; StartError if less is in force than the profiles demand, or if the log is a file."""
@@ -86,9 +86,9 @@ class Sandbox:
         if lacking := shortfalls(self.findings, [site.profile for site in settings.sites]):
             raise StartError("; ".join(lacking))
 
-    def _on_linux(self, settings: Settings) -> dict[Measure, Finding]:
+    def _on_linux(self, settings: Settings) -> dict[Measure, MeasureState]:
         sys.dont_write_bytecode = True
-        steps: dict[Measure, Callable[[], Finding]] = {
+        steps: dict[Measure, Callable[[], MeasureState]] = {
             "core": process.no_core,
             "dumpable": process.not_dumpable,
             "no-new-privileges": process.no_new_privileges,
@@ -100,29 +100,31 @@ class Sandbox:
         }
         return {measure: _tried(steps[measure]) for measure in MEASURES}
 
-    def _deny_files(self, settings: Settings) -> Finding:
+    def _deny_files(self, settings: Settings) -> MeasureState:
         if (others := process.threads() - 1) > 0:
-            return Finding("refused", f"{others} threads run already, which it would not bind")
+            return MeasureState("refused", f"{others} threads run already, which it would not bind")
         abi = landlock.version()
         if not abi:
-            return Finding("absent", "this kernel has no Landlock, or was started without it (lsm=)")
+            return MeasureState("absent", "this kernel has no Landlock, or was started without it (lsm=)")
         named = [place for _, value in self._named(settings) for place in landlock.places(value, self._bases())]
         self._has_devices = "url" not in self._unread and landlock.wants_devices(settings.sites)
         files = [place for place in named if not place.is_relative_to(_DEV)]
         rights = landlock.allowed([self._file, *files], devices=self._has_devices)
         landlock.restrict(abi, rights)
         self._readable = [path.resolve() for path in rights if path != _DEV]
-        return Finding("applied", f"version {abi}")
+        return MeasureState("applied", f"version {abi}")
 
 
-def _tried(step: Callable[[], Finding]) -> Finding:
+def _tried(step: Callable[[], MeasureState]) -> MeasureState:
     try:
         return step()
     except (OSError, ValueError) as error:
-        return Finding("refused", getattr(error, "strerror", None) or str(error))
+        return MeasureState("refused", getattr(error, "strerror", None) or str(error))
 
 
-def _elsewhere() -> dict[Measure, Finding]:
+def _elsewhere() -> dict[Measure, MeasureState]:
     """Return the findings where this is not Linux: only the limit of core files can be in force."""
-    absent: dict[Measure, Finding] = dict.fromkeys(MEASURES, Finding("absent", f"this is {sys.platform}, not Linux"))
+    absent: dict[Measure, MeasureState] = dict.fromkeys(
+        MEASURES, MeasureState("absent", f"this is {sys.platform}, not Linux")
+    )
     return absent | {"core": _tried(process.no_core)}

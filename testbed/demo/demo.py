@@ -11,7 +11,7 @@ from rich.console import Console
 
 from operate.box.box import Box
 from operate.box.up import ended_by_signal, listen
-from operate.live_state import View
+from operate.live_state import LiveState
 from operate.output import has_reader
 from services.aggregate.settings import AggregateFile
 from services.ingest.sources.address import SourceError, address_of
@@ -70,7 +70,7 @@ class Demo:
             page = load(file, AggregateFile).aggregate.page
             async with Box(self._folder, file, on_line=self._on_line, page=page) as box:
                 self._print(f"numbers in a browser: {box.page_url}")
-                bus = await listen(box, View(), self._on_message)
+                bus = await listen(box, LiveState(), self._on_message)
                 try:
                     await self._watch(box, limit_s)
                     code = self._judged()

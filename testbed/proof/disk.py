@@ -27,7 +27,7 @@ _NO_FILES = ("/dev/", "/proc/", "/sys/", "pipe:", "socket:", "anon_inode:", "UNI
 
 
 @dataclass
-class Seen:
+class TracedFiles:
     """The content of a trace."""
 
     written: set[str] = field(default_factory=set)
@@ -57,16 +57,16 @@ def prefix(into: Path) -> list[str]:
     return ["strace", *how, "-e", f"trace={CALLS}", "-o", str(into)]
 
 
-def read(lines: Iterable[str]) -> Seen:
+def read(lines: Iterable[str]) -> TracedFiles:
     """Return the content of a trace's lines."""
-    seen = Seen()
+    seen = TracedFiles()
     for line in _joined(lines):
         seen.calls += line[0] not in "+-"
         _take(seen, line)
     return seen
 
 
-def _take(seen: Seen, line: str) -> None:
+def _take(seen: TracedFiles, line: str) -> None:
     if (match := _OPENED.match(line)) and re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", match[1]):
         seen.written.add(match[2])
     elif match := _CREATED.match(line):
@@ -157,7 +157,7 @@ class Disk:
         silent = [name for name in _TRACED if not any(name in names for names in self._written.values())]
         self._search["strace"].notes.append(f"{self._calls} calls seen; no file was written by {', '.join(silent)}")
 
-    def _trace(self, name: str, seen: Seen, *, is_canary: bool) -> None:
+    def _trace(self, name: str, seen: TracedFiles, *, is_canary: bool) -> None:
         self._calls += seen.calls
         for path in filter(is_file, seen.written):
             self._written.setdefault(path, set()).add(name)

@@ -4,20 +4,12 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from testbed.proof.core.needles import SIZE
 
 CHUNK = 16 << 20
 _PROC = Path("/proc")
 _KERNEL = ("[vvar", "[vdso", "[vsyscall")
-
-
-class Process(NamedTuple):
-    """A process, and the name of its program."""
-
-    pid: int
-    name: str
 
 
 def descendants(root: int) -> list[int]:

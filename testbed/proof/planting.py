@@ -23,7 +23,7 @@ _NOISE = 20_480
 
 
 @dataclass(frozen=True)
-class Ground:
+class PlantingPlaces:
     """The places to plant in. `under` returns the command that traces the planter; `line` gets the planter's lines."""
 
     scratch: Path
@@ -35,7 +35,7 @@ class Ground:
 
 
 @asynccontextmanager
-async def planted(name: str, rows: Mapping[str, bytes], image: bytes, ground: Ground) -> AsyncIterator[str]:
+async def planted(name: str, rows: Mapping[str, bytes], image: bytes, ground: PlantingPlaces) -> AsyncIterator[str]:
     """Plant a row in each place and the image in a file while the block runs; yield the URL of the metrics page."""
     listener = await asyncio.start_server(_swallow, "127.0.0.1", 0)
     said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -66,7 +66,7 @@ async def planted(name: str, rows: Mapping[str, bytes], image: bytes, ground: Gr
         listener.close()
 
 
-def _plan(name: str, rows: Mapping[str, bytes], image: bytes, ground: Ground) -> dict[str, Any]:
+def _plan(name: str, rows: Mapping[str, bytes], image: bytes, ground: PlantingPlaces) -> dict[str, Any]:
     elsewhere = ground.scratch / f"{name}-elsewhere"
     elsewhere.mkdir()
     return {
@@ -81,7 +81,7 @@ def _plan(name: str, rows: Mapping[str, bytes], image: bytes, ground: Ground) ->
     }
 
 
-def _write(name: str, plan: dict[str, Any], ground: Ground) -> Path:
+def _write(name: str, plan: dict[str, Any], ground: PlantingPlaces) -> Path:
     file = ground.scratch / f"{name}.json"
     file.write_text(json.dumps(plan))
     return file

@@ -18,15 +18,15 @@ from testbed.proof import disk, memory
 from testbed.proof.capture import Capture, CaptureError
 from testbed.proof.core.verdicts import Findings, left_out
 from testbed.proof.disk import Disk
-from testbed.proof.planting import Ground, canary_image, planted
+from testbed.proof.planting import PlantingPlaces, canary_image, planted
 from testbed.proof.search import Search
-from testbed.proof.secret import Secret
+from testbed.proof.secret import FilmNeedles
 from testbed.proof.site import FPS, LONG_SIDE, SECONDS, Surroundings, make_film, make_stream, rate, settings
 from testbed.proof.story import PROGRAMS, Story, StoryError
-from testbed.proof.taps import Taps, Watch
+from testbed.proof.taps import Taps, TapSearch
 from testbed.servers.http_camera import stream_camera
 from testbed.servers.mail import MailServer
-from testbed.servers.server import Server
+from testbed.servers.server import TcpServer
 from testbed.servers.sms import SmsGateway
 
 SECONDS_OF_WORK = 15.0
@@ -34,7 +34,7 @@ _PLANTER = "planter"
 
 
 @dataclass
-class Options:
+class ProofOptions:
     """The options of a run. Only tests set `leak`: it plants rows of the real film once everything works."""
 
     seconds: float = SECONDS_OF_WORK
@@ -50,12 +50,12 @@ class Options:
 class Proof:
     """A run in a scratch folder, which the caller removes."""
 
-    def __init__(self, scratch: Path, options: Options, tell: Callable[[str], None], secret: Secret) -> None:
+    def __init__(self, scratch: Path, options: ProofOptions, tell: Callable[[str], None], secret: FilmNeedles) -> None:
         self._scratch, self._options, self._show, self.secret = scratch, options, tell, secret
         self._told: list[str] = []
         self._faults: list[str] = []
         self.search = Search(secret)
-        self._watch = Watch(self.search)
+        self._watch = TapSearch(self.search)
         self._disk = Disk(self.search, scratch)
         self._image = canary_image()
         self.search.plants_image(self._image)
@@ -71,7 +71,7 @@ class Proof:
         """Run the whole proof and return its findings."""
         self._probe()
         with self._environment(), self._captured():
-            async with Server(stream_camera(stream, rate(stream)).connected) as camera, self._receivers() as around:
+            async with TcpServer(stream_camera(stream, rate(stream)).connected) as camera, self._receivers() as around:
                 if self._capture is not None:
                     self._capture.known.add(camera.port)
                 story = await self._live(camera, Surroundings(_url(camera), film, *around))
@@ -135,7 +135,7 @@ class Proof:
             return []
         return disk.prefix(self._disk.traces / f"{name}-{time.monotonic_ns()}.strace")
 
-    async def _live(self, camera: Server, around: Surroundings) -> Story:
+    async def _live(self, camera: TcpServer, around: Surroundings) -> Story:
         """Run the box, and the story in it."""
         file = self._disk.box / "settings.yaml"
         file.write_text(yaml.safe_dump(settings(around)))
@@ -144,7 +144,9 @@ class Proof:
         async with Box(self._disk.box, file, on_line=watch.line, under=self._under) as self.box:
             story = Story(self.box, camera, self.search, self.tell, watch)
             watch.public = story.take
-            self.ground = Ground(self._scratch, self._disk.box, around.smtp_port, around.sms, self._under, watch.line)
+            self.ground = PlantingPlaces(
+                self._scratch, self._disk.box, around.smtp_port, around.sms, self._under, watch.line
+            )
             try:
                 async with Taps(self.box, watch.message) as self.taps, AsyncExitStack() as self.closing:
                     await story.work(self._options.seconds)
@@ -207,21 +209,21 @@ class Proof:
         )
 
 
-def _url(camera: Server) -> str:
+def _url(camera: TcpServer) -> str:
     return f"http://127.0.0.1:{camera.port}/proof.ts"
 
 
-async def prove(scratch: Path, options: Options, tell: Callable[[str], None]) -> Findings:
+async def prove(scratch: Path, options: ProofOptions, tell: Callable[[str], None]) -> Findings:
     """Make the film, run the proof on it, and return the findings."""
     began = time.monotonic()
     film, stream, secret = await asyncio.to_thread(_film, scratch, options.seed)
     return await Proof(scratch, options, tell, secret).run(film, stream, began)
 
 
-def _film(scratch: Path, seed: int) -> tuple[Path, Path, Secret]:
+def _film(scratch: Path, seed: int) -> tuple[Path, Path, FilmNeedles]:
     film = make_film(scratch / "film.mp4", seed)
     stream = make_stream(film, scratch / "stream.ts")
-    secret = Secret()
+    secret = FilmNeedles()
     secret.take(film, LONG_SIDE, FPS * SECONDS)
     secret.take(stream, LONG_SIDE, FPS * SECONDS, packets_alone=True)
     return film, stream, secret

@@ -19,8 +19,8 @@ from services.kernel.log import LogSettings, configure
 from services.kernel.settings import SettingsError
 from testbed.proof.capture import isolate
 from testbed.proof.core.presence import presence_text
-from testbed.proof.core.verdicts import PROMISE_MS, Findings, Lifetime, SearchedPlace, Verdict
-from testbed.proof.proof import Options
+from testbed.proof.core.verdicts import PROMISE_MS, Findings, LifetimeCounts, SearchedPlace, Verdict
+from testbed.proof.proof import ProofOptions
 from testbed.proof.proof import prove as run
 from testbed.proof.search import PLACES, WITHOUT_CANARY
 
@@ -66,7 +66,7 @@ def found_text(place: SearchedPlace) -> str:
     return place.found + bound
 
 
-def lifetime_text(lifetime: Lifetime) -> str:
+def lifetime_text(lifetime: LifetimeCounts) -> str:
     """Return the lifetime of pixels in words."""
     if not lifetime.total:
         return "no picture"
@@ -149,7 +149,7 @@ def prove(seconds: float, without: Sequence[str], report: Path | None, *, as_jso
     alone = isolate()
     said = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="moretta-proof-") as scratch:
-        options = Options(seconds=seconds, without=tuple(without), isolated=alone is None)
+        options = ProofOptions(seconds=seconds, without=tuple(without), isolated=alone is None)
         findings = asyncio.run(run(Path(scratch), options, said.print))
     show(findings, report, as_json=as_json)
     return 0 if findings.is_proven else 1

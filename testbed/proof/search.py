@@ -15,7 +15,7 @@ from testbed.proof.core.images import images, is_drawing
 from testbed.proof.core.needles import SIZE, Needles, forms
 from testbed.proof.core.verdicts import SearchedPlace
 from testbed.proof.memory import at_once, chunks, name_of
-from testbed.proof.secret import COMMON, Label, Secret
+from testbed.proof.secret import COMMON, FilmNeedles, Label
 
 PLACES = {
     "files": "files in the box's folder: settings, secrets, temporary files",
@@ -64,7 +64,7 @@ def canary_row() -> bytes:
 class Search:
     """The needles, and the places by name. Several threads may use it, but each place belongs to one thread."""
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(self, secret: FilmNeedles) -> None:
         self.secret = secret
         self.rows = {name: canary_row() for name in PLACES}
         for name, row in self.rows.items():

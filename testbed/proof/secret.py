@@ -39,7 +39,7 @@ class Label(NamedTuple):
 
 
 @dataclass
-class Secret:
+class FilmNeedles:
     """The needles with their labels, and the numbers of pictures and packets. `rows` are some of the pictures' rows."""
 
     needles: dict[bytes, Label] = field(default_factory=dict)

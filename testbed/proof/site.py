@@ -22,7 +22,7 @@ from proto.types import WHOLE_SITE
 from services.sites.profiles import TRIAL
 from testbed.simulation.film import encode, pictures
 from testbed.simulation.plan import Plan
-from testbed.simulation.scenario import People, Phase, Scenario, View
+from testbed.simulation.scenario import CameraView, Phase, Scenario, Walking
 from testbed.simulation.walkers import walker
 
 SITE = "proof"
@@ -84,7 +84,7 @@ PEOPLE = 4
 """Number of people in one showing of the film."""
 _FIRST_S, _EVERY_S = -3.0, 2.2
 """When the first of them sets out, to be in the first picture, and how long until the next one does."""
-_WAY, _VIEW = People(towards=0, away=0, stopping=0, speed=0.45), View(farthest_px=60, nearest_px=75)
+_WAY, _VIEW = Walking(towards=0, away=0, stopping=0, speed=0.45), CameraView(farthest_px=60, nearest_px=75)
 
 
 def make_film(path: Path, seed: int) -> Path:

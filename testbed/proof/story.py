@@ -13,12 +13,12 @@ import aiohttp
 from operate.box.box import Box
 from operate.orders import order
 from proto.public import AlertV1, CameraV1
-from testbed.proof.core.verdicts import Lifetime, lifetime_of
+from testbed.proof.core.verdicts import LifetimeCounts, lifetime_of
 from testbed.proof.memory import descendants
 from testbed.proof.search import Search
 from testbed.proof.site import FILE, NETWORK, SITE
-from testbed.proof.taps import Taps, Watch
-from testbed.servers.server import Server
+from testbed.proof.taps import Taps, TapSearch
+from testbed.servers.server import TcpServer
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
 PROGRAMS = (*SERVICES, "nats-server")
@@ -37,11 +37,13 @@ class StoryError(Exception):
 class Story:
     """The steps of the proof; each step reports what it did."""
 
-    def __init__(self, box: Box, camera: Server, search: Search, tell: Callable[[str], None], watch: Watch) -> None:
+    def __init__(
+        self, box: Box, camera: TcpServer, search: Search, tell: Callable[[str], None], watch: TapSearch
+    ) -> None:
         self._box, self._camera, self._search, self._tell, self._watch = box, camera, search, tell, watch
         self._states: dict[str, str] = {}
         self._alerts = 0
-        self.calm, self.troubled = Lifetime(), Lifetime()
+        self.calm, self.troubled = LifetimeCounts(), LifetimeCounts()
 
     def take(self, message: Any) -> None:
         """Record a public message."""
@@ -166,13 +168,13 @@ class Story:
                 raise StoryError(f"waited {_LIMIT_S:g} s in vain for: {what}")
             await asyncio.sleep(_TICK_S)
 
-    async def _lifetime(self) -> Lifetime:
+    async def _lifetime(self) -> LifetimeCounts:
         """Return the pixel lifetimes of the current ingest process, from its own metric."""
         try:
             async with aiohttp.ClientSession() as session, session.get(f"{self._box.probe_url('ingest')}/metrics") as a:
                 return lifetime_of(await a.text())
         except aiohttp.ClientError:
-            return Lifetime()
+            return LifetimeCounts()
 
 
 async def _truth(condition: Callable[[], Any]) -> bool:

@@ -120,7 +120,7 @@ PLANTER = "planter@market.example"
 """The sender of the planted mail; the planted SMS names it, too."""
 
 
-class Watch:
+class TapSearch:
     """Searches everything that comes. `public` gets each decoded message about cameras and alerts."""
 
     def __init__(self, search: Search) -> None:

@@ -24,11 +24,11 @@ from proto.types import WHOLE_SITE
 from services.kernel.settings import SettingsError
 from services.sites.settings import CameraSettings, SiteSettings
 from testbed.proof.core.verdicts import lifetime_of
-from testbed.proof.secret import Secret
+from testbed.proof.secret import FilmNeedles
 from testbed.proof.taps import Tap
 from testbed.round_trip import findings
-from testbed.servers.http_camera import HttpCamera, stream_camera
-from testbed.servers.server import Server
+from testbed.servers.http_camera import SimulatedHttpCamera, stream_camera
+from testbed.servers.server import TcpServer
 
 COMMAND = "moretta doctor"
 _LISTEN = re.compile(r"^(?P<host>[A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})\Z")
@@ -39,7 +39,7 @@ Tell = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Options:
+class RoundTripOptions:
     """Options of a round trip. `metrics` is the URL of ingest's metrics, if it can be reached."""
 
     site: str
@@ -54,7 +54,7 @@ class Film:
 
     stream: Path
     rate: float
-    secret: Secret
+    secret: FilmNeedles
     per_s: float
 
 
@@ -118,7 +118,7 @@ def camera_of(deployment: Deployment, name: str) -> tuple[SiteSettings, CameraSe
     return sites[name], sites[name].cameras[0]
 
 
-async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> list[Finding]:
+async def round_trip(deployment: Deployment, options: RoundTripOptions, tell: Tell) -> list[Finding]:
     """Return all findings of a round trip. SettingsError for a user's mistake."""
     host, port = place_of(options.listen)
     site, camera = camera_of(deployment, options.site)
@@ -138,7 +138,7 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
         try:
             await tap.open(deployment.nats)
             shown = stream_camera(film.stream, film.rate)
-            async with Server(shown.connected, host, port):
+            async with TcpServer(shown.connected, host, port):
                 await _shown(ear, shown, options.limit_s, tell)
         except OSError as error:
             why = f"cannot listen on {options.listen}: {error.strerror or error}; name another place"
@@ -154,7 +154,7 @@ async def round_trip(deployment: Deployment, options: Options, tell: Tell) -> li
     return [*found, *await on_bus.granted(deployment.nats, who)]
 
 
-async def _shown(ear: Ear, camera: HttpCamera, limit_s: float, tell: Tell) -> None:
+async def _shown(ear: Ear, camera: SimulatedHttpCamera, limit_s: float, tell: Tell) -> None:
     """Wait until a whole window has come, or the time limit is over."""
     began = time.monotonic()
     while ear.window is None and (passed := time.monotonic() - began) < limit_s:
@@ -168,7 +168,7 @@ def _film(scratch: Path, long_side: int) -> Film:
 
     film = make_film(scratch / "film.mp4", time.time_ns() & 0x7FFFFFFF)
     stream = make_stream(film, scratch / "stream.ts")
-    secret = Secret()
+    secret = FilmNeedles()
     secret.take(film, long_side, FPS * SECONDS)
     secret.take(stream, long_side, FPS * SECONDS, packets_alone=True)
     return Film(stream, rate(stream), secret, PEOPLE / SECONDS)

@@ -12,7 +12,7 @@ _BOUNDARY = "picture"
 _CHUNK_S = 0.05
 
 
-class HttpCamera:
+class SimulatedHttpCamera:
     """Sends the same parts, each at its second, to each client from the first on, whatever path it asks for."""
 
     def __init__(self, content_type: str, parts: Callable[[], Iterable[tuple[float, bytes]]]) -> None:
@@ -30,7 +30,7 @@ class HttpCamera:
         await close(writer)
 
 
-def jpeg_camera(pictures: list[bytes], fps: float) -> HttpCamera:
+def jpeg_camera(pictures: list[bytes], fps: float) -> SimulatedHttpCamera:
     """Return a camera that shows JPEGs again and again (`multipart/x-mixed-replace`), as many network cameras do."""
 
     def parts() -> Iterator[tuple[float, bytes]]:
@@ -38,10 +38,10 @@ def jpeg_camera(pictures: list[bytes], fps: float) -> HttpCamera:
             head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             yield index / fps, head.encode() + jpeg + b"\r\n"
 
-    return HttpCamera(f"multipart/x-mixed-replace; boundary={_BOUNDARY}", parts)
+    return SimulatedHttpCamera(f"multipart/x-mixed-replace; boundary={_BOUNDARY}", parts)
 
 
-def stream_camera(file: Path, rate: float) -> HttpCamera:
+def stream_camera(file: Path, rate: float) -> SimulatedHttpCamera:
     """Return a camera that sends an MPEG transport stream once, `rate` bytes a second."""
     size = round(rate * _CHUNK_S)
 
@@ -50,4 +50,4 @@ def stream_camera(file: Path, rate: float) -> HttpCamera:
             for index, part in enumerate(iter(partial(stream.read, size), b"")):
                 yield index * size / rate, part
 
-    return HttpCamera("video/mp2t", parts)
+    return SimulatedHttpCamera("video/mp2t", parts)

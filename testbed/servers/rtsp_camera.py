@@ -35,7 +35,7 @@ Headers = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Request:
+class RtspRequest:
     """A client's request; names of headers are in small letters."""
 
     method: str
@@ -44,7 +44,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class RtspAnswer:
     """What it gets: status, headers, and a description of the session."""
 
     status: str
@@ -58,27 +58,27 @@ class Answer:
         return f"RTSP/1.0 {self.status}\r\n{''.join(lines)}\r\n{self.body}".encode()
 
 
-def parsed(head: str) -> Request | None:
+def parsed(head: str) -> RtspRequest | None:
     """Return the request of a head; None if it is none."""
     line = _REQUEST.match(head)
     headers = {name.lower(): value for name, value in _HEADER.findall(head)}
-    return Request(line[1], line[2], headers) if line else None
+    return RtspRequest(line[1], line[2], headers) if line else None
 
 
-def answer(request: Request) -> Answer:
+def answer(request: RtspRequest) -> RtspAnswer:
     """Return the answer to a request."""
     match request.method:
         case "OPTIONS":
-            return Answer("200 OK", {"Public": _METHODS})
+            return RtspAnswer("200 OK", {"Public": _METHODS})
         case "DESCRIBE":
-            return Answer("200 OK", {"Content-Type": "application/sdp", "Content-Base": f"{request.url}/"}, _SDP)
+            return RtspAnswer("200 OK", {"Content-Type": "application/sdp", "Content-Base": f"{request.url}/"}, _SDP)
         case "SETUP" if "RTP/AVP/TCP" not in request.headers.get("transport", ""):
-            return Answer("461 Unsupported Transport", {})
+            return RtspAnswer("461 Unsupported Transport", {})
         case "SETUP":
-            return Answer("200 OK", {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1", **_SESSION})
+            return RtspAnswer("200 OK", {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1", **_SESSION})
         case "PLAY" | "GET_PARAMETER" | "TEARDOWN":
-            return Answer("200 OK", _SESSION)
-    return Answer("501 Not Implemented", {"Public": _METHODS})
+            return RtspAnswer("200 OK", _SESSION)
+    return RtspAnswer("501 Not Implemented", {"Public": _METHODS})
 
 
 def payloads(film: Path) -> list[list[bytes]]:
@@ -126,7 +126,7 @@ class RtspCamera:
             yield at, b"".join(packets)
 
 
-async def _next(reader: asyncio.StreamReader) -> Request | None:
+async def _next(reader: asyncio.StreamReader) -> RtspRequest | None:
     """Return the next request; None for what is none, and when the client has gone."""
     while (first := await reader.read(1)) == _DATA:
         size = int.from_bytes((await reader.readexactly(3))[1:], "big")

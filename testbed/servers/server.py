@@ -14,7 +14,7 @@ _BROKEN = (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError)
 """What a client does to its own connection; nobody else's."""
 
 
-class Server:
+class TcpServer:
     """Serves each connection by `handle` while its block runs. Port 0 takes a free port."""
 
     def __init__(self, handle: Handle, host: str = "127.0.0.1", port: int = 0) -> None:

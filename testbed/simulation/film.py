@@ -12,9 +12,9 @@ from PIL import Image
 
 from testbed.simulation.backdrop import backdrop
 from testbed.simulation.cutouts import Cutouts
-from testbed.simulation.people import Figure, Look
+from testbed.simulation.people import Appearance, PersonDrawing
 from testbed.simulation.plan import Plan
-from testbed.simulation.walkers import HEIGHT, WIDTH, Seen, Walker
+from testbed.simulation.walkers import HEIGHT, WIDTH, PersonInPicture, Walker
 
 _OPTIONS = {"preset": "ultrafast", "crf": "20"}
 _STANCES = 6
@@ -32,13 +32,13 @@ class Cast:
 
     def __init__(self, cutouts: Cutouts | None = None) -> None:
         self._cutouts = cutouts
-        self._figures: dict[tuple[Walker, int], Figure] = {}
+        self._figures: dict[tuple[Walker, int], PersonDrawing] = {}
         self._pictures: dict[tuple[Walker, int, int], Image.Image] = {}
 
-    def put(self, picture: Image.Image, one: Seen, at_s: float) -> None:
+    def put(self, picture: Image.Image, one: PersonInPicture, at_s: float) -> None:
         """Draw a person into the picture, or a portrait with its frame."""
         step = round(log(one.scale) / log(_STEP))
-        drawn = Seen(one.walker, one.distance_m, one.x, one.y, one.size * _STEP**step / one.scale)
+        drawn = PersonInPicture(one.walker, one.distance_m, one.x, one.y, one.size * _STEP**step / one.scale)
         person = self._picture(one.walker, step, drawn.scale, at_s)
         left, top = (round(corner) for corner in drawn.corner())
         if one.walker.hangs:
@@ -55,11 +55,11 @@ class Cast:
             self._pictures[key] = figure.picture(2 * stance / (_STANCES - 1) - 1)
         return self._pictures[key]
 
-    def _figure(self, walker: Walker, step: int, scale: float) -> Figure:
+    def _figure(self, walker: Walker, step: int, scale: float) -> PersonDrawing:
         key = (walker, step)
         if key not in self._figures:
             head = self._cutouts.head(walker) if self._cutouts is not None and walker.shows_face else None
-            self._figures[key] = Figure(look(walker), scale, HEIGHT + _MARGIN, head)
+            self._figures[key] = PersonDrawing(look(walker), scale, HEIGHT + _MARGIN, head)
         return self._figures[key]
 
     def forget(self, at_s: float) -> None:
@@ -76,9 +76,9 @@ def _framed(person: Image.Image, frame: Sequence[int]) -> Image.Image:
     return paper
 
 
-def look(walker: Walker) -> Look:
+def look(walker: Walker) -> Appearance:
     """Return a person's look. The verdict changes only the mask."""
-    worn = Look.drawn(walker.seed, masked=walker.verdict != "unmasked", flipped=walker.flipped)
+    worn = Appearance.drawn(walker.seed, masked=walker.verdict != "unmasked", flipped=walker.flipped)
     return replace(worn, low=walker.verdict == "incorrect", turned=not walker.shows_face)
 
 

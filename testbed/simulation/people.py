@@ -83,7 +83,7 @@ _CHIN = 190
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """The look of one passer-by, as indices into the palettes above."""
 
     hair: int
@@ -98,7 +98,7 @@ class Look:
     """Whether the camera sees the back of the head, and no face."""
 
     @classmethod
-    def drawn(cls, seed: int, *, masked: bool, flipped: bool = False) -> "Look":
+    def drawn(cls, seed: int, *, masked: bool, flipped: bool = False) -> "Appearance":
         """Return the look of this seed. `masked` changes only the mask."""
         palettes = (HAIR, SKIN, COATS, TROUSERS, MASKS)
         picks = np.random.default_rng(seed).integers([len(palette) for palette in palettes]).tolist()
@@ -106,13 +106,13 @@ class Look:
         return cls(hair, skin, coat, trousers, mask if masked else None, flipped)
 
 
-class Figure:
+class PersonDrawing:
     """One person down to `shown` pixels below the figure's top, at `scale` times the portrait.
 
     `head` takes the place of the portrait's head.
     """
 
-    def __init__(self, look: Look, scale: float, shown: int, head: Image.Image | None = None) -> None:
+    def __init__(self, look: Appearance, scale: float, shown: int, head: Image.Image | None = None) -> None:
         upper = _coat(look.coat).copy()
         upper.alpha_composite(head or _head(look))
         self._look, self._scale, self._shown = look, scale, min(shown, round(HEIGHT * scale))
@@ -142,7 +142,7 @@ def _portrait() -> Image.Image:
 
 
 @lru_cache(maxsize=64)
-def _head(look: Look) -> Image.Image:
+def _head(look: Appearance) -> Image.Image:
     tinted = _tinted(_portrait(), SKIN[look.skin], _soft(_HEAD, 512))
     head = _tinted(tinted, _ratio(HAIR[look.hair], SKIN[look.skin]), _soft(_HAIR, 512))
     if look.turned:

@@ -15,7 +15,18 @@ from msgspec import Struct
 
 from proto.types import Box, Fraction, Nanoseconds, Verdict, ZoneId
 from testbed.simulation.scenario import Mirror, Phase, Scenario
-from testbed.simulation.walkers import FACE, HEIGHT, WIDTH, WITH_STOP, Seen, Walker, companion, hung, seen, walker
+from testbed.simulation.walkers import (
+    FACE,
+    HEIGHT,
+    WIDTH,
+    WITH_STOP,
+    PersonInPicture,
+    Walker,
+    companion,
+    hung,
+    seen,
+    walker,
+)
 
 HEAD: Box = (154, 16, 301, 205)
 BODY: Box = (52, 205, 330, 1150)
@@ -30,7 +41,7 @@ _GRID = tuple((i + 0.5) / 6 for i in range(6))
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class PlannedFace:
     """One face in one picture.
 
     `box` is its part within the picture, in shares of the picture. `visible` is the share of the face that is within
@@ -81,7 +92,7 @@ class Plan:
                 buckets[index].append(one)
         return dict(buckets)
 
-    def people(self, at_s: float) -> list[Seen]:
+    def people(self, at_s: float) -> list[PersonInPicture]:
         """Return everybody on their way at a moment, the farthest first. Some may not be in the picture.
 
         Portraits on the wall come before them all.
@@ -93,7 +104,7 @@ class Plan:
         portraits = enumerate(self.scenario.portraits)
         return [*(hung(one, number) for number, one in portraits if one.is_shown(at_s)), *walking]
 
-    def faces(self, at_s: float) -> list[Face]:
+    def faces(self, at_s: float) -> list[PlannedFace]:
         """Return the faces in the picture of a moment, the farthest first; none if there is no picture or no light."""
         if self.scenario.is_out(at_s) or self.scenario.is_dark(at_s):
             return []
@@ -150,7 +161,7 @@ def _verdict(source: np.random.Generator, phase: Phase) -> Verdict:
     return "incorrect" if luck < phase.masked + phase.incorrect else "unmasked"
 
 
-def _face(one: Seen, nearer: Sequence[Seen]) -> Face | None:
+def _face(one: PersonInPicture, nearer: Sequence[PersonInPicture]) -> PlannedFace | None:
     whole = one.part(FACE)
     x1, y1, x2, y2 = whole
     box = (max(x1, 0.0), max(y1, 0.0), min(x2, WIDTH), min(y2, HEIGHT))
@@ -159,10 +170,10 @@ def _face(one: Seen, nearer: Sequence[Seen]) -> Face | None:
     hiding = [other for other in nearer if _overlap(other.part(OUTLINE), box)]
     visible = 1.0 if box == whole and not hiding else _free(whole, hiding)
     shares = (box[0] / WIDTH, box[1] / HEIGHT, box[2] / WIDTH, box[3] / HEIGHT)
-    return Face(one.walker, shares, one.size, visible) if visible else None
+    return PlannedFace(one.walker, shares, one.size, visible) if visible else None
 
 
-def _free(face: Box, hiding: Sequence[Seen]) -> float:
+def _free(face: Box, hiding: Sequence[PersonInPicture]) -> float:
     """Return the share of the face's points that lie in the picture and behind nobody."""
     x1, y1, x2, y2 = face
     parts = [other.part(part) for other in hiding for part in (HEAD, BODY)]
@@ -190,7 +201,7 @@ def _passage(camera: str, one: Walker, times: Sequence[float]) -> Passage:
     )
 
 
-class Process(Struct, frozen=True, kw_only=True):
+class Arrivals(Struct, frozen=True, kw_only=True):
     """The random process of arrivals between two moments. A rate estimates its shares; chance decides who comes."""
 
     start: float
@@ -210,7 +221,7 @@ class Truth(Struct, frozen=True, kw_only=True):
     """The time of second 0 on the bus."""
     masked_share: Fraction | None
     """The share among those who come, by the whole process."""
-    process: list[Process]
+    process: list[Arrivals]
     passages: list[Passage]
     """Everybody who counts as seen; `at` decides the window, as in the windows that are published."""
 
@@ -229,7 +240,7 @@ def truth(name: str, scenario: Scenario, plans: Mapping[str, Plan], began: int |
     """Return the truth of these plans. `plans` are by camera."""
     passages = [passage for camera, plan in plans.items() for passage in plan.passages(camera)]
     process = [
-        Process(start=a, end=b, arrivals_per_minute=p.arrivals_per_minute, masked=p.masked, incorrect=p.incorrect)
+        Arrivals(start=a, end=b, arrivals_per_minute=p.arrivals_per_minute, masked=p.masked, incorrect=p.incorrect)
         for a, b, p in scenario.process()
     ]
     return Truth(

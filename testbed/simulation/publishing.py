@@ -48,7 +48,7 @@ class BusFile(Struct, frozen=True, kw_only=True):
     sites: list[SiteSettings] = field(default_factory=list)
 
 
-class Ground:
+class SimulatedSite:
     """A site on the bus in which only the simulation runs; it has connections of three identities."""
 
     def __init__(self, operator: Bus, ingest: Bus, inference: Bus, site: str, cameras: list[str]) -> None:
@@ -111,7 +111,7 @@ async def _drain(waiting: "deque[asyncio.Task[int]]", most: int) -> None:
 
 
 @asynccontextmanager
-async def ground(file: Path, site: str | None) -> AsyncIterator[Ground]:
+async def ground(file: Path, site: str | None) -> AsyncIterator[SimulatedSite]:
     """Connect as operator, ingest and inference; SettingsError if there is no such site, or one of its cameras runs."""
     settings = load(file, BusFile)
     chosen = _site(file, settings.sites, site)
@@ -125,7 +125,7 @@ async def ground(file: Path, site: str | None) -> AsyncIterator[Ground]:
         await buses["ingest"].ensure_streams(["SIGHTINGS", "CAMERAS"])
         states = [s.message for s in await buses["operator"].history(CAMERAS, site=chosen)]
         cameras = _cameras(chosen, settings.sites, [s for s in states if isinstance(s, CameraV1)])
-        yield Ground(buses["operator"], buses["ingest"], buses["inference"], chosen, cameras)
+        yield SimulatedSite(buses["operator"], buses["ingest"], buses["inference"], chosen, cameras)
 
 
 def _site(file: Path, sites: list[SiteSettings], wanted: str | None) -> str:

@@ -51,7 +51,7 @@ class Phase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     incorrect: Fraction = 0.0
 
 
-class People(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Walking(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How people walk: towards the camera, away from it, or else across, to the left or to the right."""
 
     towards: Fraction = 0.2
@@ -105,7 +105,7 @@ class Portrait(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.every_s is None or self.for_s is None or at_s % self.every_s < self.for_s
 
 
-class View(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CameraView(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The camera's view: sizes of the farthest and the nearest faces of people who walk across, and its tilt."""
 
     farthest_px: FacePx = 16.0
@@ -127,7 +127,7 @@ class ScenarioPeriod(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.start <= at_s < self.start + self.seconds
 
 
-class Light(ScenarioPeriod, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LightPeriod(ScenarioPeriod, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the time with other light. `level` is a share of the usual light; at 0 nothing is seen."""
 
     level: Annotated[float, Meta(ge=0, le=2)]
@@ -187,13 +187,13 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)] = 1
     fps: Annotated[float, Meta(ge=1, le=60)] = 10.0
     """Pictures a second of the film."""
-    people: People = People()
-    view: View = View()
+    people: Walking = Walking()
+    view: CameraView = CameraView()
     freezes: list[ScenarioPeriod] = field(default_factory=list)
     """The picture stands still. Afterwards it shows the current moment again."""
     outages: list[ScenarioPeriod] = field(default_factory=list)
     """There is no picture; a film shows black."""
-    lights: list[Light] = field(default_factory=list)
+    lights: list[LightPeriod] = field(default_factory=list)
     mirror: Mirror | None = None
     portraits: list[Portrait] = field(default_factory=list)
     ignore: list[Polygon] = field(default_factory=list)

@@ -23,7 +23,7 @@ import numpy as np
 
 from proto.sightings import CODES, CameraEventV1, SightingsV1, SightingV1
 from proto.types import Box, CameraReason, CameraState, Verdict
-from testbed.simulation.plan import Face, Plan
+from testbed.simulation.plan import Plan, PlannedFace
 from testbed.simulation.scenario import RATE, Classifier, Detector, Scenario
 from testbed.simulation.walkers import HEIGHT, WIDTH
 
@@ -62,7 +62,7 @@ class _Alarm:
     until: float
 
 
-class Look:
+class SimulatedDetector:
     """One camera's detector and classifier. Pictures must come in order."""
 
     def __init__(self, detector: Detector, classifier: Classifier, source: np.random.Generator) -> None:
@@ -74,7 +74,7 @@ class Look:
         self._alarms: list[_Alarm] = []
         self._at = 0.0
 
-    def at(self, moment_s: float, faces: Sequence[Face], light: float = 1.0) -> list[SightingV1]:
+    def at(self, moment_s: float, faces: Sequence[PlannedFace], light: float = 1.0) -> list[SightingV1]:
         """Return the sightings of a picture with these faces; `light` is a share of the usual."""
         found = [self._face(face, moment_s, light) for face in faces]
         if light:  # a black picture shows nothing that looks like a face
@@ -84,7 +84,7 @@ class Look:
             self._people = {seed: luck for seed, luck in self._people.items() if luck.at > moment_s - 60}
         return [sighting for sighting in found if sighting is not None]
 
-    def _face(self, face: Face, now: float, light: float) -> SightingV1 | None:
+    def _face(self, face: PlannedFace, now: float, light: float) -> SightingV1 | None:
         step, picture, *shifts = self._source.standard_normal(6).tolist()
         start, apart = self._source.random(2).tolist()
         luck = self._luck(face.walker.seed, now, step, start)
@@ -120,7 +120,7 @@ class Look:
         point = self._detector.threshold
         return point + CEILING * (1 - point) * (1 - exp(-0.9 * ease)) if ease >= 0 else point * exp(0.9 * ease)
 
-    def _evidence_of(self, face: Face, luck: float) -> float:
+    def _evidence_of(self, face: PlannedFace, luck: float) -> float:
         """Return the log-odds for the right side, masked or not; below 0 the picture misleads."""
         mean = self._evidence[_index(face.size)]
         if face.walker.verdict == "incorrect":
@@ -128,7 +128,7 @@ class Look:
         mean *= face.visible
         return mean + sqrt(2 * mean) * luck
 
-    def _judged(self, box: Box, score: float, masked: float, face: Face | None, apart: float) -> SightingV1:
+    def _judged(self, box: Box, score: float, masked: float, face: PlannedFace | None, apart: float) -> SightingV1:
         """Return the sighting; `masked` is the evidence for a mask, in log-odds."""
         confidence = min(1 / (1 + exp(-min(abs(masked), 30.0))), _SUREST)
         small = sqrt((box[2] - box[0]) * WIDTH * (box[3] - box[1]) * HEIGHT) < self._classifier.smallest_px
@@ -210,7 +210,7 @@ class SimulatedCamera:
     def __init__(self, scenario: Scenario, number: int, plan: Plan) -> None:
         self._scenario, self._plan = scenario, plan
         source = np.random.default_rng([scenario.seed, number, 1])
-        self._look = Look(scenario.detector, scenario.classifier, source)
+        self._look = SimulatedDetector(scenario.detector, scenario.classifier, source)
         self._shown, self._said = -1.0, list[SightingV1]()
 
     def picture(self, at_s: float) -> list[SightingV1] | None:

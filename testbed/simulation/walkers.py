@@ -12,7 +12,7 @@ from math import cos, exp, inf, pi, sin, sqrt
 import numpy as np
 
 from proto.types import Box, Verdict
-from testbed.simulation.scenario import People, Portrait, View
+from testbed.simulation.scenario import CameraView, Portrait, Walking
 
 Point = tuple[float, float]
 """Metres to the right of the camera, and away from it."""
@@ -123,7 +123,7 @@ class Walker:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PersonInPicture:
     """One person in one picture, in pixels. The face's centre and size, and the scale, are the drawn figure's."""
 
     walker: Walker
@@ -153,22 +153,22 @@ class Seen:
         return self.x - across * self.scale, self.y - (y1 + y2) / 2 * self.scale
 
 
-def seen(walker: Walker, view: View, at_s: float) -> Seen:
+def seen(walker: Walker, view: CameraView, at_s: float) -> PersonInPicture:
     """Return a person's appearance in the picture at a moment of their way. It may be outside of the picture."""
     x, z = walker.place(at_s)
     size = FOCAL * FACE_M / z
     bob = BOB / UNIT * size * abs(walker.stride(at_s))
     y = view.horizon * HEIGHT + view.drop * size - walker.tall_m * FOCAL / z - bob
-    return Seen(walker.at(at_s), z, WIDTH / 2 + FOCAL * x / z, y, size)
+    return PersonInPicture(walker.at(at_s), z, WIDTH / 2 + FOCAL * x / z, y, size)
 
 
-def hung(portrait: Portrait, number: int) -> Seen:
+def hung(portrait: Portrait, number: int) -> PersonInPicture:
     """Return how a face on the wall looks at any moment; people are always before it."""
     nobody = Walker(number, portrait.verdict, True, 0.0, (0.0, inf), ((0.0, inf), (0.0, inf)), hangs=True)
-    return Seen(nobody, inf, portrait.x * WIDTH, portrait.y * HEIGHT, portrait.px)
+    return PersonInPicture(nobody, inf, portrait.x * WIDTH, portrait.y * HEIGHT, portrait.px)
 
 
-def walker(source: np.random.Generator, enter_s: float, verdict: Verdict, people: People, view: View) -> Walker:
+def walker(source: np.random.Generator, enter_s: float, verdict: Verdict, people: Walking, view: CameraView) -> Walker:
     """Return somebody who sets out at a moment; the way, the pace and a stop are drawn from `source`."""
     kind = float(source.random())
     towards, away = kind < people.towards, people.towards <= kind < people.towards + people.away
@@ -189,7 +189,7 @@ def walker(source: np.random.Generator, enter_s: float, verdict: Verdict, people
     return Walker(seed, verdict, not away, tall, tuple(times), tuple(points), people.sway_m, aside)
 
 
-def companion(source: np.random.Generator, one: Walker, verdict: Verdict, people: People) -> Walker:
+def companion(source: np.random.Generator, one: Walker, verdict: Verdict, people: Walking) -> Walker:
     """Return somebody who meets a person at their stop, coming from where that one goes, and walks on with them.
 
     They walk beside each other, a step apart.
@@ -204,7 +204,7 @@ def companion(source: np.random.Generator, one: Walker, verdict: Verdict, people
 
 
 def _turns(
-    source: np.random.Generator, people: People, enters: float, leaves: float
+    source: np.random.Generator, people: Walking, enters: float, leaves: float
 ) -> tuple[tuple[float, float], ...]:
     """Return when somebody turns away or bends down: at least once if at all."""
     if not people.turning or source.random() >= people.turning:
@@ -213,7 +213,7 @@ def _turns(
     return tuple((start, start + float(source.uniform(*TURN_S))) for start in sorted(starts.tolist()))
 
 
-def _across(source: np.random.Generator, view: View) -> list[Point]:
+def _across(source: np.random.Generator, view: CameraView) -> list[Point]:
     """Return a way from one side to the other, at about one distance. Fewer people fit in near the camera."""
     near, far = _distance(view.nearest_px), _distance(view.farthest_px)
     begin = float(source.uniform(near, far))
@@ -222,7 +222,7 @@ def _across(source: np.random.Generator, view: View) -> list[Point]:
     return [(side * _beside(begin), begin), (-side * _beside(end), end)]
 
 
-def _towards(source: np.random.Generator, view: View) -> list[Point]:
+def _towards(source: np.random.Generator, view: CameraView) -> list[Point]:
     """Return a way from afar to the camera: out at the lower edge, or past it at a side."""
     near, far = _distance(view.nearest_px), _distance(view.farthest_px)
     begin = (float(source.uniform(-0.8, 0.8)) * (_beside(far) - BESIDE_M), far)
@@ -234,7 +234,7 @@ def _towards(source: np.random.Generator, view: View) -> list[Point]:
     return [begin, ((1 if source.random() < 0.5 else -1) * _beside(end), end)]
 
 
-def _with_stop(source: np.random.Generator, people: People, way: list[Point]) -> list[Point]:
+def _with_stop(source: np.random.Generator, people: Walking, way: list[Point]) -> list[Point]:
     """Return the way, with a stop or without one. The point of a stop occurs twice."""
     stops, share = source.random() < people.stopping, float(source.uniform(0.25, 0.75))
     if not stops:

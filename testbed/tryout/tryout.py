@@ -11,7 +11,7 @@ from pathlib import Path
 from operate import output
 from services.kernel.settings import SettingsError
 from testbed.servers.mail import Mail, MailServer
-from testbed.servers.server import Handle, Server
+from testbed.servers.server import Handle, TcpServer
 from testbed.simulation.plan import Plan
 from testbed.tryout.cameras import drawn, length, planned
 from testbed.tryout.door import Backend, Door
@@ -49,10 +49,10 @@ async def serve(host: str, ports: Ports, door: Door) -> None:
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moretta-tryout-")))
         try:
-            rtsp = await stack.enter_async_context(Server(gate, host, ports.rtsp))
-            mjpeg = await stack.enter_async_context(Server(hall, host, ports.mjpeg))
+            rtsp = await stack.enter_async_context(TcpServer(gate, host, ports.rtsp))
+            mjpeg = await stack.enter_async_context(TcpServer(hall, host, ports.mjpeg))
             mail = await stack.enter_async_context(MailServer(folder, _tell, host, ports.mail))
-            page = await stack.enter_async_context(Server(door.connected, _DOOR, ports.door))
+            page = await stack.enter_async_context(TcpServer(door.connected, _DOOR, ports.door))
         except OSError as error:
             raise SettingsError(COMMAND, [("", f"cannot listen: {error.strerror or error}")]) from None
         print(f"two cameras, {plans[0].scenario.length_s:g} s again and again: rtsp://{host}:{rtsp.port}/gate")

@@ -18,7 +18,7 @@ from rendered_pods import RenderedPods
 from typer.testing import CliRunner
 
 from moretta.nats import app
-from operate.identities import Kept, Release, Server
+from operate.identities import IdentityFolder, Release, ServerEntry
 from operate.nats import in_cluster
 
 FILES = {"hall-1.url": "rtsp://127.0.0.1:9/stream", "smtp-password": "0123456789abcdef", "salt": 32 * "s"}
@@ -29,8 +29,8 @@ class Cluster(RenderedPods):
     """The example's installation, with a mail server, its page, and the round trip of `helm test`."""
 
     def __init__(self, folder: Path, *, open_page: bool = True) -> None:
-        place = Server(listen="a:1", store="/s", url="nats://a:1", release=Release(name=RELEASE))
-        self.made = Kept.make(folder / "made", place).folder
+        place = ServerEntry(listen="a:1", store="/s", url="nats://a:1", release=Release(name=RELEASE))
+        self.made = IdentityFolder.make(folder / "made", place).folder
         policy = {"networkPolicy": {"enabled": False}}
         trip = {"tests": {"roundTrip": {"enabled": True}}}
         camera, self.page = free_ports(2)

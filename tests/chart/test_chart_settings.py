@@ -10,7 +10,7 @@ from chart import CHART, RELEASE, ROOT, container, environment, merged, ours, po
 from chart_values import EVERYTHING, PAGE
 
 from operate.box.box import MALLOC
-from operate.identities import Identities, Kept, Release, Server
+from operate.identities import Identities, IdentityFolder, Release, ServerEntry
 from services.aggregate.settings import AggregateFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
@@ -130,7 +130,9 @@ def test_the_same_variables_as_on_one_machine(objects, tmp_path):
 
 def test_the_identities_are_the_secrets_that_the_command_writes(objects, tmp_path):
     """`moretta nats apply` writes each Secret that a pod mounts, with each file that it names."""
-    Kept.make(tmp_path / "nats", Server(listen="a:1", store="/s", url="nats://a:1", release=Release(name=RELEASE)))
+    IdentityFolder.make(
+        tmp_path / "nats", ServerEntry(listen="a:1", store="/s", url="nats://a:1", release=Release(name=RELEASE))
+    )
     written = yaml.safe_load_all((tmp_path / "nats/secrets.yaml").read_text())
     secrets = {one["metadata"]["name"]: one["stringData"] for one in written}
     for name, pod in ours(objects).items():

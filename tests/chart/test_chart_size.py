@@ -4,12 +4,18 @@ import pytest
 import yaml
 from chart import template
 
-from operate.sizing.needs import Wanted, need
+from operate.sizing.needs import Installation, need
 from operate.sizing.values import values
 
 
 @pytest.mark.parametrize(
-    "wanted", [Wanted(1), Wanted(50, sites=2), Wanted(300, "720p25", fps=10, sites=9), Wanted(500, zones=400)]
+    "wanted",
+    [
+        Installation(1),
+        Installation(50, sites=2),
+        Installation(300, "720p25", fps=10, sites=9),
+        Installation(500, zones=400),
+    ],
 )
 def test_sizes_are_values_of_the_chart(wanted):
     """Nothing of it is refused, NATS's memory and disk included, and each service asks for what was printed."""

@@ -14,7 +14,7 @@ from msgspec import structs
 from nats_process import binary
 from rendered_nats import NAME, conf, parsed
 
-from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server, server
+from operate.identities import Hub, IdentityFolder, KeptHub, Leaf, Release, ServerEntry, server
 from operate.identities.hub import link_of
 from operate.identities.leafnodes import hub, leaf
 from services.bus import NatsSettings
@@ -108,7 +108,7 @@ def test_a_hubs_configuration_is_that_of_the_command():
 def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
     """DIR/values.yaml of a leaf and of its hub, word for word; the Service has the name that the command tells."""
     here = Release(name=RELEASE)
-    site = Kept.make(tmp_path / "site", Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222"))
+    site = IdentityFolder.make(tmp_path / "site", ServerEntry(listen="127.0.0.1:4222", store="/s", url="nats://a:4222"))
     large = {"WINDOWS": 1 << 29}
     place = Leaf(hubs=LEAF["hubs"], sites=["cannes"])
     readers = {"acme": ["WINDOWS", "ALERTS", "CAMERAS"], "city": ["WINDOWS", "ALERTS"]}

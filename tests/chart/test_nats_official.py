@@ -19,7 +19,7 @@ from identity_matrix import SEEDS, against_the_table, make_streams
 from msgspec import structs
 from rendered_nats import RenderedNats, parsed
 
-from operate.identities import Kept, Leaf, Release, Server, server
+from operate.identities import IdentityFolder, Leaf, Release, ServerEntry, server
 
 PEOPLE = {user: [one.public] for user, one in SEEDS.items()}
 
@@ -50,10 +50,10 @@ def configuration(folder: Path) -> str:
 
 
 @pytest.fixture(name="kept")
-def _kept(tmp_path: Path) -> Kept:
+def _kept(tmp_path: Path) -> IdentityFolder:
     """A folder of the command, with the keys of the matrix's users."""
-    place = Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name="paris"))
-    kept = Kept.make(tmp_path / "keys", place)
+    place = ServerEntry(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name="paris"))
+    kept = IdentityFolder.make(tmp_path / "keys", place)
     kept.server = structs.replace(kept.server, keys=PEOPLE)
     kept.write()
     return kept
@@ -74,7 +74,7 @@ def started(folder: Path, text: str) -> RenderedNats:
 
 
 @pytest.fixture(name="running")
-def _running(tmp_path: Path, kept: Kept) -> Iterator[RenderedNats]:
+def _running(tmp_path: Path, kept: IdentityFolder) -> Iterator[RenderedNats]:
     server = started(tmp_path / "pod", configuration(kept.folder))
     yield server
     server.stop()
@@ -86,7 +86,7 @@ async def test_everybody_may_what_the_table_says_and_nothing_else(running: Rende
     assert not await against_the_table(running)
 
 
-def test_limits_and_rights_are_those_of_the_command(kept: Kept):
+def test_limits_and_rights_are_those_of_the_command(kept: IdentityFolder):
     """All that it would write to nats.conf is there, but for where it listens and stores."""
     made, expected = parsed(configuration(kept.folder)), server("127.0.0.1:4222", "/data", PEOPLE)
     assert {name: made.get(name) for name in expected if name != "listen"} == {
@@ -94,7 +94,7 @@ def test_limits_and_rights_are_those_of_the_command(kept: Kept):
     }
 
 
-def test_a_leaf_finds_its_seed_in_a_file(kept: Kept, tmp_path: Path):
+def test_a_leaf_finds_its_seed_in_a_file(kept: IdentityFolder, tmp_path: Path):
     """The Secret's file is mounted beside the configuration, where the include looks for it."""
     kept.server = structs.replace(kept.server, keys=PEOPLE)
     kept.update(structs.replace(kept.server, leaf=Leaf(hubs=["nats://127.0.0.1:1"], sites=["cannes"])))

@@ -16,15 +16,15 @@ from messages import SECOND, SITE, alert, fault
 from proto.notifications import NotificationV1, SilenceV1
 from services.notify.dispatch.dispatcher import Dispatcher, Input, SilenceGone
 from services.notify.notification import Decision, Notice, Notification, notice_of, record_of
-from services.notify.routing.plan import Plan, Route, SiteFacts
+from services.notify.routing.plan import Route, RoutingPlan, SiteFacts
 
 PARIS = ZoneInfo("Europe/Paris")
 CAMERAS = {"hall-1": frozenset({"hall"}), "hall-2": frozenset({"hall"}), "gate-1": frozenset({"gate"})}
 
 
-def plan_of_routes(*routes: Route, cap: int = 12) -> Plan:
+def plan_of_routes(*routes: Route, cap: int = 12) -> RoutingPlan:
     """Return a plan for the market in Cannes; every receiver has the same cap."""
-    return Plan(routes, {SITE: SiteFacts(PARIS, CAMERAS)}, {route.receiver: cap for route in routes})
+    return RoutingPlan(routes, {SITE: SiteFacts(PARIS, CAMERAS)}, {route.receiver: cap for route in routes})
 
 
 def name_of(alert: str) -> str:
@@ -61,7 +61,7 @@ def silence(name: str, starts: int, ends: int, **match: Any) -> SilenceV1:
 class World:
     """A dispatcher with the stores that it is rebuilt from; `dies` says after which steps it dies, in mid-storing."""
 
-    plan: Plan
+    plan: RoutingPlan
     dies: Callable[[], bool] = lambda: False
     notices: list[Notice] = field(default_factory=list)
     records: list[NotificationV1] = field(default_factory=list)
@@ -94,7 +94,7 @@ class World:
                     self.silences[one.silence] = one
                 case SilenceGone():
                     self.silences.pop(one.silence, None)
-                case Plan():
+                case RoutingPlan():
                     self.plan = one
 
     def restart(self, now: int) -> None:

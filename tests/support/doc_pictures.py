@@ -41,7 +41,7 @@ from services.notify.reports.writer import report_file
 from services.notify.templates import render
 from services.notify.texts.chart import chart_of
 from services.notify.texts.describe import describe
-from services.notify.texts.view import Image
+from services.notify.texts.view import MailImage
 from services.sites.history import day_start
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
 
@@ -131,7 +131,7 @@ async def mails(chromium: Browser) -> None:
         words, windows = words_in(language), morning(message.rate)
         chart = chart_of(notification, SITE, words, windows)
         assert chart is not None
-        image = Image("chart", chart.alternative)
+        image = MailImage("chart", chart.alternative)
         view = describe(
             notification,
             SITE,

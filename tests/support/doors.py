@@ -19,7 +19,7 @@ from rich.console import Console
 
 from operate.box.box import Box
 from operate.box.screen import Screen
-from operate.live_state import View
+from operate.live_state import LiveState
 from proto.permissions import SERVICES, control_subjects, inbox_name, rights_of
 from proto.stats import StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, STATS_SERVICE, Identity
@@ -130,7 +130,7 @@ def _get(url: str) -> str:
             return error.read().decode()
 
 
-def table(view: View, sites: Sequence[SiteSettings]) -> str:
+def table(view: LiveState, sites: Sequence[SiteSettings]) -> str:
     """Return the live table as text."""
     text = io.StringIO()
     Console(file=text, width=200).print(Screen(view, list(sites)))

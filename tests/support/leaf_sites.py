@@ -13,7 +13,7 @@ from msgspec import structs
 from nats.aio.client import Client
 from nats_process import NatsProcess
 
-from operate.identities import Hub, Kept, KeptHub, Leaf, Server, Tls
+from operate.identities import Hub, IdentityFolder, KeptHub, Leaf, ServerEntry, ServerTls
 from operate.identities.leafnodes import LEAF_USER
 from operate.nats import streams as nats_streams
 from proto.subjects import STREAMS
@@ -68,10 +68,10 @@ class Place:
 class Site(Place):
     """A site whose NATS is a leaf; `stolen` is its seed."""
 
-    def __init__(self, folder: Path, name: str, hub: str, tls: Tls | None = None) -> None:
+    def __init__(self, folder: Path, name: str, hub: str, tls: ServerTls | None = None) -> None:
         self.name = name
-        where = Server(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222")
-        self.kept = Kept.make(folder / f"{name}-keys", where)
+        where = ServerEntry(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222")
+        self.kept = IdentityFolder.make(folder / f"{name}-keys", where)
         self.kept.update(structs.replace(where, leaf=Leaf(hubs=[hub], sites=[name], tls=tls)))
         self.stolen = Seed((self.kept.folder / "leaf.nk").read_text())
         secrecy.keep(self.stolen.reveal())
@@ -95,7 +95,7 @@ class Site(Place):
 class HubPlace(Place):
     """A hub without leaves; `join` makes them known."""
 
-    def __init__(self, folder: Path, tls: Tls | None = None) -> None:
+    def __init__(self, folder: Path, tls: ServerTls | None = None) -> None:
         where = Hub(listen="127.0.0.1:-1", leaf_listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222", tls=tls)
         self.kept = KeptHub.make(folder / "hub-keys", where)
         super().__init__(folder / "hub", self.kept.folder / "nats.conf", admins=("HUB",))

@@ -12,7 +12,7 @@ from pathlib import Path
 from services.kernel.log import LogSettings, configure
 from testbed.proof.capture import isolate
 from testbed.proof.planting import canary_image, planted
-from testbed.proof.proof import Options, Proof, prove
+from testbed.proof.proof import Proof, ProofOptions, prove
 from testbed.proof.search import PLACES
 
 
@@ -29,6 +29,6 @@ async def leak(proof: Proof) -> None:
 
 if __name__ == "__main__":
     configure("moretta", LogSettings(level="error"))
-    options = Options(seconds=2, trouble=False, isolated=isolate() is None, leak=leak)
+    options = ProofOptions(seconds=2, trouble=False, isolated=isolate() is None, leak=leak)
     findings = asyncio.run(prove(Path(sys.argv[1]), options, lambda text: print(text, file=sys.stderr)))
     print(json.dumps(findings.figures()))

@@ -34,7 +34,7 @@ from proto.subjects import CAMERAS, SIGHTINGS
 from services.bus import Bus
 from testbed.simulation.backdrop import backdrop
 from testbed.simulation.film import encode
-from testbed.simulation.people import Figure, Look
+from testbed.simulation.people import Appearance, PersonDrawing
 from testbed.simulation.walkers import HEIGHT, WIDTH
 
 CLASSES = (0, 6, 1)
@@ -49,7 +49,7 @@ def scene(empty: Image.Image, people: int, index: int, source: np.random.Generat
     """Return a hall with so many people in a row, who sway, and the noise of a sensor."""
     picture = empty.copy()
     for place in range(people):
-        person = Figure(Look.drawn(place, masked=place % 2 == 0), SCALE, HEIGHT).picture()
+        person = PersonDrawing(Appearance.drawn(place, masked=place % 2 == 0), SCALE, HEIGHT).picture()
         x = round((place + 0.5) * WIDTH / people - person.width / 2 + 6 * np.sin(index / 7 + place))
         picture.paste(person, (x, TOP), person)
     noise = source.integers(-9, 10, (HEIGHT, WIDTH, 1), dtype=np.int16)

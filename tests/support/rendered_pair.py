@@ -12,7 +12,7 @@ from golden import BY_TYPE
 from msgspec import structs
 from rendered_nats import RenderedNats, conf
 
-from operate.identities import Hub, Kept, KeptHub, Leaf, Release, Server
+from operate.identities import Hub, IdentityFolder, KeptHub, Leaf, Release, ServerEntry
 from operate.identities.leafnodes import LEAF_USER
 from operate.nats import streams as nats_streams
 from proto.permissions import user_of
@@ -26,7 +26,7 @@ WINDOW = BY_TYPE[WINDOWS.message]
 class Installed:
     """A folder of `moretta nats apply`, and the server that comes of its files: values and Secrets."""
 
-    def __init__(self, kept: Kept | KeptHub, folder: Path) -> None:
+    def __init__(self, kept: IdentityFolder | KeptHub, folder: Path) -> None:
         self.folder = kept.folder
         values = yaml.safe_load((kept.folder / "values.yaml").read_text())["nats"]
         self.server = RenderedNats(folder, conf(values))
@@ -53,8 +53,8 @@ class Installed:
 def started(folder: Path) -> Iterator[tuple[Installed, Installed]]:
     """A site and its hub, each a release of the chart."""
     port = free_port()
-    place = Server(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name=RELEASE))
-    kept = Kept.make(folder / "site-keys", place)
+    place = ServerEntry(listen="127.0.0.1:4222", store="/s", url="nats://a:4222", release=Release(name=RELEASE))
+    kept = IdentityFolder.make(folder / "site-keys", place)
     kept.update(structs.replace(kept.server, leaf=Leaf(hubs=[f"nats://127.0.0.1:{port}"], sites=[WINDOW.site])))
     there = Hub(listen="a:1", leaf_listen="a:2", store="/s", url="nats://a:1", release=Release(name=RELEASE))
     own = KeptHub.make(folder / "hub-keys", structs.replace(there, leaves={WINDOW.site: kept.server.keys[LEAF_USER]}))

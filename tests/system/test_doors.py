@@ -32,7 +32,7 @@ from warm import SERVICES, warm
 
 from operate.box.box import Box
 from operate.box.up import listen
-from operate.live_state import View
+from operate.live_state import LiveState
 from operate.stats.stats_chart import chart
 from proto.codec import as_json, decode_as, encode
 from proto.public import AlertV1, WindowV1
@@ -117,7 +117,7 @@ class House:
         self.write(self.sites)
         self.lines: list[str] = []
         self.box = Box(folder / "box", self.file, on_line=self.said)
-        self.view, self.views, self.rows = View(), {one["id"]: View() for one in self.sites}, []
+        self.view, self.views, self.rows = LiveState(), {one["id"]: LiveState() for one in self.sites}, []
         self.tables: dict[str, list[str]] = {str(one["id"]): [] for one in self.sites}
         self.start = (time.time_ns() // WINDOW + 2) * WINDOW
 

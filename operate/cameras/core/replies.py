@@ -6,7 +6,7 @@ from typing import Literal
 
 from operate.cameras.core.addresses import AddressError, service_path
 from operate.cameras.core.requests import MEDIA, MEDIA2, MediaService
-from operate.cameras.core.video_streams import Codec, Stream
+from operate.cameras.core.video_streams import Codec, VideoStream
 from operate.cameras.core.xml import Element, shown
 
 MOST_PROFILES = 32
@@ -86,9 +86,9 @@ def _note(offered: dict[MediaService, str], service: MediaService, xaddr: str) -
         return
 
 
-def streams(answer: Element) -> list[Stream]:
+def streams(answer: Element) -> list[VideoStream]:
     """Return the profiles with a video encoder and a printable token, the first MOST_PROFILES, each token once."""
-    found: dict[str, Stream] = {}
+    found: dict[str, VideoStream] = {}
     for profile in answer.all("Profiles"):
         encoder = profile.at("VideoEncoderConfiguration") or profile.at("Configurations", "VideoEncoder")
         token = profile.attributes.get("token", "")
@@ -98,13 +98,13 @@ def streams(answer: Element) -> list[Stream]:
     return list(found.values())
 
 
-def _stream(token: str, profile: Element, encoder: Element) -> Stream:
+def _stream(token: str, profile: Element, encoder: Element) -> VideoStream:
     width, height = (_number(encoder.said("Resolution", side), 16, _MOST_SIDE) for side in ("Width", "Height"))
     fps = _number(encoder.said("RateControl", "FrameRateLimit"), 0.1, _MOST_FPS)
     kbps = _number(encoder.said("RateControl", "BitrateLimit"), 1, _MOST_KBPS)
     sized = width is not None and height is not None
     codec = _CODECS.get(encoder.said("Encoding").upper().removeprefix("VIDEO/"), "other")
-    return Stream(
+    return VideoStream(
         token=token, name=shown(profile.said("Name")) or shown(token), fps=fps,
         codec=codec, refused="its codec is none that Moretta reads" if codec == "other" else None,
         width=int(width) if sized and width else None, height=int(height) if sized and height else None,

@@ -13,7 +13,7 @@ _ORDER: tuple[Codec, ...] = ("H.264", "H.265", "MPEG-4", "JPEG")
 Reason = Literal["smallest-that-fits", "only-one", "none-fits", "sizes-unknown", "asked-for"]
 
 
-class Stream(Struct, frozen=True, kw_only=True):
+class VideoStream(Struct, frozen=True, kw_only=True):
     """One stream of a camera: a media profile of ONVIF. None stands for what it did not say, or said nonsense about."""
 
     token: str
@@ -38,7 +38,7 @@ class Choice(Struct, frozen=True, kw_only=True):
     """The most expensive stream costs ingest so many times as much, rounded; None if the camera did not say enough."""
 
 
-def choose(streams: Sequence[Stream], *, long_side: int, fps: float) -> Choice | None:
+def choose(streams: Sequence[VideoStream], *, long_side: int, fps: float) -> Choice | None:
     """Return the stream to take for pictures that are analysed at this size and rate; None if none can be taken.
 
     It is the one that costs ingest least, of those that have as many pixels and pictures as are analysed. If none has,
@@ -58,7 +58,7 @@ def choose(streams: Sequence[Stream], *, long_side: int, fps: float) -> Choice |
     return _chosen(best, "none-fits", sized, fps)
 
 
-def named(streams: Sequence[Stream], text: str, *, fps: float) -> Choice | None:
+def named(streams: Sequence[VideoStream], text: str, *, fps: float) -> Choice | None:
     """Return the stream that somebody asked for by its token or its name; None if there is no such usable one."""
     usable = [one for one in streams if one.refused is None]
     found = next((one for one in usable if one.token == text), None)
@@ -80,26 +80,26 @@ def in_words(choice: Choice, *, long_side: int, fps: float) -> str:
     return f"{why}; it costs ingest about {part(choice.divisor or 1)} of the most expensive one" if cheaper else why
 
 
-def _chosen(one: Stream, reason: Reason, sized: Sequence[Stream], fps: float) -> Choice:
+def _chosen(one: VideoStream, reason: Reason, sized: Sequence[VideoStream], fps: float) -> Choice:
     known = [_cost(each, fps) for each in sized if each.fps]
     divisor = round(max(known) / _cost(one, fps)) if known and one.width and one.height and one.fps else None
     return Choice(token=one.token, reason=reason, divisor=divisor)
 
 
-def _fits(one: Stream, long_side: int, fps: float) -> bool:
+def _fits(one: VideoStream, long_side: int, fps: float) -> bool:
     return max(one.width or 0, one.height or 0) >= long_side and (one.fps is None or one.fps >= fps)
 
 
-def _pixels(one: Stream) -> int:
+def _pixels(one: VideoStream) -> int:
     return (one.width or 0) * (one.height or 0)
 
 
 _USUAL_FPS = 25.0
 
 
-def _cost(one: Stream, fps: float) -> float:
+def _cost(one: VideoStream, fps: float) -> float:
     return cost_ms(one.width or 0, one.height or 0, one.fps or _USUAL_FPS, fps)
 
 
-def _codec_order(one: Stream) -> int:
+def _codec_order(one: VideoStream) -> int:
     return _ORDER.index(one.codec) if one.codec in _ORDER else len(_ORDER)

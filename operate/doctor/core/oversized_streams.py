@@ -9,14 +9,14 @@ from operate.doctor.core.judged import SiteCamera
 from proto.public import CameraV1
 
 
-class Analysed(NamedTuple):
+class AnalysedSize(NamedTuple):
     """What the settings of a camera ask for."""
 
     fps: float
     long_side: int
 
 
-def too_large(told: Mapping[SiteCamera, CameraV1 | None], wanted: Mapping[SiteCamera, Analysed]) -> list[Finding]:
+def too_large(told: Mapping[SiteCamera, CameraV1 | None], wanted: Mapping[SiteCamera, AnalysedSize]) -> list[Finding]:
     """Return a line for each live camera of `wanted` for which a smaller stream would save much.
 
     By the size and the rate that ingest measured. Whether the camera has such a stream, only the camera knows.
@@ -24,7 +24,7 @@ def too_large(told: Mapping[SiteCamera, CameraV1 | None], wanted: Mapping[SiteCa
     return [line for place, one in wanted.items() if (line := _line(place, told.get(place), one)) is not None]
 
 
-def _line(place: SiteCamera, state: CameraV1 | None, wanted: Analysed) -> Finding | None:
+def _line(place: SiteCamera, state: CameraV1 | None, wanted: AnalysedSize) -> Finding | None:
     if state is None or state.state != "live" or not (state.width and state.height and state.fps):
         return None
     found = saving(state.width, state.height, state.fps, analysed_fps=wanted.fps, long_side=wanted.long_side)

@@ -161,7 +161,7 @@ def _camera(camera: CameraSettings) -> CameraConfig:
     return CameraConfig(id=camera.id, zone=zone, zone_areas=areas, line=camera.line, ignore=ignored)
 
 
-class Schedule:
+class ConfigSchedule:
     """The configurations of a site by the event time from which they hold.
 
     The first one holds from `since` (ns) on, and also before: earlier ones are known no more.

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from proto.drift import DriftCounts, DriftDayV1
 from proto.sightings import SightingsV1, SightingV1
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.exchange import Dropped, Output, Passed, Stored
+from services.aggregate.core.exchange import Dropped, Output, Passed, StoredMessage
 from services.aggregate.core.histograms import SCORE_BINS, SIZE_BINS, quantile, size_at, size_bin, stability_index
 
 EVERY = 300 * SECOND
@@ -28,7 +28,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
-class Tally:
+class DriftTally:
     """Faces that one model found on one camera."""
 
     unknown: int = 0
@@ -82,7 +82,7 @@ class Calendar:
 class _Day:
     """One camera's day. `until` is the record that it was restored from, which counts all messages up to its mark."""
 
-    models: dict[str, Tally] = field(default_factory=dict)
+    models: dict[str, DriftTally] = field(default_factory=dict)
     until: DriftDayV1 | None = None
     passages: int = 0
     stayed: int = 0
@@ -94,7 +94,7 @@ class _Day:
         """The share of them in whole tenths, so that no count can be worked out; None if there were few passages."""
         return 10 * self.stayed // self.passages / 10 if self.passages >= ENOUGH_PASSAGES else None
 
-    def holds(self, stored: Stored) -> bool:
+    def holds(self, stored: StoredMessage) -> bool:
         """Return whether a message is counted already.
 
         A cluster may make a new memory stream with the old one's creation time; the message's time tells them apart.
@@ -123,7 +123,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class DriftComparison:
     """One camera's today, yesterday and the days before; None where there were not enough faces."""
 
     today: Summary | None
@@ -165,12 +165,12 @@ class Drift:
             if not all(_is_whole(counts) for counts in record.models):
                 refused.append(record)
                 continue
-            models = {m.model_sha256: Tally(m.unknown, [*m.sizes], [*m.scores]) for m in record.models}
+            models = {m.model_sha256: DriftTally(m.unknown, [*m.sizes], [*m.scores]) for m in record.models}
             day = _Day(models, record, record.passages, record.stayed)
             self._cameras.setdefault(record.camera, {})[date.fromisoformat(record.day)] = day
         return refused
 
-    def step(self, stored: Stored, outputs: Iterable[Output]) -> list[DriftDayV1] | None:
+    def step(self, stored: StoredMessage, outputs: Iterable[Output]) -> list[DriftDayV1] | None:
         """Process the next message of the stream, and what the site's core made of it.
 
         Its faces are counted unless the windows dropped them. Every five minutes of stream time, return the days that
@@ -196,17 +196,17 @@ class Drift:
             day = days[at] = _Day()
         return day
 
-    def _pass(self, stored: Stored, passed: Passed) -> None:
+    def _pass(self, stored: StoredMessage, passed: Passed) -> None:
         day = self._day(passed.camera, passed.at)
         if not day.holds(stored):
             day.passages, day.stayed, day.changed = day.passages + 1, day.stayed + passed.stayed, True
 
-    def _count(self, stored: Stored, message: SightingsV1) -> None:
+    def _count(self, stored: StoredMessage, message: SightingsV1) -> None:
         day = self._day(message.camera, message.at)
         if day.holds(stored):
             return
         if (tally := day.models.get(message.model_sha256)) is None:
-            tally = day.models[message.model_sha256] = Tally()
+            tally = day.models[message.model_sha256] = DriftTally()
         tally.add(message.faces, message.aspect)
         day.changed = True
 
@@ -237,7 +237,7 @@ class Drift:
             stayed=day.stayed,
         )
 
-    def compare(self, camera: str) -> Comparison:
+    def compare(self, camera: str) -> DriftComparison:
         """Return a camera's drift as of the last message; only days that the same model judged are compared."""
         today = self._calendar.day(self._now)
         days = {(today - at).days: day for at, day in self._cameras.get(camera, {}).items()}
@@ -249,25 +249,25 @@ class Drift:
         baseline = _sum(before) if before else None
         today_, yesterday = (_summary(enough[age], baseline) if age in enough else None for age in (0, 1))
         stayed = (days[age].stayed_share if age in days else None for age in (0, 1))
-        return Comparison(today_, yesterday, _summary(baseline) if baseline else None, len(before), *stayed)
+        return DriftComparison(today_, yesterday, _summary(baseline) if baseline else None, len(before), *stayed)
 
 
-def _newest_model(by_age: dict[int, dict[str, Tally]]) -> str:
+def _newest_model(by_age: dict[int, dict[str, DriftTally]]) -> str:
     """Return the model that judged most faces of the newest day."""
     ages = [age for age, models in by_age.items() if models and 0 <= age <= BASELINE[-1]]
     models = by_age[min(ages)] if ages else {}
     return max(models, key=lambda name: (models[name].faces, name), default="")
 
 
-def _sum(tallies: Sequence[Tally]) -> Tally:
-    return Tally(
+def _sum(tallies: Sequence[DriftTally]) -> DriftTally:
+    return DriftTally(
         sum(t.unknown for t in tallies),
         [sum(bins) for bins in zip(*(t.sizes for t in tallies), strict=True)],
         [sum(bins) for bins in zip(*(t.scores for t in tallies), strict=True)],
     )
 
 
-def _summary(tally: Tally, baseline: Tally | None = None) -> Summary:
+def _summary(tally: DriftTally, baseline: DriftTally | None = None) -> Summary:
     return Summary(
         unknown=round(tally.unknown / tally.faces, 2),
         sizes=tuple(round(size_at(quantile(tally.sizes, q)), 4) for q in SIZE_TENTHS),

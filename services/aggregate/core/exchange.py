@@ -11,7 +11,7 @@ DropReason = Literal[
 ]
 
 
-class Stored(Protocol):
+class StoredMessage(Protocol):
     """A message of the stream, with the server's sequence and timestamps in ns."""
 
     @property

@@ -13,11 +13,11 @@ from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CODES, CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core import policy
-from services.aggregate.core.config import SECOND, Schedule, SiteConfig
+from services.aggregate.core.config import SECOND, ConfigSchedule, SiteConfig
 from services.aggregate.core.counting.cameras import CameraRecord
 from services.aggregate.core.counting.tracking import PLAIN, Track
-from services.aggregate.core.counting.windows import Model, Slot
-from services.aggregate.core.exchange import Dropped, DropReason, Output, Passed, Reset, Stored
+from services.aggregate.core.counting.windows import Model, OpenWindow
+from services.aggregate.core.exchange import Dropped, DropReason, Output, Passed, Reset, StoredMessage
 from services.aggregate.core.restart.resume import SILENCE, FirstWindow, ReplayMark, Restored, first_window
 from services.aggregate.core.rules.operations import Operations
 from services.aggregate.core.rules.rate_rules import Decision, judged_by
@@ -41,13 +41,13 @@ class SiteCore:
 
     def __init__(self, config: SiteConfig, since: int | None = None) -> None:
         self._site = config.site
-        self._schedule, self._rules, self._operations = Schedule(config, since), RuleBook(), Operations()
+        self._schedule, self._rules, self._operations = ConfigSchedule(config, since), RuleBook(), Operations()
         self._since = since
         """From when `config` holds, ns; where nothing says it and windows are published from its next announcement."""
         self._ends: dict[str, int] = {}
         """End of each zone's last published window, ns."""
         self._cameras: dict[str, CameraRecord] = {}
-        self._slots: dict[int, Slot] = {}
+        self._slots: dict[int, OpenWindow] = {}
         self._cursor: int | None = None
         self._now = self._resumed = self._begun = 0
         self._ended_at: int | None = None
@@ -101,7 +101,7 @@ class SiteCore:
         missing = self._rules.restore(alerts, states, windows, config)
         return [policy.last_step(decision) for decision in missing]
 
-    def step(self, stored: Stored | Reset) -> list[Output]:
+    def step(self, stored: StoredMessage | Reset) -> list[Output]:
         """Process the next message of the stream; return the outputs to publish, in this order."""
         if isinstance(stored, Reset):
             self._reset()
@@ -284,7 +284,7 @@ class SiteCore:
         self._cursor = max(self._schedule.window_at(self._open)[1], min(known, recent))
         yield from self._part()
 
-    def _close(self, slot: Slot) -> Iterator[Output]:
+    def _close(self, slot: OpenWindow) -> Iterator[Output]:
         for name in sorted(self._cameras):
             camera = self._cameras[name]
             yield from self._passages(name, camera.tracker.close_before(slot.end))
@@ -343,10 +343,10 @@ class SiteCore:
         assert self._cursor is not None, "step() begins with _begin()"
         return self._cursor
 
-    def _slot(self, at: int) -> Slot:
+    def _slot(self, at: int) -> OpenWindow:
         start, end = self._schedule.window_at(at)
         if start not in self._slots:
-            self._slots[start] = slot = Slot(start, end, self._schedule.at(at))
+            self._slots[start] = slot = OpenWindow(start, end, self._schedule.at(at))
             # Not before the replay gets here: an open window delays a change of configuration (see `_configure`).
             for passage in self._waiting:
                 if slot.start <= passage.at < slot.end:

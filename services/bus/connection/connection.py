@@ -17,8 +17,8 @@ from prometheus_client import Counter
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
 from services.bus.connection.client import SecureClient, come_as
-from services.bus.connection.error_log import CONNECTED, OnTrouble, Trouble
-from services.bus.connection.resubscribe import Refused
+from services.bus.connection.error_log import CONNECTED, ErrorLog, OnTrouble
+from services.bus.connection.resubscribe import RefusedSubjects
 from services.bus.connection.shutdown import end_client
 from services.bus.nkey import Seed
 from services.bus.settings import NatsSettings
@@ -112,8 +112,8 @@ class Connection:
         self.client, self.account = client, account
         self.on_undecodable = on_undecodable
         self.reconnected: list[Callable[[], Awaitable[None]]] = []
-        self._trouble = Trouble("", account)
-        self._refused = Refused(client)
+        self._trouble = ErrorLog("", account)
+        self._refused = RefusedSubjects(client)
         self.asks_again = True
         """Whether to ask again for refused subscriptions; off for a caller that looks for refusals."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -131,7 +131,7 @@ class Connection:
         """
         tls = settings.tls()
         connection = cls(SecureClient(tls), account)
-        trouble = connection._trouble = Trouble(settings.url, account, on_trouble)
+        trouble = connection._trouble = ErrorLog(settings.url, account, on_trouble)
         trouble.secure = tls is not None
         if settings.is_open():
             log.warning("NATS connection not encrypted", url=settings.url, advice="set nats.ca_file to require TLS")

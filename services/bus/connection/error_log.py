@@ -16,7 +16,7 @@ OnTrouble = Callable[[str], None]
 """Called with what NATS or the network said."""
 
 
-class Trouble:
+class ErrorLog:
     """Tells a connection's errors: to `tell` while there is one, otherwise to the log."""
 
     def __init__(self, url: str, account: Account, tell: OnTrouble | None = None) -> None:

@@ -18,7 +18,7 @@ _AGAIN_S = 2.0
 _CANCEL_S = 0.5
 
 
-class Refused:
+class RefusedSubjects:
     """The subjects that a client may not subscribe at present."""
 
     def __init__(self, client: Client, again_s: float = _AGAIN_S) -> None:

@@ -29,7 +29,7 @@ _MIB, _DAY = 1 << 20, 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FieldDifference:
     """A field in which a stream differs from the table, and the outcome.
 
     `extended`: `want` is less strict, or adds to what exists. `kept`: an operator, or a newer version, keeps more
@@ -60,17 +60,17 @@ class Difference:
 class StreamConflict(Exception):
     """A stream can't be changed as needed. Only another one in its place would do, and its content would be lost."""
 
-    def __init__(self, differences: Iterable[Difference]) -> None:
+    def __init__(self, differences: Iterable[FieldDifference]) -> None:
         self.differences = list(differences)
         super().__init__("; ".join(f"stream {one}" for one in self.differences))
 
 
-def differences(have: Config, want: Config) -> list[Difference]:
+def differences(have: Config, want: Config) -> list[FieldDifference]:
     """Return the differences between a stream's configuration on the server and in the table."""
     return [one for field in want if field not in _BY_THE_WAY for one in _compared(have, want, field)]
 
 
-def becomes(have: Config, want: Config, found: Iterable[Difference], *, shrink: bool = False) -> Config:
+def becomes(have: Config, want: Config, found: Iterable[FieldDifference], *, shrink: bool = False) -> Config:
     """Return the whole configuration to send. Everything that others have set in it stays.
 
     With `shrink`, fields that are `kept` are lowered to the table too; messages may be lost by that.
@@ -80,30 +80,32 @@ def becomes(have: Config, want: Config, found: Iterable[Difference], *, shrink: 
     return have | changed | ({"description": want["description"]} if changed and "description" in want else {})
 
 
-def _compared(have: Config, want: Config, field: str) -> Iterator[Difference]:
+def _compared(have: Config, want: Config, field: str) -> Iterator[FieldDifference]:
     name, old, new = str(want["name"]), have.get(field), want[field]
     if field == "subjects":
         yield from _subjects(name, old or [], new)
     elif field == "metadata":
         if not new.items() <= (old or {}).items():  # the server adds keys of its own
-            yield Difference(name, field, old, (old or {}) | new, "extended")
+            yield FieldDifference(name, field, old, (old or {}) | new, "extended")
     elif field in _FIXED:
         if old != new:
-            yield Difference(name, field, old, new, "refused")
+            yield FieldDifference(name, field, old, new, "refused")
     elif field in _LIMITS or field in _NUMBERS:
         before, after = (_size(field, value) for value in (old, new))
         if before != after:
-            yield Difference(name, field, old, new, "extended" if after > before else "kept")
+            yield FieldDifference(name, field, old, new, "extended" if after > before else "kept")
     elif (old or False) != new:
-        yield Difference(name, field, old, new, "kept" if old is True else "extended")
+        yield FieldDifference(name, field, old, new, "kept" if old is True else "extended")
 
 
-def _subjects(name: str, old: list[str], new: list[str]) -> Iterator[Difference]:
+def _subjects(name: str, old: list[str], new: list[str]) -> Iterator[FieldDifference]:
     """Yield the missing subjects, and the surplus. The server takes no two subjects of which one covers the other."""
     if added := [subject for subject in new if not _within(subject, old)]:
-        yield Difference(name, "subjects", old, [*(one for one in old if not _within(one, added)), *added], "extended")
+        yield FieldDifference(
+            name, "subjects", old, [*(one for one in old if not _within(one, added)), *added], "extended"
+        )
     if not all(_within(subject, new) for subject in old):
-        yield Difference(name, "subjects", old, new, "kept")
+        yield FieldDifference(name, "subjects", old, new, "kept")
 
 
 def _within(subject: str, patterns: Iterable[str]) -> bool:
@@ -135,7 +137,7 @@ class Made:
 
     name: str
     is_new: bool
-    found: tuple[Difference, ...] = ()
+    found: tuple[FieldDifference, ...] = ()
 
 
 async def ensure(

@@ -30,7 +30,7 @@ _NO_CONTRAST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class PictureLight:
     """Shares and means over a picture, all 0 to 1; `sharpness` is None where there is no contrast."""
 
     brightness: float
@@ -48,7 +48,7 @@ class Meter:
         self._mask = np.zeros(_ROWS * widest, np.bool_)
         self._black = np.zeros((_ROWS + 2) * widest, np.bool_)
 
-    def measure(self, luma: NDArray[np.uint8]) -> Light:
+    def measure(self, luma: NDArray[np.uint8]) -> PictureLight:
         """Return the light and sharpness of a luma plane [rows, columns], both at least 3; its edge pixels don't count.
 
         ValueError for another shape.
@@ -64,7 +64,9 @@ class Meter:
                 buffer.fill(0)
         bright, dark, clipped, laplacian, gradient = sums / ((luma.shape[0] - 2) * (luma.shape[1] - 2))
         sharpness = laplacian / (_MOST_EIGEN * gradient) if gradient > _NO_CONTRAST else None
-        return Light(_share(bright), _share(dark), _share(clipped), None if sharpness is None else _share(sharpness))
+        return PictureLight(
+            _share(bright), _share(dark), _share(clipped), None if sharpness is None else _share(sharpness)
+        )
 
     def _sums(self, luma: NDArray[np.uint8]) -> tuple[float, float, float, float, float]:
         """Return brightness, dark and clipped pixels, energies of Laplacian and gradient; sums over the inner rows."""

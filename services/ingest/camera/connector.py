@@ -7,7 +7,7 @@ from collections.abc import Callable
 from services.ingest.camera.leased import LeasedLife
 from services.ingest.camera.playback import Playback
 from services.ingest.core.reconnect import Backoff, has_moved
-from services.ingest.core.states import Again, Life, Trouble
+from services.ingest.core.states import Again, CameraTrouble, Life
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.peer import PeerSource, Seat
 from services.ingest.sources.source import Source, open_source
@@ -57,10 +57,10 @@ class Connector:
             self._leased.event_time.read_clock_again()
             left = self._play_source()
         except SourceError as error:
-            return self._failed(Trouble(error.reason, error.message))
+            return self._failed(CameraTrouble(error.reason, error.message))
         except Exception as error:
             log.exception("a camera's thread failed", site=self._leased.site, camera=self._leased.camera)
-            return self._failed(Trouble("other", f"an error of our own: {type(error).__name__}"))
+            return self._failed(CameraTrouble("other", f"an error of our own: {type(error).__name__}"))
         return 0 if left else self._ended()
 
     def _play_source(self) -> bool:
@@ -90,7 +90,7 @@ class Connector:
             self._play.drain()  # `ended` says that no more pictures of this lease will come
         return self._delay_ns(self._leased.turn(Life.ended).again(None))
 
-    def _failed(self, trouble: Trouble) -> int | None:
+    def _failed(self, trouble: CameraTrouble) -> int | None:
         return self._delay_ns(self._leased.turn(lambda life: life.failed(trouble)).again(trouble))
 
     def _delay_ns(self, again: Again) -> int | None:

@@ -14,7 +14,7 @@ from services.ingest.camera.camera import Camera
 from services.ingest.camera.keys import KeyGiver
 from services.ingest.camera.metrics import PictureMetrics, forget
 from services.ingest.camera.reporter import Pace, Reporter
-from services.ingest.camera.sender import Sender
+from services.ingest.camera.sender import FrameSender
 from services.ingest.core.orders import Orders, rests
 from services.ingest.core.sampling import phase_of
 from services.ingest.core.states import PauseReason
@@ -41,7 +41,7 @@ class Post:
 
     settings: CameraSettings
     camera: Camera
-    sender: Sender
+    sender: FrameSender
     reporter: Reporter
     tasks: list[asyncio.Task[None]]
 
@@ -190,7 +190,7 @@ class Fleet:
         )
         giver = self._givers[place[0]]
         giver.begin()
-        sender = Sender(self._frames, camera, giver.current, metrics)
+        sender = FrameSender(self._frames, camera, giver.current, metrics)
         reporter.attach(camera, sender)
         self._hold(place, camera)
         if camera.status is not None:  # it has no loop yet to report on

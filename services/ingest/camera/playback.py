@@ -16,11 +16,11 @@ from services.ingest.camera.leased import Course, EventTime
 from services.ingest.camera.pacer import Pacer, packet_ns
 from services.ingest.camera.pictures import BufferPool, Picture, Slot
 from services.ingest.core.picture import Masking, PictureChanged
-from services.ingest.core.sampling import Rate
+from services.ingest.core.sampling import StreamPace
 from services.ingest.core.sparing import Sparing
 from services.ingest.core.timeline import Lag
 from services.ingest.sources.address import Address, SourceError
-from services.ingest.sources.decoder import Decoder, NoHardware, Stream
+from services.ingest.sources.decoder import Decoder, NoHardware, StreamProperties
 from services.sites.settings import CameraSettings, PrivacySettings
 
 SECOND_NS = 1_000_000_000
@@ -53,13 +53,13 @@ class CameraStats:
     decoded: Decoded = "all"
 
 
-class Source(Protocol):
+class PacketSource(Protocol):
     """An open source: `services.ingest.sources.source.Source`, or a peer."""
 
     @property
     def address(self) -> Address: ...
     @property
-    def stream(self) -> Stream: ...
+    def stream(self) -> StreamProperties: ...
     @property
     def is_file(self) -> bool: ...
     @property
@@ -122,7 +122,7 @@ class Playback:
         self._name: str | None = None
         self._pictures = self._sampled = self._undecodable = 0
         self._tried_in_vain = 0
-        self.rate = Rate()
+        self.rate = StreamPace()
         self._sparing = Sparing(settings.fps)
         self.decoder: Decoder | None = None
         self.last_picture_ns = 0
@@ -134,7 +134,7 @@ class Playback:
         self.is_decoding = False
         """Whether the thread is in the decoder: nothing but a packet keeps it busy there."""
 
-    def play(self, source: Source) -> bool:
+    def play(self, source: PacketSource) -> bool:
         """Play until the source ends or the camera is paused or stopped; SourceError if it breaks or can't be decoded.
 
         Returns whether a pause or a stop ended it: by the time the caller could ask, the camera may be resumed. A file
@@ -158,7 +158,7 @@ class Playback:
             raise SourceError("undecodable", f"{source.address.label}: not one picture could be decoded")
         return left
 
-    def _opened(self, source: Source) -> Decoder:
+    def _opened(self, source: PacketSource) -> Decoder:
         settings = self._settings
         device = None if settings.decoder == "software" else settings.decoder
         skip = settings.skip_loop_filter
@@ -189,7 +189,7 @@ class Playback:
         self.last_picture_ns = self._clock()
         self._tried_in_vain = 0
 
-    def _packets(self, source: Source, decoder: Decoder, pacer: Pacer | None) -> bool:
+    def _packets(self, source: PacketSource, decoder: Decoder, pacer: Pacer | None) -> bool:
         """Decode the packets; return whether a pause or a stop came before the source's end."""
         for packet in source.packets():
             self.busy_since = None
@@ -218,7 +218,7 @@ class Playback:
             self._lag = Lag()
         return out
 
-    def _decode(self, decoder: Decoder, packet: Packet[VideoStream] | None, source: Source) -> None:
+    def _decode(self, decoder: Decoder, packet: Packet[VideoStream] | None, source: PacketSource) -> None:
         damaged = decoder.undecodable
         self.is_decoding = True
         try:
@@ -245,7 +245,7 @@ class Playback:
         elif not decoder.waits_for_key:
             self._give_up_if_hopeless(decoder, source, decoded_ns)
 
-    def _give_up_if_hopeless(self, decoder: Decoder, source: Source, now: int) -> None:
+    def _give_up_if_hopeless(self, decoder: Decoder, source: PacketSource, now: int) -> None:
         self._tried_in_vain += 1
         if self._tried_in_vain >= _HOPELESS and now - self.last_picture_ns > UNDECODABLE_NS:
             why = f"; the last packet was refused: {decoder.refused}" if decoder.refused else ""

@@ -14,7 +14,7 @@ from services.ingest.camera.camera import Camera
 from services.ingest.camera.leased import CameraStatus
 from services.ingest.camera.metrics import CameraMetrics
 from services.ingest.camera.playback import CameraStats
-from services.ingest.camera.sender import Sender
+from services.ingest.camera.sender import FrameSender
 from services.ingest.core.figures import Figures, Spans, Totals
 from services.kernel.clock import boottime
 from services.kernel.log import get_logger
@@ -75,14 +75,14 @@ class Reporter:
         self._ahead_of: CameraStatus | None = None
         """A state that is published, or about to be, before the loop heard of it: up to it, nothing heard is news."""
         self._camera: Camera | None = None
-        self._sender: Sender | None = None
+        self._sender: FrameSender | None = None
         self._metrics: CameraMetrics | None = None
         self._began = self._told = boottime()
         self._measured = _Measured(self._began)
         self.latest: CameraV1 | None = None
         """The last message about the camera."""
 
-    def attach(self, camera: Camera, sender: Sender) -> None:
+    def attach(self, camera: Camera, sender: FrameSender) -> None:
         """Set the camera and the sender whose figures are reported."""
         self._camera, self._sender = camera, sender
         self._metrics = CameraMetrics(camera.site, camera.settings.id)

@@ -35,7 +35,7 @@ _PATIENCE_S = 0.02
 _RENEW_S = 0.2
 
 
-class Sender:
+class FrameSender:
     """Takes a camera's pictures one by one until no more come."""
 
     def __init__(self, bus: Bus, camera: Camera, key: Callable[[], FrameKey], metrics: PictureMetrics) -> None:

@@ -19,7 +19,7 @@ log = get_logger()
 _SET_BACK = "this host's clock was set back"
 
 
-class Sharing:
+class CameraSharing:
     """Takes leases, starts and stops cameras to match, keeps the balance between replicas, and hands over."""
 
     def __init__(

@@ -66,7 +66,7 @@ def kind_of(data: bytes) -> Datagram | None:
     return None
 
 
-class Rate:
+class RateLimit:
     """At most `per_s` uses in a second on average, and no more than that at once (GCRA, ITU-T I.371)."""
 
     def __init__(self, per_s: float) -> None:
@@ -82,7 +82,7 @@ class Rate:
         return True
 
 
-class Streams:
+class RtpSources:
     """The RTP sources of a peer that are read, at most MOST_STREAMS at a time."""
 
     def __init__(self) -> None:
@@ -123,9 +123,9 @@ class RemoteCandidates:
         self._link_local = link_local
         first = list(dict.fromkeys(offered))[:MOST_OFFERED]
         self._candidates = {source: _Candidate(credit=OFFERED_BYTES) for source in first}
-        self._rates = {kind: Rate(per_s) for kind, per_s in PER_S.items()}
-        self._strangers, self._checks = Rate(STRANGERS_PER_S), Rate(CHECKS_PER_S)
-        self._streams = Streams()
+        self._rates = {kind: RateLimit(per_s) for kind, per_s in PER_S.items()}
+        self._strangers, self._checks = RateLimit(STRANGERS_PER_S), RateLimit(CHECKS_PER_S)
+        self._streams = RtpSources()
         self.refused = 0
         """How many datagrams were dropped unread."""
 

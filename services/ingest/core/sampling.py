@@ -42,7 +42,7 @@ class Sampler:
         return True
 
 
-class Rate:
+class StreamPace:
     """The pace of a stream: an exponentially weighted mean of the time between its pictures (weight 1/16)."""
 
     def __init__(self) -> None:

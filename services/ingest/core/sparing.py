@@ -8,7 +8,7 @@ Encoders that place B-pictures by what moves tell something of that by our proce
 """
 
 from services.ingest.core.packets import Data, h264_slices
-from services.ingest.core.sampling import Rate
+from services.ingest.core.sampling import StreamPace
 
 LOOK = 100
 """After so many packets it is decided."""
@@ -29,7 +29,7 @@ class Sparing:
     """One connection's decision. `fps` is how many pictures a second are analysed."""
 
     def __init__(self, fps: float) -> None:
-        self._fps, self._rate = fps, Rate()
+        self._fps, self._rate = fps, StreamPace()
         self._packets = self._kept = 0
         self._share = 1.0
         self.is_on = False

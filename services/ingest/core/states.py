@@ -13,14 +13,14 @@ _PERSON_MENDS: frozenset[CameraReason] = frozenset(
 )
 
 
-class Trouble(NamedTuple):
+class CameraTrouble(NamedTuple):
     """Why there is no picture; the message is for the log and names no credentials."""
 
     reason: CameraReason
     message: str
 
 
-class Told(NamedTuple):
+class ReportedState(NamedTuple):
     """The last reported state of a camera."""
 
     state: CameraState
@@ -28,7 +28,7 @@ class Told(NamedTuple):
     message: str = ""
 
 
-CLOSED = Trouble("end-of-stream", "the camera closed the stream")
+CLOSED = CameraTrouble("end-of-stream", "the camera closed the stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Life:
     """A camera's place in its life. Each method returns the life that follows; `told` is a new one if there is news."""
 
     origin: Origin
-    told: Told | None = None
+    told: ReportedState | None = None
     paused: bool = False
     stopping: bool = False
-    other_picture: Trouble | None = None
+    other_picture: CameraTrouble | None = None
     """Set when a picture was not the one that the privacy areas were drawn on. The old size may come back and show
     something else, so nothing is retried until a person has looked."""
-    stuck: Trouble | None = None
+    stuck: CameraTrouble | None = None
     """Set when the thread got stuck (ADR 39). Nothing is retried in this life, even if the thread comes back."""
 
     @property
@@ -60,7 +60,7 @@ class Life:
 
         When stuck it takes only that and `paused`.
         """
-        told = Told(state, reason, message)
+        told = ReportedState(state, reason, message)
         is_held = self.paused or (self.stuck is not None and reason != "stuck")
         if self.stopping or (is_held and state != "paused") or told == self.told:
             return self
@@ -82,7 +82,7 @@ class Life:
         """Note the end of the source: a file is over, any other source should have gone on."""
         return self.say("ended") if self.origin == "file" else self.failed(CLOSED)
 
-    def failed(self, trouble: Trouble) -> "Life":
+    def failed(self, trouble: CameraTrouble) -> "Life":
         """Note that pictures have stopped, or that none came."""
         life = replace(self, other_picture=trouble) if trouble.reason == "picture-changed" else self
         if life.is_leaving:
@@ -95,7 +95,7 @@ class Life:
             state = "backing-off"
         return life.say(state, trouble.reason, trouble.message)
 
-    def again(self, trouble: Trouble | None) -> Again:
+    def again(self, trouble: CameraTrouble | None) -> Again:
         """Return when to retry after this trouble or, with None, after the source's end."""
         if self.stuck is not None:
             return "never"
@@ -124,7 +124,7 @@ class Life:
 
     def stick(self, message: str) -> "Life":
         """Note that the thread is stuck, or was in an earlier life of this camera."""
-        life = replace(self, stuck=Trouble("stuck", message))
+        life = replace(self, stuck=CameraTrouble("stuck", message))
         return life.say("failed-config", "stuck", message)
 
     def stop(self) -> "Life":

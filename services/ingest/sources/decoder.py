@@ -68,7 +68,7 @@ class Ratio(Protocol):
     def denominator(self) -> int: ...
 
 
-class Stream(Protocol):
+class StreamProperties(Protocol):
     """The properties of a stream that decoding needs: PyAV's own stream, or a peer's."""
 
     @property
@@ -86,7 +86,7 @@ class Decoder:
 
     def __init__(
         self,
-        stream: Stream,
+        stream: StreamProperties,
         long_side: int,
         masking: Masking | None = None,
         *,

@@ -69,7 +69,7 @@ _LIFETIME = ("pictures", "late")
 """The figures of the pixels' lifetime that the page shows, of the last whole window."""
 
 
-class Status:
+class CameraStatePage:
     """The endpoint for the state of a camera."""
 
     def __init__(self, access: Access, cameras: Cameras) -> None:

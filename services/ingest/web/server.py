@@ -11,7 +11,7 @@ from services.ingest.settings import WebSettings
 from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras, problem
 from services.ingest.web.aim import Aim
-from services.ingest.web.pages import Pages, PhoneCode, Status
+from services.ingest.web.pages import CameraStatePage, Pages, PhoneCode
 from services.ingest.web.whip import MOST_BYTES, Whip
 from services.kernel.app import App
 from services.kernel.faults import StartError
@@ -50,7 +50,7 @@ class WebServer:
         server = web.Application(client_max_size=MOST_BYTES, middlewares=[_problems])
         server.on_response_prepare.append(self._add_headers)
         aim = Aim(access, aimer, settings.operator_token) if aimer else None
-        routes = [*self._whip.routes(), *Status(access, cameras).routes(), *(aim.routes() if aim else [])]
+        routes = [*self._whip.routes(), *CameraStatePage(access, cameras).routes(), *(aim.routes() if aim else [])]
         server.add_routes([*routes, *PhoneCode(lambda: self.url).routes(), *Pages().routes()])
         self._runner = runner_of(server)
         self._listener: Listener | None = None

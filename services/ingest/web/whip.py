@@ -32,7 +32,7 @@ _STEP_S = 0.05
 
 
 @dataclass(eq=False, slots=True)
-class Session:
+class WhipSession:
     """One peer of a camera."""
 
     site: str
@@ -47,7 +47,7 @@ class Whip:
 
     def __init__(self, app: App, access: Access, cameras: Cameras, ice_addresses: list[str]) -> None:
         self._app, self._access, self._cameras, self._ice_addresses = app, access, cameras, ice_addresses
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, WhipSession] = {}
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Return the routes to serve."""
@@ -106,7 +106,7 @@ class Whip:
         except BaseException:
             encoded.close("other", "the peer's offer could not be answered")
             raise
-        session = Session(camera.site, camera.settings.id, secrets.token_urlsafe(16), encoded, peer)
+        session = WhipSession(camera.site, camera.settings.id, secrets.token_urlsafe(16), encoded, peer)
         self._sessions[session.id] = session
         self._app.spawn(f"peer of {session.site}/{session.camera}", self._attend(session, over), may_end=True)
         location = f"/whip/{session.site}/{session.camera}/{session.id}"
@@ -129,7 +129,7 @@ class Whip:
             raise
         return peer, answer
 
-    async def _attend(self, session: Session, over: asyncio.Event) -> None:
+    async def _attend(self, session: WhipSession, over: asyncio.Event) -> None:
         """Watch a peer until it is gone."""
         names = {"site": session.site, "camera": session.camera}
         log.info("a peer publishes", codec=session.encoded.codec, **names)

@@ -27,7 +27,7 @@ Send = Callable[[bytes], int]
 """Sends an encoded batch; returns how many spans were refused. OSError or HTTPException if nobody took it."""
 
 
-class Refused(Exception):
+class CollectorRefused(Exception):
     """The collector refused a batch; the text names the status of its answer."""
 
 
@@ -79,8 +79,12 @@ class Sending(SpanProcessor):
             refused = self._send(encode_spans(batch).SerializeToString())
         except Exception as error:  # no error may end the thread
             # Log only the system's text or the status: an error's own text may hold what was sent.
-            why = str(error) if isinstance(error, Refused) else getattr(error, "strerror", None) or type(error).__name__
-            _drop(len(batch), "refused" if isinstance(error, Refused) else "unreachable")
+            why = (
+                str(error)
+                if isinstance(error, CollectorRefused)
+                else getattr(error, "strerror", None) or type(error).__name__
+            )
+            _drop(len(batch), "refused" if isinstance(error, CollectorRefused) else "unreachable")
             self._tell(why)
         else:
             _drop(refused, "refused")
@@ -117,7 +121,7 @@ class Collector:
         finally:
             connection.close()
         if not 200 <= answer.status < 300:
-            raise Refused(f"it answers {answer.status}")
+            raise CollectorRefused(f"it answers {answer.status}")
         return _refused_of(content)
 
     def _connection(self) -> http.client.HTTPConnection:

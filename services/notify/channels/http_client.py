@@ -15,7 +15,7 @@ from yarl import URL
 from services.destinations import refusal
 from services.kernel.settings import Secret
 from services.kernel.tls import Tls, Use, saw
-from services.notify.channels.http_exchange import Answer, Request
+from services.notify.channels.http_exchange import HttpAnswer, HttpRequest
 from services.notify.outcome import Failure, Kind, retry_after_s
 from services.sites.problems import Problem
 
@@ -79,7 +79,7 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def send(self, request: Request) -> Answer | Failure:
+    async def send(self, request: HttpRequest) -> HttpAnswer | Failure:
         """Return the server's answer, or a failure whose text never quotes the request."""
         if self._closed:  # new settings came while the request was written
             return Failure("disconnected", "data")
@@ -95,7 +95,7 @@ class HttpClient:
             await self._session.close()
             self._session = None
 
-    async def _ask(self, request: Request) -> Answer:
+    async def _ask(self, request: HttpRequest) -> HttpAnswer:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=_Connector(self._tls.use),
@@ -112,7 +112,7 @@ class HttpClient:
             allow_redirects=False, ssl=self._tls.context,
         ) as response:  # fmt: skip
             wait = retry_after_s(response.headers.get("Retry-After"), self._clock())
-            return Answer(response.status, wait, *await _beginning(response.content))
+            return HttpAnswer(response.status, wait, *await _beginning(response.content))
 
 
 class _Connector(aiohttp.TCPConnector):

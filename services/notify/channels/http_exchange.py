@@ -7,7 +7,7 @@ from services.notify.outcome import Failure
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     """An HTTP request. It holds numbers and secrets, so its repr shows none of them."""
 
     method: str
@@ -17,7 +17,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer, with the beginning of its body."""
 
     status: int

@@ -22,7 +22,7 @@ _HOURS = 7 * 3_600 * 10**9
 """A mail's chart covers six hours. A window is stored only after its end."""
 
 
-class Published(Protocol):
+class WindowSource(Protocol):
     """The part of the bus that a mail needs."""
 
     def read(self, row: Subject, *, since: int = 0, **tokens: str) -> AsyncGenerator[Stored, None]:
@@ -30,7 +30,7 @@ class Published(Protocol):
 
 
 def channels_of(
-    directory: Directory, bus: Published | None, before: Mapping[ChannelName, Channel] | None = None
+    directory: Directory, bus: WindowSource | None, before: Mapping[ChannelName, Channel] | None = None
 ) -> dict[ChannelName, Channel]:
     """Return the channels, none of them connected yet; StartError if a certificate cannot be read.
 
@@ -50,7 +50,7 @@ def channels_of(
     return found
 
 
-def _mail(directory: Directory, smtp: SmtpSettings, bus: Published | None) -> Channel:
+def _mail(directory: Directory, smtp: SmtpSettings, bus: WindowSource | None) -> Channel:
     # Imported here: matplotlib, which draws the charts, takes most of the start time, and nothing else needs it.
     from services.notify.channels.email.mail import MailChannel, Style
     from services.notify.reports.writer import ReportWriter
@@ -73,7 +73,7 @@ async def _none(_: Notification) -> Sequence[WindowV1]:
     return ()
 
 
-def _published(bus: Published) -> Callable[[Notification], Awaitable[Sequence[WindowV1]]]:
+def _published(bus: WindowSource) -> Callable[[Notification], Awaitable[Sequence[WindowV1]]]:
     async def windows(notification: Notification) -> Sequence[WindowV1]:
         newest = max((notice.at for notice in notification.notices), default=notification.at)
         reading = bus.read(WINDOWS, since=max(1, newest - _HOURS), site=notification.group.site)

@@ -12,7 +12,7 @@ from services.notify.dispatch.group_state import AlertGroup, Evaluation, GroupSt
 from services.notify.dispatch.muting import Inhibition, Silences
 from services.notify.dispatch.notification_log import Alert, NotificationLog, hour_end, next_notification, withhold
 from services.notify.notification import Decision, Group, Notice, record_of
-from services.notify.routing.plan import Plan
+from services.notify.routing.plan import RoutingPlan
 from services.sites.history import SECOND
 
 _RANK: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
@@ -28,7 +28,7 @@ class SilenceGone:
     silence: SilenceId
 
 
-Input = Notice | SilenceV1 | SilenceGone | Plan
+Input = Notice | SilenceV1 | SilenceGone | RoutingPlan
 """An alert in a new state; a silence that was set or changed; a silence that is gone; new settings."""
 
 
@@ -50,7 +50,7 @@ class _DueGroup:
 class Dispatcher:
     """Decides for one site or for several. Instants are ns; the same inputs give the same decisions."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RoutingPlan) -> None:
         self._plan = plan
         self._log, self._silences, self._inhibition = NotificationLog(), Silences(), Inhibition()
         self._groups: dict[str, AlertGroup] = {}
@@ -106,8 +106,8 @@ class Dispatcher:
         times = (self._deadlines.first(), self._silences.next_start(self._now))
         return min((at for at in times if at is not None), default=None)
 
-    def _change(self, change: SilenceV1 | SilenceGone | Plan) -> None:
-        if isinstance(change, Plan):
+    def _change(self, change: SilenceV1 | SilenceGone | RoutingPlan) -> None:
+        if isinstance(change, RoutingPlan):
             self._plan = change
             self._regroup()
             return

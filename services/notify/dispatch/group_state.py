@@ -14,7 +14,7 @@ from proto.types import SiteId
 from services.notify.dispatch.muting import OPEN_END, Inhibition, Silences, silenced_until
 from services.notify.dispatch.notification_log import Alert, Last, NotificationLog, ReceiverState, hour_end
 from services.notify.notification import Group, Notice
-from services.notify.routing.plan import Plan, Route
+from services.notify.routing.plan import Route, RoutingPlan
 
 _BY_AGE = attrgetter("notice.since", "notice.alert")
 _UNKNOWN = ReceiverState()
@@ -83,7 +83,9 @@ class GroupState:
 class Evaluation:
     """Looks at groups at one instant."""
 
-    def __init__(self, plan: Plan, log: NotificationLog, silences: Silences, inhibition: Inhibition, now: int) -> None:
+    def __init__(
+        self, plan: RoutingPlan, log: NotificationLog, silences: Silences, inhibition: Inhibition, now: int
+    ) -> None:
         self._plan, self._log, self._inhibition, self._now = plan, log, inhibition, now
         self._silences = silences.in_force(now)
         self._muted: dict[tuple[int, SiteId], int] = {}

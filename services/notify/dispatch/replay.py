@@ -10,7 +10,7 @@ from proto.notifications import NotificationV1
 from proto.types import AlertId, AlertState, ReceiverId
 from services.notify.deadlines import SLOW_LONGEST_S
 from services.notify.notification import Group, Notice, Notification
-from services.notify.routing.plan import Plan
+from services.notify.routing.plan import RoutingPlan
 
 AlertInState = tuple[AlertId, AlertState]
 _STATES: tuple[AlertState, ...] = ("firing", "resolved")
@@ -45,7 +45,11 @@ class Since:
 
 
 def since_when(
-    written: Sequence[int], firing: Iterable[Notice], plan: Plan, give_up_after_s: float, oldest: int | None = None
+    written: Sequence[int],
+    firing: Iterable[Notice],
+    plan: RoutingPlan,
+    give_up_after_s: float,
+    oldest: int | None = None,
 ) -> Since:
     """Return from when to read, given when decisions and attempts were stored last, and which alerts fire.
 
@@ -64,7 +68,7 @@ def since_when(
     return Since(every, untold if began is None else min(untold, began))
 
 
-class Told:
+class KnownAlerts:
     """The alerts that each receiver so far knows to fire, as the dispatcher's book has them. A fold over decisions."""
 
     def __init__(self) -> None:
@@ -102,7 +106,7 @@ def only(record: NotificationV1, *alerts: Container[AlertId]) -> NotificationV1 
 
 
 def whole(
-    record: NotificationV1, new: frozenset[AlertId], notices: Mapping[AlertInState, Notice], plan: Plan
+    record: NotificationV1, new: frozenset[AlertId], notices: Mapping[AlertInState, Notice], plan: RoutingPlan
 ) -> Notification | None:
     """Return the notification that was stored as this record; None if one of its alerts is no longer stored."""
     found = [_known(key, notices) for key in keys(record)]
@@ -127,7 +131,7 @@ def _known(key: AlertInState, notices: Mapping[AlertInState, Notice]) -> Notice 
     return notice.as_begun(begun) if notice is not None and begun is not None else notice
 
 
-def _group(record: NotificationV1, notices: Iterable[Notice], plan: Plan) -> Group:
+def _group(record: NotificationV1, notices: Iterable[Notice], plan: RoutingPlan) -> Group:
     """Return the group whose key is the record's; one of the same receiver if the routes have changed since."""
     first = next(iter(notices))
     groups = (route.group(first) for route in plan.routes if route.receiver == record.receiver)

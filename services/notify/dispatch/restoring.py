@@ -20,10 +20,10 @@ from services.bus import Bus, Stored
 from services.notify.delivery.ledger import Ledger
 from services.notify.delivery.outbox import Envelope
 from services.notify.directory import Directory
-from services.notify.dispatch.replay import AlertInState, Since, Told, needed, only, since_when
+from services.notify.dispatch.replay import AlertInState, KnownAlerts, Since, needed, only, since_when
 from services.notify.notification import Notice, Notification, notice_of
 from services.notify.recipient import Recipient
-from services.notify.routing.plan import Plan
+from services.notify.routing.plan import RoutingPlan
 
 FOLLOWED = (ALERTS, OPERATIONS)
 
@@ -46,7 +46,7 @@ class Past:
     """For each stream, the first sequence that was not read."""
 
 
-async def read_past(bus: Bus, site: str, plan: Plan, give_up_after_s: float, oldest: int | None = None) -> Past:
+async def read_past(bus: Bus, site: str, plan: RoutingPlan, give_up_after_s: float, oldest: int | None = None) -> Past:
     """Return what the streams hold, from `oldest` (ns) on if that is earlier; Unavailable if JetStream does not answer.
 
     Limits by the clock, such as the hourly cap, need `oldest`: the repeat and give-up times may be only seconds.
@@ -74,14 +74,16 @@ def notice(stored: Stored) -> Notice:
     )
 
 
-async def _decisions(bus: Bus, site: str, since: Since, firing: Iterable[AlertId], plan: Plan, past: Past) -> None:
+async def _decisions(
+    bus: Bus, site: str, since: Since, firing: Iterable[AlertId], plan: RoutingPlan, past: Past
+) -> None:
     """Read the decisions and deliveries since then, and what older decisions say about alerts that matter.
 
     Attempts are read last. So all attempts recorded by then are read for every decision that was read.
     """
     if not since.all:
         return
-    told, named = Told(), set[AlertId](firing)
+    told, named = KnownAlerts(), set[AlertId](firing)
     async for stored in _read(bus, NOTIFICATIONS, site, since.decisions):
         record = cast("NotificationV1", stored.message)
         told.news(record)

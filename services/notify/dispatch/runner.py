@@ -24,7 +24,7 @@ from services.notify.delivery.outbox import Envelope
 from services.notify.delivery.site_ledger import SiteLedger
 from services.notify.directory import Directory
 from services.notify.dispatch.dispatcher import Dispatcher, Input, SilenceGone
-from services.notify.dispatch.replay import Told, whole
+from services.notify.dispatch.replay import KnownAlerts, whole
 from services.notify.dispatch.restoring import FOLLOWED, Past, notice, read_past, unknown_recipients
 from services.notify.notification import Decision, Notification, record_of
 from services.notify.reports.daily import REMEMBERED, DailyReports
@@ -45,7 +45,7 @@ class NotHeldError(Exception):
     """The site has gone, or is about to go, to another replica."""
 
 
-class SiteRunner:
+class SiteDispatch:
     """Notifies people about one site. Calls `ready` once everything stored before the start has been read.
 
     It decides only while `held`: without the lease, another replica may serve this site by now (ADR 12).
@@ -235,7 +235,7 @@ class SiteRunner:
 
     def _whole(self, past: Past) -> Iterator[tuple[NotificationV1, Notification]]:
         """Yield stored decisions with their notifications, rebuilt in full."""
-        told, notices = Told(), {(one.alert, one.state): one for one in past.notices}
+        told, notices = KnownAlerts(), {(one.alert, one.state): one for one in past.notices}
         # Two holders that overlapped for a moment may have stored the same decision, under the same name.
         anew = {record.notification: record for record in past.again}
         for record in ({record.notification: record for record in past.records} | anew).values():

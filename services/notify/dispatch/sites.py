@@ -21,7 +21,7 @@ from services.kernel.log import get_logger
 from services.notify.channels.channel import Budgeted, Channel
 from services.notify.delivery.agent import DeliveryAgent
 from services.notify.directory import Directory
-from services.notify.dispatch.runner import NotHeldError, SiteRunner
+from services.notify.dispatch.runner import NotHeldError, SiteDispatch
 from services.notify.reports.daily import REMEMBERED
 
 log = get_logger()
@@ -38,11 +38,11 @@ _WHY_NOT: dict[type[Exception], str] = {
 
 @dataclass(frozen=True)
 class _Running:
-    runner: SiteRunner
+    runner: SiteDispatch
     task: asyncio.Task[None]
 
 
-class Sites:
+class NotifiedSites:
     """All sites that people are notified about, and those that this replica serves."""
 
     def __init__(self, app: App, bus: Bus, agent: DeliveryAgent, directory: Directory) -> None:
@@ -91,7 +91,7 @@ class Sites:
                 self.caught_up.add(name)
 
         ready(False)
-        runner = SiteRunner(self._bus, name, self.directory, self._agent, held, ready)
+        runner = SiteDispatch(self._bus, name, self.directory, self._agent, held, ready)
         task = self._app.spawn(f"tell of {name}", self._persist(name, runner), may_end=True)
         self.running[name] = _Running(runner, task)
         log.info("site in service", site=name)
@@ -132,7 +132,7 @@ class Sites:
             held = running.runner.holds(asked.silence, asked.ends)
             await request.reply(SilenceHeldReplyV1(site=asked.site, held=held))
 
-    async def _persist(self, name: str, runner: SiteRunner) -> None:
+    async def _persist(self, name: str, runner: SiteDispatch) -> None:
         """Run a site. Start from the beginning if JetStream stops answering while the site's past is read."""
         while True:
             try:

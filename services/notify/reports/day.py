@@ -83,7 +83,7 @@ class ZoneDay:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EarlierDay:
     """The whole site on an earlier day beside the day of the report."""
 
     which: Which
@@ -117,7 +117,7 @@ class DayReport:
     """The whole site by hour; under a strict profile by window, as published."""
     whole: ZoneDay
     zones: tuple[ZoneDay, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[EarlierDay, ...]
     alerts: tuple[RuleDay, ...]
     held: HeldBack
     """Alerts that notify reported late or not at all."""
@@ -247,13 +247,13 @@ def _bare(period: PeriodV1) -> PeriodV1:
 
 def _compared(
     asked: Question, which: Which, total: PeriodV1, windows: Iterable[WindowV1], *, strict: bool
-) -> Comparison:
+) -> EarlierDay:
     day = asked.day - _BEFORE[which]
     earlier = _total(asked, day_of(day, asked.zone), _of_zone(windows, WHOLE_SITE), WHOLE_SITE, strict=strict)
     if total.rate is None or earlier.rate is None:
-        return Comparison(which, day, earlier, None, None)
+        return EarlierDay(which, day, earlier, None, None)
     one, other = _judged(total), _judged(earlier)
-    return Comparison(which, day, earlier, total.rate - earlier.rate, newcombe(one, other) if one and other else None)
+    return EarlierDay(which, day, earlier, total.rate - earlier.rate, newcombe(one, other) if one and other else None)
 
 
 def _judged(period: PeriodV1) -> tuple[int, int] | None:

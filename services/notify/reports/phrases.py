@@ -9,7 +9,7 @@ from proto.public import HINTS, GapReason, Suppression
 from proto.stats import PeriodV1
 from proto.types import Interval
 from services.notify.reports.alerts import HeldBack, RuleDay
-from services.notify.reports.day import Comparison, DayReport, ZoneDay
+from services.notify.reports.day import DayReport, EarlierDay, ZoneDay
 from services.notify.texts.facts import margin_of_error
 from services.notify.texts.figures import covers_errors
 from services.notify.texts.words import Words, offset
@@ -134,7 +134,7 @@ class Phrases:
                 periods=self.periods(learning),
             )
 
-    def compared(self, comparison: Comparison) -> Iterable[str]:
+    def compared(self, comparison: EarlierDay) -> Iterable[str]:
         """Yield the earlier day's figures, and the difference where both have a rate."""
         gettext, earlier, day = self.words.gettext, comparison.earlier, self.date(comparison.earlier.start)
         if earlier.rate is None or earlier.persons is None:

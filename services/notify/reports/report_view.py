@@ -17,7 +17,7 @@ from services.sites.settings import SiteSettings, local_zone
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """A label and its texts, a paragraph each."""
 
     label: str
@@ -38,7 +38,7 @@ class HourRow:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportChart:
     """A chart: its heading, and what a screen reader says instead."""
 
     name: str
@@ -62,11 +62,11 @@ class ReportView:
     figure: str
     """The rate alone, to be shown large; empty without one."""
     lead: str
-    hours: Picture
-    rows: tuple[Row, ...]
-    zones: Picture | None
+    hours: ReportChart
+    rows: tuple[ReportRow, ...]
+    zones: ReportChart | None
     """None where no zone has figures of its own."""
-    zone_rows: tuple[Row, ...]
+    zone_rows: tuple[ReportRow, ...]
     columns: tuple[str, ...]
     """The headings of the table of hours."""
     table: str
@@ -114,9 +114,9 @@ class _Said:
             banner=self.banner(),
             figure="" if self.total.rate is None else self.words.percent(self.total.rate),
             lead=self.lead(),
-            hours=Picture("hours", self.heading(), self.hours_in_words()),
+            hours=ReportChart("hours", self.heading(), self.hours_in_words()),
             rows=tuple(self.row(label, texts) for label, texts in self.rows() if texts),
-            zones=Picture("zones", gettext("By zone"), self.zones_in_words()) if zones else None,
+            zones=ReportChart("zones", gettext("By zone"), self.zones_in_words()) if zones else None,
             zone_rows=tuple(self.row(self.name(zone.zone), tuple(self.zone(zone))) for zone in zones),
             columns=_some(
                 gettext("Time"), gettext("Rate"), gettext("Interval") if self.sure else "", gettext("People")
@@ -238,8 +238,8 @@ class _Said:
     def labelled(self, label: str, text: str) -> str:
         return self.words.gettext("{label}: {text}", label=label, text=text)
 
-    def row(self, label: str, texts: tuple[str, ...]) -> Row:
-        return Row(label, texts, self.labelled(label, " ".join(texts)))
+    def row(self, label: str, texts: tuple[str, ...]) -> ReportRow:
+        return ReportRow(label, texts, self.labelled(label, " ".join(texts)))
 
     def note(self, part: PeriodV1) -> str:
         """Return why a part of the day has no rate; empty if it has one."""

@@ -14,7 +14,7 @@ from services.notify.reports.day import DayReport
 from services.notify.reports.report_view import Footer, ReportView, view_of
 from services.notify.reports.schedule import ReportPlan, day_of_report
 from services.notify.templates import render
-from services.notify.texts.message import Letter, Picture, content_id, letter_of
+from services.notify.texts.message import InlineImage, Letter, content_id, letter_of
 from services.notify.texts.names import own_text
 from services.notify.texts.words import Words
 from services.sites.settings import SiteSettings, local_zone
@@ -63,7 +63,7 @@ async def render_report(
     pngs = await asyncio.to_thread(_draw, report, site, words, view)
     ids = {name: content_id(name, told.id) for name in pngs}
     bodies = render("report", view=view, sources={name: f"cid:{cid}" for name, cid in ids.items()})
-    pictures = tuple(Picture(ids[name], png) for name, png in pngs.items())
+    pictures = tuple(InlineImage(ids[name], png) for name, png in pngs.items())
     return letter_of(told, words.language, view.subject, bodies, pictures)
 
 

@@ -184,7 +184,7 @@ _NOWHERE = SiteFacts()
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RoutingPlan:
     """One version of the settings, in the form that the dispatcher needs."""
 
     routes: tuple[Route, ...]

@@ -7,9 +7,9 @@ from proto.public import OperationalAlertV1, WindowV1
 from proto.types import WHOLE_SITE, Severity
 from services.notify.notification import Notice, Notification
 from services.notify.texts import facts, headlines
-from services.notify.texts.figures import Figure, field_alert, figure_of, newest
+from services.notify.texts.figures import AlertFigure, field_alert, figure_of, newest
 from services.notify.texts.names import place, rule_name, sent_to, site_name, subject_of
-from services.notify.texts.view import Cell, Image, MailView, Row, Table, tone_of
+from services.notify.texts.view import AlertRow, AlertTable, Cell, MailImage, MailView, tone_of
 from services.notify.texts.words import Words, instant
 from services.sites.settings import SiteSettings, local_zone
 
@@ -25,7 +25,7 @@ def describe(
     windows: Sequence[WindowV1] = (),
     link: str = "",
     contact: str = "",
-    image: Image | None = None,
+    image: MailImage | None = None,
 ) -> MailView:
     """Return the contents of a notification's mail; UnpresentableError if its times are beyond the calendar.
 
@@ -102,28 +102,28 @@ def _notes(notification: Notification, words: Words, contact: str) -> tuple[str,
     return (counted, *sent, name) if field else (*sent, name)
 
 
-def _rates(notification: Notification, site: SiteSettings, words: Words, windows: Sequence[WindowV1]) -> Table:
+def _rates(notification: Notification, site: SiteSettings, words: Words, windows: Sequence[WindowV1]) -> AlertTable:
     """Return a table of places with start times, rates with intervals, and numbers of people."""
     shown = [(notice, figure_of(notice, notification, windows)) for notice in notification.notices[:LONGEST]]
     latest = max(figure.end for _, figure in shown)
     columns = (words.gettext("Where"), words.gettext("Mask rate"), words.gettext("People"))
     rows = tuple(_rate_row(notice, figure, latest, notification, site, words) for notice, figure in shown)
-    return Table(columns, rows, more=_more(notification, words))
+    return AlertTable(columns, rows, more=_more(notification, words))
 
 
-def _faults(notification: Notification, site: SiteSettings, words: Words) -> Table:
+def _faults(notification: Notification, site: SiteSettings, words: Words) -> AlertTable:
     """Return a table of what is missing, since when, and why."""
     columns = (words.gettext("What"), words.gettext("Why"))
     rows = tuple(
         _row(n, notification, words, Cell(_about(n, site, words), facts.since(n, site, words)), _fault_cell(n, words))
         for n in notification.notices[:LONGEST]
     )
-    return Table(columns, rows, numeric=False, more=_more(notification, words))
+    return AlertTable(columns, rows, numeric=False, more=_more(notification, words))
 
 
 def _rate_row(
-    notice: Notice, figure: Figure, latest: int, notification: Notification, site: SiteSettings, words: Words
-) -> Row:
+    notice: Notice, figure: AlertFigure, latest: int, notification: Notification, site: SiteSettings, words: Words
+) -> AlertRow:
     alert = field_alert(notice)
     rule = rule_name(site, alert.zone, alert.rule, words)
     bound = words.gettext("“{rule}” warns below {bound}", rule=rule, bound=words.exact(alert.fire_below))
@@ -149,11 +149,11 @@ def _fault_cell(notice: Notice, words: Words) -> Cell:
     return Cell(facts.why(notice, words), words.gettext("observed: {share}", share=words.observed(coverage)))
 
 
-def _row(notice: Notice, notification: Notification, words: Words, *cells: Cell) -> Row:
+def _row(notice: Notice, notification: Notification, words: Words, *cells: Cell) -> AlertRow:
     if not notice.firing:
-        return Row(words.gettext("Over"), "resolved", cells)
+        return AlertRow(words.gettext("Over"), "resolved", cells)
     new = notice.alert in notification.new or notification.reason == "first"
-    return Row(words.gettext("New") if new else words.gettext("Goes on"), notice.severity, cells)
+    return AlertRow(words.gettext("New") if new else words.gettext("Goes on"), notice.severity, cells)
 
 
 def _more(notification: Notification, words: Words) -> str:

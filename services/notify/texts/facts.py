@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from proto.public import GapReason, OperationalAlertV1, WindowV1
 from services.notify.notification import Notice, Notification
-from services.notify.texts.figures import Figure, field_alert, figure_of, span_of
+from services.notify.texts.figures import AlertFigure, field_alert, figure_of, span_of
 from services.notify.texts.names import action_of, is_about_delivery, listed, rule_name
 from services.notify.texts.view import Bar, bar, mark
 from services.notify.texts.words import LocalSpan, Words, instant
@@ -17,18 +17,18 @@ _ACTIONS = 5
 """More than these nobody reads in one mail; the alerts themselves are all in its table."""
 
 
-def rate(notice: Notice, figure: Figure, words: Words) -> str:
+def rate(notice: Notice, figure: AlertFigure, words: Words) -> str:
     """Return the rate with enough decimals to tell it from the threshold that applies now."""
     return words.beside(figure.rate, _bound(notice))
 
 
-def lead(figure: Figure, words: Words) -> str:
+def lead(figure: AlertFigure, words: Words) -> str:
     """Return the rest of the sentence that starts with the large rate."""
     people = words.ngettext("{count} person", "{count} people", figure.persons)
     return words.gettext("of the people counted wore a mask correctly. Based on {people}.", people=people)
 
 
-def bar_of(notice: Notice, figure: Figure, words: Words) -> Bar:
+def bar_of(notice: Notice, figure: AlertFigure, words: Words) -> Bar:
     """Return the rate drawn as a bar with its threshold."""
     bound, shown = words.exact(_bound(notice)), rate(notice, figure, words)
     if notice.firing:
@@ -45,7 +45,7 @@ def first_of_rate(notice: Notice, site: SiteSettings, words: Words) -> Facts:
     return (*to_do([notice], site, words), (words.gettext("Alert"), _change(notice, site, words)))
 
 
-def of_rate(notice: Notice, figure: Figure, site: SiteSettings, words: Words) -> Facts:
+def of_rate(notice: Notice, figure: AlertFigure, site: SiteSettings, words: Words) -> Facts:
     """Return when people were counted, how sure the rate is, how much was observed, and the rule."""
     span = span_of(figure, local_zone(site), site.timezone)
     observed = figure.coverage

@@ -11,7 +11,7 @@ from services.notify.texts.words import LocalSpan, instant
 
 
 @dataclass(frozen=True)
-class Figure:
+class AlertFigure:
     """A rate and its basis."""
 
     rate: float
@@ -36,11 +36,13 @@ def field_alert(notice: Notice) -> AlertV1:
     return notice.message
 
 
-def figure_of(notice: Notice, notification: Notification, windows: Iterable[WindowV1]) -> Figure:
+def figure_of(notice: Notice, notification: Notification, windows: Iterable[WindowV1]) -> AlertFigure:
     """Return the newest published figure of an alert that goes on; for an alert that begins or ends, its own figure."""
     alert = field_alert(notice)
     low, high = sorted(alert.interval)
-    own = Figure(alert.rate, low, high, alert.persons, alert.coverage, alert.start, alert.end, covers_errors(alert))
+    own = AlertFigure(
+        alert.rate, low, high, alert.persons, alert.coverage, alert.start, alert.end, covers_errors(alert)
+    )
     if not notice.firing or notice.alert in notification.new or notification.reason == "first":
         return own
     newer = [_of(window) for window in published(windows, notification) if window.zone == notice.zone]
@@ -58,15 +60,15 @@ def newest(windows: Iterable[WindowV1], notification: Notification) -> list[Wind
     return list({w.zone: w for w in published(windows, notification) if _of(w) is not None}.values())
 
 
-def span_of(figure: Figure, zone: tzinfo, name: str) -> LocalSpan:
+def span_of(figure: AlertFigure, zone: tzinfo, name: str) -> LocalSpan:
     """Return the window of a figure in local time."""
     return LocalSpan(instant(figure.start, zone), instant(figure.end, zone), name)
 
 
-def _of(window: WindowV1) -> Figure | None:
+def _of(window: WindowV1) -> AlertFigure | None:
     if window.rate is None or window.interval is None or window.persons is None:
         return None
     low, high = sorted(window.interval)
-    return Figure(
+    return AlertFigure(
         window.rate, low, high, window.persons, window.coverage, window.start, window.end, covers_errors(window)
     )

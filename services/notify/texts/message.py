@@ -40,7 +40,7 @@ POLICY = SMTP.clone(cte_type="7bit", header_factory=_headers())
 
 
 @dataclass(frozen=True)
-class Sender:
+class MailSender:
     """The sender of the mails."""
 
     address: str
@@ -53,7 +53,7 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class Picture:
+class InlineImage:
     """A PNG that the HTML body shows as `cid:CONTENT_ID` (RFC 2392)."""
 
     content_id: str
@@ -74,14 +74,14 @@ class Letter:
     language: str
     subject: str
     bodies: Bodies
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[InlineImage, ...] = ()
     urgent: bool = False
     topic: str = ""
     """The mailing list's name beside the site; if empty, it follows from the audience."""
 
 
 def letter_of(
-    notification: Notification, language: str, subject: str, bodies: Bodies, pictures: tuple[Picture, ...] = ()
+    notification: Notification, language: str, subject: str, bodies: Bodies, pictures: tuple[InlineImage, ...] = ()
 ) -> Letter:
     """Return a notification's letter. Only a new critical alert is urgent; a mark on every mail would mean nothing."""
     begins = notification.reason in {"first", "new-alerts"}
@@ -106,12 +106,12 @@ def content_id(name: str, notification: NotificationId) -> str:
     return f"{name}@{notification}.moretta"
 
 
-def message_id(notification: NotificationId, recipient: Recipient, sender: Sender) -> str:
+def message_id(notification: NotificationId, recipient: Recipient, sender: MailSender) -> str:
     """Return the Message-ID of this recipient's mail about this notification. A second copy has the same one."""
     return f"<{notification}.{recipient.digest[:16]}@{sender.domain}>"
 
 
-def compose(letter: Letter, recipient: Recipient, sender: Sender) -> EmailMessage:
+def compose(letter: Letter, recipient: Recipient, sender: MailSender) -> EmailMessage:
     """Return the mail for one recipient, with a plain and an HTML body; UnpresentableError past the calendar."""
     message = EmailMessage(policy=POLICY)
     message["From"] = Address(display_name=one_line(sender.name), addr_spec=sender.address)
@@ -129,7 +129,7 @@ def compose(letter: Letter, recipient: Recipient, sender: Sender) -> EmailMessag
     return message
 
 
-def _thread(letter: Letter, recipient: Recipient, sender: Sender) -> list[tuple[str, str]]:
+def _thread(letter: Letter, recipient: Recipient, sender: MailSender) -> list[tuple[str, str]]:
     """Return headers that answer the previous mail, in the thread of the incident's first one (RFC 5322 §3.6.4)."""
     if letter.root == letter.notification:
         return []
@@ -138,7 +138,7 @@ def _thread(letter: Letter, recipient: Recipient, sender: Sender) -> list[tuple[
     return [("In-Reply-To", ids[-1]), ("References", " ".join(ids))]
 
 
-def _automatic(letter: Letter, sender: Sender) -> list[tuple[str, str]]:
+def _automatic(letter: Letter, sender: MailSender) -> list[tuple[str, str]]:
     """Return headers that mark the mail as automatic. They prevent vacation notes and give filters a list to name."""
     kind = letter.topic or ("alerts" if letter.audience == "field" else "operations")
     headers = [
@@ -149,7 +149,7 @@ def _automatic(letter: Letter, sender: Sender) -> list[tuple[str, str]]:
     return [*headers, ("Importance", "high")] if letter.urgent else headers
 
 
-def _attach(message: EmailMessage, pictures: tuple[Picture, ...]) -> None:
+def _attach(message: EmailMessage, pictures: tuple[InlineImage, ...]) -> None:
     html = message.get_body(("html",))
     assert isinstance(html, EmailMessage)
     for number, picture in enumerate(pictures, 1):

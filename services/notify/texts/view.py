@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class AlertRow:
     """One alert of several."""
 
     state: str
@@ -51,11 +51,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class AlertTable:
     """Several alerts: the first column says where."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[AlertRow, ...]
     numeric: bool = True
     """Whether the columns after the first are figures; else they are sentences."""
     more: str = ""
@@ -63,7 +63,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Image:
+class MailImage:
     """A picture that a mail carries."""
 
     content_id: str
@@ -88,11 +88,11 @@ class MailView:
     figure: str = ""
     """A single alert's rate, to be shown large."""
     bar: Bar | None = None
-    table: Table | None = None
+    table: AlertTable | None = None
     first: tuple[tuple[str, str], ...] = ()
     """Facts above the picture: what to do, and since when."""
     facts: tuple[tuple[str, str], ...] = ()
-    image: Image | None = None
+    image: MailImage | None = None
     notes: tuple[str, ...] = ()
     link: str = ""
     link_text: str = ""

@@ -30,7 +30,7 @@ _NAMES = list(_MAGIC)
 
 
 @dataclass(frozen=True)
-class Image:
+class FoundImage:
     """Something that looks like a picture: its format, or `noise` with the size of the noisy block."""
 
     kind: str
@@ -42,14 +42,14 @@ class Image:
         return f"{self.size} bytes like noise" if self.kind == "noise" else f"a {self.kind} image"
 
 
-def images(data: bytes) -> Iterator[Image]:
+def images(data: bytes) -> Iterator[FoundImage]:
     """Yield everything in these bytes that looks like a picture."""
     for match in _FORMATS.finditer(data):
-        yield Image(_NAMES[int(str(match.lastgroup)[1:])], match.start())
+        yield FoundImage(_NAMES[int(str(match.lastgroup)[1:])], match.start())
     yield from _noise(data)
 
 
-def _noise(data: bytes) -> Iterator[Image]:
+def _noise(data: bytes) -> Iterator[FoundImage]:
     """Yield runs of at least two noisy blocks, so of 8 kB."""
     noisy = [entropy(data[i : i + BLOCK]) > NOISY for i in range(0, len(data) - BLOCK + 1, BLOCK)]
     start = None
@@ -58,7 +58,7 @@ def _noise(data: bytes) -> Iterator[Image]:
             start = index
         elif not is_noisy and start is not None:
             if index - start >= 2:
-                yield Image("noise", start * BLOCK, (index - start) * BLOCK)
+                yield FoundImage("noise", start * BLOCK, (index - start) * BLOCK)
             start = None
 
 

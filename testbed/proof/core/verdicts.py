@@ -92,7 +92,7 @@ class SearchedPlace:
 
 
 @dataclass(frozen=True)
-class Lifetime:
+class LifetimeCounts:
     """Pixel lifetimes, as in the metric: the number of pictures that lived at most so many ms; the rest is +Inf."""
 
     buckets: dict[float, float] = field(default_factory=dict)
@@ -108,16 +108,16 @@ class Lifetime:
         """The number of pictures that lived longer than promised."""
         return self.total - self.buckets.get(PROMISE_MS, 0.0)
 
-    def __add__(self, other: "Lifetime") -> "Lifetime":
+    def __add__(self, other: "LifetimeCounts") -> "LifetimeCounts":
         """Return the sum of both."""
         bounds = self.buckets | other.buckets
         sums = {bound: self.buckets.get(bound, 0) + other.buckets.get(bound, 0) for bound in bounds}
-        return Lifetime(sums, self.total + other.total)
+        return LifetimeCounts(sums, self.total + other.total)
 
-    def __sub__(self, earlier: "Lifetime") -> "Lifetime":
+    def __sub__(self, earlier: "LifetimeCounts") -> "LifetimeCounts":
         """Return the lifetimes recorded after `earlier`."""
         left = {bound: count - earlier.buckets.get(bound, 0) for bound, count in self.buckets.items()}
-        return Lifetime(left, self.total - earlier.total)
+        return LifetimeCounts(left, self.total - earlier.total)
 
     @property
     def verdict(self) -> Verdict:
@@ -133,9 +133,9 @@ class Findings:
     """All findings of a run."""
 
     places: list[SearchedPlace]
-    lifetime: Lifetime
+    lifetime: LifetimeCounts
     """While nothing was killed."""
-    troubled: Lifetime
+    troubled: LifetimeCounts
     """Over the whole run, in which everything was killed."""
     needles: int
     pictures: int
@@ -183,7 +183,7 @@ def left_out(places: Iterable[SearchedPlace], names: Iterable[str]) -> None:
 _METRIC = "moretta_pixel_lifetime_seconds"
 
 
-def lifetime_of(page: str) -> Lifetime:
+def lifetime_of(page: str) -> LifetimeCounts:
     """Return the pixel lifetimes on a page of metrics, of all cameras together; bounds in ms."""
     sums: dict[float, float] = {}
     for family in text_string_to_metric_families(page):
@@ -192,4 +192,4 @@ def lifetime_of(page: str) -> Lifetime:
                 bound = float(sample.labels["le"]) * 1_000
                 sums[bound] = sums.get(bound, 0.0) + sample.value
     total = sums.pop(float("inf"), 0.0)
-    return Lifetime(sums, total)
+    return LifetimeCounts(sums, total)

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from proto.subjects import AGGREGATE_REPLICAS, ALERTS, OPERATIONS, RULES, SITE_LEASES, WINDOWS
 from services.aggregate import removed_sites
 from services.aggregate.removed_sites import FREE_S, RemovedSites
-from services.aggregate.service import Sites
+from services.aggregate.service import SiteRunners
 from services.kernel.app import App
-from services.leases import Leases, Sharing
+from services.leases import Leases, SiteSharing
 
 UNMASKED = ("unmasked",) * 4
 
@@ -126,9 +126,9 @@ async def test_a_site_is_removed_when_nobody_has_held_it_for_five_minutes(bus, c
 async def test_a_site_that_a_reload_removes_while_its_lease_is_taken_is_not_ended(bus):
     """Another replica's settings may still have it. The next turn gives the lease back."""
     leases = Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, "one")
-    sites = Sites(App("aggregate"), bus, None, None)
+    sites = SiteRunners(App("aggregate"), bus, None, None)
     sites.configured = {"market": None}
-    sharing = Sharing(sites, leases)
+    sharing = SiteSharing(sites, leases)
     await leases.announce()
 
     async def reload():
@@ -152,7 +152,7 @@ async def test_only_the_replica_that_ended_something_logs_it(bus):
 async def test_a_stream_that_is_missing_ends_no_service(bus):
     """Neither the look nor the end of a site is a fault: both try again, and the sites that run go on."""
     app = App("aggregate")
-    sites = Sites(app, bus, None, None)
+    sites = SiteRunners(app, bus, None, None)
     gone = RemovedSites(bus, Leases(bus, SITE_LEASES, AGGREGATE_REPLICAS, "one"), sites)
     await bus.streams.js.delete_stream("ALERTS")
     with capture_logs() as lines:

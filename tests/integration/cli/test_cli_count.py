@@ -13,7 +13,7 @@ from command_line import moretta
 from in_process import invoke
 from market import market
 
-from operate.box.count import CAMERA, SITE, Tally, count, length_of
+from operate.box.count import CAMERA, SITE, FilmCount, count, length_of
 from operate.orders import OperatorFile
 from proto.sightings import SightingsV1
 from proto.subjects import CAMERA_LEASES
@@ -56,9 +56,9 @@ def test_what_is_no_film_is_refused_with_what_would_be(source: str, why: str):
 def test_ingest_is_killed_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """The next ingest reads the film from its beginning: no figure, but what happened, and exit code 1."""
     film = clips.make_clip(tmp_path / "film.mp4", fps=5, pictures=300)
-    take, killed = Tally.sightings, list[int]()
+    take, killed = FilmCount.sightings, list[int]()
 
-    def kill_after_a_few(tally: Tally, message) -> None:
+    def kill_after_a_few(tally: FilmCount, message) -> None:
         take(tally, message)
         if tally.frames == 3:
             ours = psutil.Process().children(recursive=True)
@@ -66,7 +66,7 @@ def test_ingest_is_killed_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPa
             ingest.kill()
             killed.append(ingest.pid)
 
-    monkeypatch.setattr(Tally, "sightings", kill_after_a_few)
+    monkeypatch.setattr(FilmCount, "sightings", kill_after_a_few)
     run = invoke("count", str(film), "--json")
     assert run.exit_code == 1
     assert "passages" not in run.stdout
@@ -78,15 +78,15 @@ def test_ingest_is_killed_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPa
 
 async def test_a_lease_expires_while_it_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """As after a pause of the machine: ingest goes on where it was under a higher number, and the film is counted."""
-    take, leases, again = Tally.sightings, set[int](), asyncio.Event()
+    take, leases, again = FilmCount.sightings, set[int](), asyncio.Event()
 
-    def note(tally: Tally, message: SightingsV1) -> None:
+    def note(tally: FilmCount, message: SightingsV1) -> None:
         take(tally, message)
         leases.add(message.lease)
         if tally.frames == 3:
             again.set()
 
-    monkeypatch.setattr(Tally, "sightings", note)
+    monkeypatch.setattr(FilmCount, "sightings", note)
     film = clips.make_clip(tmp_path / "film.mp4", fps=5, pictures=200)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(remove_lease(tmp_path, again))

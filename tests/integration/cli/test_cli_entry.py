@@ -117,6 +117,7 @@ class CtrlC:
     def find_spec(self, name, *_):
         if name == {module!r}:
             os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs the tests in the background
 sys.meta_path.insert(0, CtrlC())
 sys.argv = ["moretta", "up", "--camera", "gate=rtsp://127.0.0.1:9/"]
 from moretta.entry import main

@@ -19,15 +19,15 @@ from services.kernel.settings import SettingsError
 from testbed.proof import disk, memory, proof, story
 from testbed.proof import report as command
 from testbed.proof.capture import CaptureError
-from testbed.proof.core.verdicts import Findings, Lifetime, SearchedPlace
-from testbed.proof.proof import Options, Proof
+from testbed.proof.core.verdicts import Findings, LifetimeCounts, SearchedPlace
+from testbed.proof.proof import Proof, ProofOptions
 from testbed.proof.report import page
 from testbed.proof.search import PLACES, WITHOUT_CANARY, Search
-from testbed.proof.secret import Label, Secret
+from testbed.proof.secret import FilmNeedles, Label
 from testbed.proof.site import FILE, NETWORK
 from testbed.proof.story import Story, StoryError
 
-KEPT = Lifetime({20.0: 60.0, 50.0: 99.0, 100.0: 100.0}, 100.0)
+KEPT = LifetimeCounts({20.0: 60.0, 50.0: 99.0, 100.0: 100.0}, 100.0)
 
 
 def findings(*, leak: bool = False) -> Findings:
@@ -42,7 +42,7 @@ def findings(*, leak: bool = False) -> Findings:
         places[1].canary = False
         places[2].miss("strace is missing: install it")
         places[3].left_out = True
-    return Findings(places, KEPT, Lifetime(), 140_000, 96, 192, 60.0, ["a film was made", "all was searched"])
+    return Findings(places, KEPT, LifetimeCounts(), 140_000, 96, 192, 60.0, ["a film was made", "all was searched"])
 
 
 @pytest.fixture(name="run")
@@ -139,7 +139,7 @@ class Box:
 
 
 def telling(box: Box) -> Story:
-    search = Search(Secret({bytes(range(32)): Label("decoded", 0)}))
+    search = Search(FilmNeedles({bytes(range(32)): Label("decoded", 0)}))
     return Story(box, SimpleNamespace(), search, print, SimpleNamespace(mails=0, sms=0))
 
 
@@ -175,12 +175,12 @@ async def test_cameras_count_as_live_only_when_every_service_is_ready(monkeypatc
 
 
 @pytest.fixture(name="secret")
-def _secret() -> Secret:
-    return Secret({bytes(range(32)): Label("decoded", 0)}, pictures=1, packets=1, rows=[bytes(range(32))])
+def _secret() -> FilmNeedles:
+    return FilmNeedles({bytes(range(32)): Label("decoded", 0)}, pictures=1, packets=1, rows=[bytes(range(32))])
 
 
-def probed(tmp_path, secret: Secret, without=()) -> dict[str, SearchedPlace]:
-    made = Proof(tmp_path, Options(without=tuple(without)), lambda _text: None, secret)
+def probed(tmp_path, secret: FilmNeedles, without=()) -> dict[str, SearchedPlace]:
+    made = Proof(tmp_path, ProofOptions(without=tuple(without)), lambda _text: None, secret)
     made._probe()
     return made.search.places
 
@@ -212,7 +212,7 @@ def test_who_does_without_a_place_still_fails_for_a_finding_in_it(tmp_path, secr
 def test_temporary_files_are_made_where_they_are_searched_and_only_meanwhile(tmp_path, secret, monkeypatch):
     """The variable is as before afterwards, also where there was none."""
     monkeypatch.delenv("TMPDIR", raising=False)
-    made = Proof(tmp_path, Options(), lambda _text: None, secret)
+    made = Proof(tmp_path, ProofOptions(), lambda _text: None, secret)
     with made._environment():
         assert os.environ["TMPDIR"] == str(tmp_path / "box" / "tmp")
     assert "TMPDIR" not in os.environ
@@ -237,7 +237,7 @@ def test_what_leaves_a_network_of_its_own_is_a_finding(tmp_path, secret, monkeyp
             pass
 
     monkeypatch.setattr(proof, "Capture", Captured)
-    made = Proof(tmp_path, Options(isolated=isolated), lambda _text: None, secret)
+    made = Proof(tmp_path, ProofOptions(isolated=isolated), lambda _text: None, secret)
     with made._captured():
         pass
     place = made.search["network"]
@@ -252,7 +252,7 @@ def test_who_may_not_capture_goes_on_and_is_told(tmp_path, secret, monkeypatch):
         raise CaptureError("run it as root")
 
     monkeypatch.setattr(proof, "Capture", refused)
-    made = Proof(tmp_path, Options(), lambda _text: None, secret)
+    made = Proof(tmp_path, ProofOptions(), lambda _text: None, secret)
     ran = []
     with made._captured():
         ran.append(made._capture)
@@ -291,13 +291,13 @@ def _struck(monkeypatch):
     """A story on such a box; cameras are live as soon as all programs run."""
     box = Sleeper()
     told: list[str] = []
-    search = Search(Secret({bytes(range(32)): Label("decoded", 0)}))
+    search = Search(FilmNeedles({bytes(range(32)): Label("decoded", 0)}))
     one = Story(box, SimpleNamespace(), search, told.append, SimpleNamespace(mails=1, sms=1))
 
     async def answer() -> bool:
         return True
 
-    async def lifetime() -> Lifetime:
+    async def lifetime() -> LifetimeCounts:
         return KEPT
 
     monkeypatch.setattr(one, "_live", answer)
@@ -355,4 +355,4 @@ async def test_work_is_done_when_an_alert_has_come_by_mail_and_sms(struck):
     one.take(next(message for message in golden.EXAMPLES if isinstance(message, AlertV1)))
     async with asyncio.timeout(patient()):
         await working
-    assert (one.calm, len(told)) == (Lifetime({20.0: 0.0, 50.0: 0.0, 100.0: 0.0}, 0.0), 2)
+    assert (one.calm, len(told)) == (LifetimeCounts({20.0: 0.0, 50.0: 0.0, 100.0: 0.0}, 0.0), 2)

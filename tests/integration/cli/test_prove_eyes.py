@@ -249,7 +249,7 @@ def test_strace_sees_every_file_that_any_thread_or_child_writes(tmp_path):
     assert seen.cores == 0
 
 
-def read_when_ended(log: Path) -> disk.Seen:
+def read_when_ended(log: Path) -> disk.TracedFiles:
     """strace writes its last lines a moment after the program has ended."""
 
     def is_whole() -> bool:

@@ -18,7 +18,7 @@ from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, PASSAGES, SIGHTINGS, WIND
 from services.bus.connection.connection import Connection
 from services.bus.connection.resubscribe import _AGAIN_S
 from testbed.proof.search import Search
-from testbed.proof.secret import COMMON, Label, Secret
+from testbed.proof.secret import COMMON, FilmNeedles, Label
 from testbed.proof.taps import Taps, users
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads another process's memory")
@@ -165,7 +165,7 @@ def searching() -> Search:
     """Picture 1 has 40 rows, of which 10 are also another one's; picture 2 has three; and there is a packet."""
     labels = [*[Label("scaled", 1)] * 30, *[Label("scaled", COMMON)] * 10, *[Label("scaled", 2)] * 3]
     labels += [Label("packet", 7)] * 17
-    return Search(Secret(dict(zip(ROWS, labels, strict=True))))
+    return Search(FilmNeedles(dict(zip(ROWS, labels, strict=True))))
 
 
 @ROOT

@@ -27,11 +27,11 @@ from services.sites.settings import CameraSettings
 from testbed.proof import disk
 from testbed.proof.core.images import BLOCK
 from testbed.proof.disk import Disk, unfinished
-from testbed.proof.planting import Ground, canary_image, planted
+from testbed.proof.planting import PlantingPlaces, canary_image, planted
 from testbed.proof.search import PLACES, Search
-from testbed.proof.secret import Label, Secret
+from testbed.proof.secret import FilmNeedles, Label
 from testbed.proof.story import StoryError
-from testbed.proof.taps import PLANTER, Watch
+from testbed.proof.taps import PLANTER, TapSearch
 from testbed.servers.mail import Mail, MailServer
 from testbed.servers.sms import SmsGateway
 
@@ -40,12 +40,12 @@ ROW = bytes(np.random.default_rng(5).integers(0, 256, 320, dtype=np.uint8))
 
 @pytest.fixture(name="search")
 def _search() -> Search:
-    return Search(Secret({ROW[i : i + 32]: Label("scaled", 3) for i in range(0, 320, 32)}))
+    return Search(FilmNeedles({ROW[i : i + 32]: Label("scaled", 3) for i in range(0, 320, 32)}))
 
 
 @pytest.fixture(name="watch")
-def _watch(search) -> Watch:
-    return Watch(search)
+def _watch(search) -> TapSearch:
+    return TapSearch(search)
 
 
 def mail(folder: Path, attachment: bytes, kind: str = "octet-stream", sender: str = "moretta@market.example") -> Mail:
@@ -196,7 +196,7 @@ async def test_the_planter_plants_in_every_place_that_it_is_for(tmp_path, search
     image = canary_image()
     search.plants_image(image)
     async with MailServer(tmp_path / "mails", watch.mail) as mails, SmsGateway(watch.request) as sms:
-        ground = Ground(tmp_path, folder.box, mails.port, sms.url, lambda _name: [], watch.line)
+        ground = PlantingPlaces(tmp_path, folder.box, mails.port, sms.url, lambda _name: [], watch.line)
         async with planted("planter", search.rows, image, ground) as url, aiohttp.ClientSession() as session:
             async with session.get(url) as answer:
                 search.text("metrics", url, await answer.read())
@@ -211,7 +211,9 @@ async def test_the_planter_plants_in_every_place_that_it_is_for(tmp_path, search
 async def test_a_planter_that_cannot_plant_is_told(tmp_path, search, watch):
     """In its own words, as soon as it has ended."""
     port = free_port()
-    ground = Ground(tmp_path, tmp_path / "no-such-box", port, "http://127.0.0.1:9/", lambda _name: [], watch.line)
+    ground = PlantingPlaces(
+        tmp_path, tmp_path / "no-such-box", port, "http://127.0.0.1:9/", lambda _name: [], watch.line
+    )
     with pytest.raises(StoryError, match=r"planter ended \(exit code 1\).*No such file or directory"):
         async with planted("planter", search.rows, b"", ground):
             pytest.fail("nothing was planted")

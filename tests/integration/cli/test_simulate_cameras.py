@@ -11,7 +11,7 @@ from PIL import Image
 
 from testbed.servers.http_camera import jpeg_camera, stream_camera
 from testbed.servers.rtsp_camera import RtspCamera, payloads
-from testbed.servers.server import Server
+from testbed.servers.server import TcpServer
 from testbed.simulation.film import encode
 
 FPS = 25
@@ -35,7 +35,7 @@ def read(url, count, **options):
 
 
 async def test_rtsp_begins_anew_for_each_client_and_after_its_end(gate):
-    async with Server(gate.connected) as server:
+    async with TcpServer(gate.connected) as server:
         wanted = {"options": {"rtsp_transport": "tcp"}}
         reading = [asyncio.to_thread(read, f"rtsp://127.0.0.1:{server.port}/gate", 15, **wanted) for _ in range(2)]
         for greys in await asyncio.gather(*reading):
@@ -48,14 +48,14 @@ async def test_mjpeg_begins_anew_after_its_end():
     for picture in drawn():
         picture.save(coded := io.BytesIO(), "JPEG")
         jpegs.append(coded.getvalue())
-    async with Server(jpeg_camera(jpegs, FPS).connected) as server:
+    async with TcpServer(jpeg_camera(jpegs, FPS).connected) as server:
         greys = await asyncio.to_thread(read, f"http://127.0.0.1:{server.port}/hall.mjpeg", 12, format="mpjpeg")
     assert greys == pytest.approx([20 * (number % 10) for number in range(12)], abs=6)
 
 
 @pytest.mark.parametrize("words", [b"nonsense\r\n\r\n", b"$\0\0\4abcd", b"G" * 40_000, b""])
 async def test_what_is_no_request_ends_its_own_connection_alone(gate, words):
-    async with Server(gate.connected) as server:
+    async with TcpServer(gate.connected) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(words)
         if not words.startswith(b"n"):
@@ -77,7 +77,7 @@ async def test_a_transport_stream_comes_at_its_pace_and_can_be_made_to_end(tmp_p
     """Each connection begins with the film's first byte, and gets so many bytes a second."""
     film = tmp_path / "film.ts"
     film.write_bytes(bytes(range(256)) * 4_000)
-    async with Server(stream_camera(film, 200_000.0).connected) as camera, aiohttp.ClientSession() as session:
+    async with TcpServer(stream_camera(film, 200_000.0).connected) as camera, aiohttp.ClientSession() as session:
         for _ in range(2):
             async with session.get(url(camera)) as answer:
                 assert answer.content_type == "video/mp2t"
@@ -91,5 +91,5 @@ async def test_a_transport_stream_is_sent_to_its_end(tmp_path):
     """Its last bytes, too, before the connection closes."""
     film = tmp_path / "film.ts"
     film.write_bytes(bytes(range(256)) * 4_000)
-    async with Server(stream_camera(film, 10e6).connected) as camera, aiohttp.request("GET", url(camera)) as answer:
+    async with TcpServer(stream_camera(film, 10e6).connected) as camera, aiohttp.request("GET", url(camera)) as answer:
         assert await answer.read() == film.read_bytes()

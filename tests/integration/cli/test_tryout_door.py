@@ -2,7 +2,7 @@
 
 import asyncio
 
-from testbed.servers.server import Server
+from testbed.servers.server import TcpServer
 from testbed.tryout.door import Backend, Door
 
 
@@ -20,9 +20,9 @@ async def test_the_door_leads_to_both_and_says_who_is_away():
         while part := await reader.read(100):
             writer.write(part)
 
-    async with Server(page) as there, Server(echo) as numbers:
+    async with TcpServer(page) as there, TcpServer(echo) as numbers:
         door = Door(Backend("127.0.0.1", there.port), Backend("127.0.0.1", numbers.port))
-        async with Server(door.connected) as server:
+        async with TcpServer(door.connected) as server:
             assert (await said(server.port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")).endswith(b"page")
             assert b"Connection: close" in asked[0]
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -30,7 +30,7 @@ async def test_the_door_leads_to_both_and_says_who_is_away():
                 writer.write(part)
                 assert await asyncio.wait_for(reader.readexactly(len(part)), 20) == part
             writer.close()
-    async with Server(door.connected) as server:
+    async with TcpServer(door.connected) as server:
         answer = await said(server.port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 502 ")
         assert b"kubectl get pods" in answer

@@ -19,7 +19,7 @@ from readers import ACME, CITY, Ear, Readers, coming
 from structlog.testing import capture_logs
 
 from operate.doctor import mirrors as doctor
-from operate.identities import Kept, Server
+from operate.identities import IdentityFolder, ServerEntry
 from proto.subjects import STATS
 from services.aggregate.mirrors import keeper
 from services.aggregate.mirrors.keeper import Mirrors
@@ -144,11 +144,11 @@ async def test_readers_are_served_while_their_consumers_cannot_be_listed(
 
 
 @pytest.fixture(name="kept_server")
-def _kept_server(tmp_path: Path) -> Iterator[tuple[Kept, NatsProcess]]:
+def _kept_server(tmp_path: Path) -> Iterator[tuple[IdentityFolder, NatsProcess]]:
     """A folder of `moretta nats apply` with two readers, and its server."""
     streams = {"acme": ["WINDOWS", "ALERTS"], "city": ["WINDOWS"]}
-    where = Server(listen="127.0.0.1:-1", store=str(tmp_path / "js"), url="nats://127.0.0.1:4222")
-    kept = Kept.make(tmp_path / "identities", where)
+    where = ServerEntry(listen="127.0.0.1:-1", store=str(tmp_path / "js"), url="nats://127.0.0.1:4222")
+    kept = IdentityFolder.make(tmp_path / "identities", where)
     kept.update(structs.replace(where, readers=streams))
     server = NatsProcess(kept.folder, whole=lambda *_: (kept.folder / "nats.conf").read_text())
     server.start()
@@ -157,7 +157,7 @@ def _kept_server(tmp_path: Path) -> Iterator[tuple[Kept, NatsProcess]]:
 
 
 @contextlib.asynccontextmanager
-async def entering(kept: Kept, server: NatsProcess, user: str) -> AsyncIterator[Bus]:
+async def entering(kept: IdentityFolder, server: NatsProcess, user: str) -> AsyncIterator[Bus]:
     """A bus by the seed of a folder's user."""
     seed = Seed((kept.folder / f"{user}.nk").read_text())
     secrecy.keep(seed.reveal())
@@ -169,7 +169,7 @@ async def entering(kept: Kept, server: NatsProcess, user: str) -> AsyncIterator[
         await bus.close()
 
 
-async def test_what_an_old_key_left_behind_is_ended(kept_server: tuple[Kept, NatsProcess], tmp_path: Path):
+async def test_what_an_old_key_left_behind_is_ended(kept_server: tuple[IdentityFolder, NatsProcess], tmp_path: Path):
     """All consumers of one reader, and no other's; a name that is none is refused."""
     kept, server = kept_server
     file = tmp_path / "here.yaml"

@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats_process import NatsProcess
 from patience import patient, until
 
-from operate.identities import Tls
+from operate.identities import ServerTls
 from operate.identities.leafnodes import CROSSING
 from operate.nats import streams as nats_streams
 from operate.orders import OperatorFile
@@ -86,7 +86,9 @@ async def shape(site: HubPlace | Site, account: str = "MAIN") -> dict[str, objec
 class SitesAndHub:
     """Two sites and their hub."""
 
-    def __init__(self, folder: Path, scheme: str = "nats", tls: Tls | None = None, nice: Tls | None = None) -> None:
+    def __init__(
+        self, folder: Path, scheme: str = "nats", tls: ServerTls | None = None, nice: ServerTls | None = None
+    ) -> None:
         self.hub = HubPlace(folder, tls)
         self.hub.start()
         self.hub.server.stop()  # now its ports are known
@@ -160,9 +162,9 @@ async def test_a_subscriber_reads_at_the_hub_as_at_a_site(sites: SitesAndHub):
 def _over_tls(tmp_path: Path) -> Iterator[SitesAndHub]:
     """The hub and cannes have certificates of one authority, nice of another."""
 
-    def files(name: str, authority: Authority) -> Tls:
+    def files(name: str, authority: Authority) -> ServerTls:
         volume = Volume(tmp_path / name, pem=authority.issue("127.0.0.1"), ca=ours.pem)
-        return Tls(volume.pem, volume.pem, volume.ca)
+        return ServerTls(volume.pem, volume.pem, volume.ca)
 
     ours, theirs = Authority(), Authority()
     sites = SitesAndHub(tmp_path, "tls", files("ours", ours), files("theirs", theirs))

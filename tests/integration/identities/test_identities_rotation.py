@@ -16,7 +16,7 @@ from nats_process import NatsProcess
 from on_bus import settled
 from patience import patient, until
 
-from operate.identities import Kept, Server, WebSocket
+from operate.identities import IdentityFolder, ServerEntry, WebSocket
 from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import FRAMES, SIGHTINGS, STREAMS, Account, Identity
 from services.bus import Bus, NatsSettings, NoWorkers
@@ -30,8 +30,8 @@ class Place:
 
     def __init__(self, folder: Path, websocket: WebSocket | None = None) -> None:
         url = "nats://127.0.0.1:4222"
-        where = Server(listen="127.0.0.1:-1", store=str(folder / "js"), url=url, websocket=websocket)
-        self.kept = Kept.make(folder / "identities", where)
+        where = ServerEntry(listen="127.0.0.1:-1", store=str(folder / "js"), url=url, websocket=websocket)
+        self.kept = IdentityFolder.make(folder / "identities", where)
         config = self.kept.folder / "nats.conf"
         self.server = NatsProcess(self.kept.folder, whole=lambda *_: config.read_text())
         self.server.start()

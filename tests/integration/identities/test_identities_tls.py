@@ -12,7 +12,7 @@ from command_line import assert_mistakes, moretta
 from nats_process import NatsProcess
 from patience import patient, until
 
-from operate.identities import Kept
+from operate.identities import IdentityFolder
 from operate.orders import OperatorFile
 from services.bus import Bus, NatsSettings
 from services.bus.nkey import Seed
@@ -45,7 +45,7 @@ async def test_certificate_and_seed_are_both_asked_for(tmp_path: Path, authority
     run = applied(out, {"server": asked})
     assert (run.returncode, run.stderr) == (0, "")
     assert "nats.client_cert_file" in run.stdout
-    kept = Kept.open(out)
+    kept = IdentityFolder.open(out)
     assert kept.server.tls
     assert f"MORETTA_NATS__CA_FILE={theirs.ca}\n" in (out / "aggregate.env").read_text()
     config = (out / "nats.conf").read_text().replace('"listen": "127.0.0.1:0"', '"listen": "127.0.0.1:-1"')

@@ -21,7 +21,7 @@ from services.ingest.camera import sender as sut
 from services.ingest.camera.leased import CameraStatus
 from services.ingest.camera.metrics import PictureMetrics
 from services.ingest.camera.pictures import BufferPool, Picture
-from services.ingest.camera.sender import FILE_BUDGET_NS, LIVE_BUDGET_NS, Sender
+from services.ingest.camera.sender import FILE_BUDGET_NS, LIVE_BUDGET_NS, FrameSender
 from services.ingest.core.picture import i420_size
 from services.kernel.clock import boottime_ns
 from services.sites.settings import CameraSettings
@@ -174,7 +174,7 @@ async def _frames_bus(nats_server):
 @contextlib.asynccontextmanager
 async def sending(bus, camera, keys=None):
     """A running sender; it must have come to its end, without an error, when the camera has."""
-    sender = Sender(bus, camera, keys or Keys(), camera.metrics)
+    sender = FrameSender(bus, camera, keys or Keys(), camera.metrics)
     running = asyncio.create_task(sender.run())
     try:
         yield sender

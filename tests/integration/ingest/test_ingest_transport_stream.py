@@ -23,10 +23,10 @@ from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 from testbed.proof import memory
 from testbed.proof.core.needles import Needles, cut
-from testbed.proof.secret import Secret
+from testbed.proof.secret import FilmNeedles
 from testbed.proof.site import make_film, make_stream, rate
 from testbed.servers.http_camera import stream_camera
-from testbed.servers.server import Server
+from testbed.servers.server import TcpServer
 
 LONG_SIDE = 320
 OVERWRITE_FREED = {"MALLOC_PERTURB_": "85"}
@@ -151,10 +151,10 @@ def test_nothing_of_small_packets_stays(still):
 
 async def test_ingest_reads_the_proofs_camera_and_notices_its_end(stream):
     """The pictures are the film's, as the needles have them; a stream that ends is a camera that is gone."""
-    secret = Secret()
+    secret = FilmNeedles()
     secret.take(stream, LONG_SIDE, 6)
     search = secret.search()
-    async with Server(stream_camera(stream, rate(stream)).connected) as camera:
+    async with TcpServer(stream_camera(stream, rate(stream)).connected) as camera:
         loop = asyncio.get_running_loop()
         found = await asyncio.to_thread(_watch, camera, loop)
     buffers, pictures, reason = found
@@ -163,7 +163,7 @@ async def test_ingest_reads_the_proofs_camera_and_notices_its_end(stream):
     assert reason in {"end-of-stream", "ended"}
 
 
-def _watch(camera: Server, loop: asyncio.AbstractEventLoop) -> tuple[list[bytes], int, str]:
+def _watch(camera: TcpServer, loop: asyncio.AbstractEventLoop) -> tuple[list[bytes], int, str]:
     """Decode six pictures, let the camera end, and read on: returns the pictures, their number, and how it ended."""
     buffers: list[bytes] = []
     with open_source(

@@ -32,7 +32,7 @@ from prometheus_client import REGISTRY
 from whip import TOKEN, Publisher
 
 from services.ingest.camera.camera import Camera
-from services.ingest.camera.sharing import Sharing
+from services.ingest.camera.sharing import CameraSharing
 from services.ingest.core import ice, reconnect
 from services.ingest.core.ice import (
     FACTOR,
@@ -269,7 +269,7 @@ async def test_a_camera_stays_where_its_peer_is(served):
     place, told = ("cannes", "phone"), []
     leases = SimpleNamespace(resets=0, held={place: None}, say=lambda _, live: told.append(live))
     clock = SimpleNamespace(forward=0, back=0)
-    sharing = Sharing(served.app, SimpleNamespace(running={place: served.phone}), leases, clock)
+    sharing = CameraSharing(served.app, SimpleNamespace(running={place: served.phone}), leases, clock)
     await until(lambda: served.state == "connecting")
     sharing._tell()
     publisher = Publisher()

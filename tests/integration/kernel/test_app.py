@@ -1,6 +1,7 @@
 """The life of a service, as a process."""
 
 import itertools
+import os
 import signal
 import socket
 import sys
@@ -145,10 +146,12 @@ def test_no_thread_outlives_the_loop(start: Start):
 @pytest.mark.parametrize(
     "mode", ["well", "step-fails", "step-hangs-stubbornly", "task-never-ends", "thread-never-ends"]
 )
-def test_it_ends_without_its_log(file: Path, mode: str):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_it_ends_without_its_log(file: Path, mode: str, unbuffered: str):
     """The log's reader is gone: every line of the stop fails, and the service ends as it would with it."""
     file.write_text(f"ingest: {{mode: {mode}}}\n")
-    service = warm().start(str(SCRIPT), ["-c", str(file)])
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    service = warm().start(str(SCRIPT), ["-c", str(file)], environment=environment)
     try:
         with service.stdout, service.stderr as log:
             assert any('"running"' in line for line in log)

@@ -18,8 +18,8 @@ from patience import patient, until
 from previous_version import TODAY, Version, previous
 from site_process import Site
 
-from operate.identities import Kept, limits
-from operate.identities.kept import Server
+from operate.identities import IdentityFolder, limits
+from operate.identities.kept import ServerEntry
 from operate.nats.streams import How, _copied, make
 from proto.public import WindowV1
 from proto.subjects import STREAMS, WINDOWS, stream
@@ -225,7 +225,9 @@ async def test_from_one_copy_to_three(tmp_path: Path):
 
 async def test_a_plan_is_told_and_nothing_done_and_only_shrink_takes_away(tmp_path: Path):
     """`moretta nats streams` on a site's folder: --plan, then for good, then --shrink."""
-    kept = Kept.make(tmp_path / "keys", Server(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222"))
+    kept = IdentityFolder.make(
+        tmp_path / "keys", ServerEntry(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222")
+    )
     server = NatsProcess(tmp_path, whole=lambda port, store: json.dumps(_moved(kept, port, store))).start()
     where = NatsSettings(url=server.url)
     mine = structs.replace(where, user="aggregate", seed=Seed((kept.folder / "aggregate.nk").read_text()))
@@ -253,7 +255,9 @@ async def test_a_plan_is_told_and_nothing_done_and_only_shrink_takes_away(tmp_pa
 
 async def test_a_folders_sizes_are_the_servers_and_the_streams(tmp_path: Path):
     """Given while all runs: a reload has room for them, the streams grow, and only --shrink makes one small again."""
-    kept = Kept.make(tmp_path / "keys", Server(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222"))
+    kept = IdentityFolder.make(
+        tmp_path / "keys", ServerEntry(listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222")
+    )
     server = NatsProcess(tmp_path, whole=lambda port, store: json.dumps(_moved(kept, port, store))).start()
     where = NatsSettings(url=server.url)
 
@@ -340,7 +344,7 @@ async def test_a_size_that_the_server_has_no_room_for_is_told_in_a_line(tmp_path
         await asyncio.to_thread(site.close)
 
 
-def _moved(kept: Kept, port: int, store: str) -> dict[str, Any]:
+def _moved(kept: IdentityFolder, port: int, store: str) -> dict[str, Any]:
     config: dict[str, Any] = json.loads((kept.folder / "nats.conf").read_text())
     config["jetstream"]["store_dir"] = store
     return config | {"listen": f"127.0.0.1:{port}"}

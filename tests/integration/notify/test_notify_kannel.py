@@ -12,7 +12,7 @@ from patience import until
 
 from services.kernel.settings import Secret
 from services.notify.channels.http_client import HttpClient
-from services.notify.channels.http_exchange import Answer
+from services.notify.channels.http_exchange import HttpAnswer
 from services.notify.channels.sms.delivery_reports import Report
 from services.notify.channels.sms.gateways import Kannel as Interface
 from services.notify.channels.sms.gateways import Sms
@@ -133,7 +133,7 @@ async def test_kannel_splits_as_we_count(kannel):
     for text in texts:
         sms = Sms("+12025550123", text, encoding(text), segments(text), "k")
         answer = await client.send(interface.request(sms))
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, HttpAnswer)
         assert interface.failure(answer) is None
         expected += split(text)
         # One after the other: Kannel keeps no order among those that are on their way.

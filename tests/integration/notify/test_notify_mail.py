@@ -15,7 +15,7 @@ from services.notify.channels.email.smtp import Pool
 from services.notify.notification import Group, Notification, notice_of
 from services.notify.outcome import judge
 from services.notify.recipient import Recipient
-from services.notify.texts.message import Sender
+from services.notify.texts.message import MailSender
 from services.sites.settings import SiteSettings
 
 MINUTE = 60 * 10**9
@@ -52,7 +52,7 @@ async def _channel(smtp) -> AsyncIterator[Callable[..., MailChannel]]:
 
     def make(box, windows: Windows = published) -> MailChannel:
         settings = smtp(box)
-        style = Style(Sender("alerts@example.org", "Moretta"), lambda _: SITE, "https://masks.example.org/")
+        style = Style(MailSender("alerts@example.org", "Moretta"), lambda _: SITE, "https://masks.example.org/")
         made.append(MailChannel(Pool(settings, settings.tls()), style, windows))
         return made[-1]
 

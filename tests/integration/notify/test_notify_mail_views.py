@@ -8,7 +8,7 @@ from services.notify.languages import words_in
 from services.notify.notification import Group, Notification, notice_of
 from services.notify.templates import render
 from services.notify.texts.describe import describe
-from services.notify.texts.view import Image
+from services.notify.texts.view import MailImage
 from services.sites.settings import SiteSettings, ZoneSettings
 
 LONG = "Entrée principale côté boulevard de la République, près de la poissonnerie"
@@ -60,7 +60,9 @@ async def test_every_mail_is_accessible_and_fits_a_phone(mails, tmp_path, scheme
         page = context.pages[0]
         await page.set_viewport_size({"width": 320, "height": 740})
         for kind, notification in mails.items():
-            view = describe(notification, SITE, words, link="https://masks.example.org/", image=Image("c@x", "A chart"))
+            view = describe(
+                notification, SITE, words, link="https://masks.example.org/", image=MailImage("c@x", "A chart")
+            )
             await page.set_content(render("alert", view=view).html)
             await browser.accessible(page, **WCAG)
             assert await page.evaluate("document.documentElement.scrollWidth") <= 320, kind

@@ -22,7 +22,7 @@ from program import Program
 from proto.subjects import ALERTS
 from services.kernel.settings import Secret
 from services.notify.channels.email.settings import SmtpSettings
-from services.notify.channels.email.smtp import Session
+from services.notify.channels.email.smtp import SmtpSession
 from services.notify.outcome import judge
 
 PASSWORD = "s3cret-word"
@@ -125,7 +125,7 @@ async def test_an_alert_ends_in_a_maildir(
 async def test_a_wrong_password_is_told(login):
     """The server's own refusal of a login is understood as one."""
     settings = login("wrong")
-    async with Session(settings, settings.tls()) as session:
+    async with SmtpSession(settings, settings.tls()) as session:
         failure = await session.open()
     assert failure is not None
     assert (failure.kind, failure.code) == ("auth", 535)
@@ -134,7 +134,7 @@ async def test_a_wrong_password_is_told(login):
 async def test_an_unknown_recipient_is_refused_for_good(login):
     """The server's own answer to an address it does not have is final for that recipient."""
     settings = login()
-    async with Session(settings, settings.tls()) as session:
+    async with SmtpSession(settings, settings.tls()) as session:
         failure = await session.send(EmailMessage(), "nobody-here@example.org")
     assert failure is not None
     assert failure.stage == "recipient"

@@ -16,7 +16,7 @@ from services.notify.channels.email.smtp import Pool
 from services.notify.recipient import Recipient
 from services.notify.reports.schedule import ReportPlan, due, notification_of
 from services.notify.reports.writer import ReportWriter
-from services.notify.texts.message import Sender
+from services.notify.texts.message import MailSender
 from services.sites.settings import SiteSettings, ZoneSettings
 
 T = 1_761_346_800 * 10**9 - 24 * HOUR
@@ -64,7 +64,7 @@ async def _channel(smtp, bus):
     def make(box, plans=(PLAN,)):
         settings = smtp(box)
         writer = ReportWriter(bus, lambda _: SITE, lambda: plans, "https://masks.example.org/")
-        style = Style(Sender("alerts@example.org", "Moretta"), lambda _: SITE)
+        style = Style(MailSender("alerts@example.org", "Moretta"), lambda _: SITE)
         made.append(MailChannel(Pool(settings, settings.tls()), style, nothing, writer.letter))
         return made[-1]
 

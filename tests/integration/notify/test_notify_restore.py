@@ -15,13 +15,13 @@ from services.notify.dispatch.dispatcher import Dispatcher
 from services.notify.dispatch.restoring import read_past
 from services.notify.notification import Notification
 from services.notify.recipient import digest
-from services.notify.routing.plan import Plan, Route
+from services.notify.routing.plan import Route, RoutingPlan
 from services.notify.routing.settings import RouteSettings
 from services.notify.settings import ReceiverSettings
 
 ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
 SALT = b"0123456789abcdef"
-PLAN = Plan((Route("field-staff", repeat=1),))
+PLAN = RoutingPlan((Route("field-staff", repeat=1),))
 
 
 def decision(number: int, *firing: int, resolved: tuple[int, ...] = (), **changes) -> NotificationV1:
@@ -101,7 +101,7 @@ async def test_an_end_that_came_while_its_receiver_was_muted_is_told_after_days_
     await bus.store(ALERTS, alert(2, "resolved"))
     await asyncio.sleep(1.5)
     await bus.store(NOTIFICATIONS, decision(9, receiver="head", reason="report", recipients=[]))
-    now, plan = time.time_ns(), Plan((Route("field-staff"),))
+    now, plan = time.time_ns(), RoutingPlan((Route("field-staff"),))
     past = await read_past(bus, "forville", PLAN, 0.0)
     assert f"{1:016x}" in past.known_of
     dispatcher = Dispatcher(plan)

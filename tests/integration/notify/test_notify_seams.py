@@ -20,7 +20,7 @@ from services.notify.channels.webhook.webhook import WebhookSettings
 from services.notify.delivery.site_ledger import SiteLedger
 from services.notify.directory import Directory
 from services.notify.dispatch import runner
-from services.notify.dispatch.runner import SiteRunner
+from services.notify.dispatch.runner import SiteDispatch
 from services.notify.reports.settings import ReportSettings
 from services.notify.routing.settings import RouteSettings
 from services.notify.settings import NotifyFile, ReceiverSettings
@@ -233,7 +233,7 @@ async def test_an_order_to_try_again_that_meets_a_site_on_its_way_elsewhere(
 
         return wait
 
-    async def leave(runner: SiteRunner, original=SiteRunner.leave) -> None:
+    async def leave(runner: SiteDispatch, original=SiteDispatch.leave) -> None:
         going = asyncio.ensure_future(original(runner))
         await asyncio.sleep(0.1)
         leaving.set()
@@ -246,7 +246,7 @@ async def test_an_order_to_try_again_that_meets_a_site_on_its_way_elsewhere(
     [told] = [s.message for s in await bus.history(NOTIFICATIONS)]
     order = ReplayRequestV1(site="forville", notification=told.notification, operator="ana", at=time.time_ns())
     second = await start(file)
-    monkeypatch.setattr(SiteRunner, "leave", leave)
+    monkeypatch.setattr(SiteDispatch, "leave", leave)
     place = (SiteLedger, "replay") if is_read else (runner, "read_past")
     monkeypatch.setattr(*place, held_up(getattr(*place)))
     unknown[:] = [False]

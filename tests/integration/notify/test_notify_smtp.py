@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
 from services.notify.channels.email.settings import SmtpSettings
-from services.notify.channels.email.smtp import Pool, Session
+from services.notify.channels.email.smtp import Pool, SmtpSession
 from services.notify.outcome import Failure, judge
 
 
@@ -30,7 +30,7 @@ def mail(recipient: str = "anna@example.org") -> EmailMessage:
 
 
 async def send(settings, recipient: str = "anna@example.org") -> Failure | None:
-    async with Session(settings, settings.tls()) as session:
+    async with SmtpSession(settings, settings.tls()) as session:
         return await session.send(mail(recipient), recipient)
 
 
@@ -57,7 +57,7 @@ async def test_one_connection_serves_all_mails_of_a_delivery(serve_mail, smtp):
     """Three recipients, three mails, one connection."""
     box = await serve_mail()
     settings = smtp(box)
-    async with Session(settings, settings.tls()) as session:
+    async with SmtpSession(settings, settings.tls()) as session:
         for name in ("a", "b", "c"):
             assert await session.send(mail(), f"{name}@example.org") is None
     assert [recipient for recipient, _ in box.mails] == ["a@example.org", "b@example.org", "c@example.org"]
@@ -188,7 +188,7 @@ async def test_a_refusing_greeting_is_told(serve_mail, smtp, greeting: str, code
 async def test_an_unreachable_server_is_asked_once_a_delivery(smtp, unused_port: int):
     """The second recipient does not wait for the same refusal again."""
     settings = smtp(unused_port)
-    async with Session(settings, settings.tls()) as session:
+    async with SmtpSession(settings, settings.tls()) as session:
         first = await session.send(mail(), "anna@example.org")
         assert first is not None
         assert (first.kind, first.stage) == ("connect", "connect")
@@ -213,7 +213,7 @@ async def test_a_hanging_server_ends_with_a_timeout_and_the_next_mail_goes(serve
 
     box.at_data = hang
     settings = smtp(box, timeout_s=0.3)
-    async with Session(settings, settings.tls()) as session:
+    async with SmtpSession(settings, settings.tls()) as session:
         assert await session.send(mail(), "anna@example.org") == Failure("timeout", "data")
         assert await session.send(mail(), "bob@example.org") is None
     assert [recipient for recipient, _ in box.mails] == ["bob@example.org"]
@@ -248,7 +248,7 @@ async def test_a_delivery_with_nothing_to_send_makes_no_connection(serve_mail, s
     """A redelivered alert that is done does not bother the server."""
     box = await serve_mail()
     settings = smtp(box)
-    async with Session(settings, settings.tls()):
+    async with SmtpSession(settings, settings.tls()):
         pass
     assert box.connections == 0
 

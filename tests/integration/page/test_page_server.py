@@ -13,7 +13,7 @@ from nats_process import NatsProcess
 from playwright.async_api import Browser, expect
 
 from operate.box.box import Box, BoxError
-from operate.identities import Identities, Tls, WebSocket, nats_config
+from operate.identities import Identities, ServerTls, WebSocket, nats_config
 from proto.subjects import Identity
 from services.aggregate.settings import AggregateFile, PageSettings
 from services.aggregate.web import PageServer, policy
@@ -130,7 +130,7 @@ async def test_a_page_with_a_key(tmp_path: Path, chromium: Browser):
     authority = Authority()
     (pem := tmp_path / "server.pem").write_bytes(authority.issue("127.0.0.1"))
     (trusted := tmp_path / "ca.pem").write_bytes(authority.pem)
-    tls = Tls(str(pem), str(pem), str(trusted))
+    tls = ServerTls(str(pem), str(pem), str(trusted))
     identities = Identities.make(tmp_path / "identities")
     origins: list[str] = []
 

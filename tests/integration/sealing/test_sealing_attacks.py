@@ -28,7 +28,7 @@ from services.inference.worker import Worker
 from services.ingest.camera.keys import KeyGiver
 from services.ingest.camera.metrics import PictureMetrics
 from services.ingest.camera.pictures import BufferPool, Picture
-from services.ingest.camera.sender import LIVE_BUDGET_NS, Sender
+from services.ingest.camera.sender import LIVE_BUDGET_NS, FrameSender
 from services.kernel.clock import boottime_ns
 from services.sites.settings import CameraSettings
 
@@ -252,7 +252,7 @@ async def test_nobody_else_can_say_that_pixels_are_gone(attacked, monkeypatch, w
     await client.subscribe("moretta.v1.frames.*.*", queue="" if who == "a tap" else FRAMES_QUEUE, cb=answer)
     await client.flush()
     metrics = PictureMetrics("cannes", "gate", is_trial=True)
-    sender = Sender(attacked.ingest, Camera(), attacked.giver.current, metrics)
+    sender = FrameSender(attacked.ingest, Camera(), attacked.giver.current, metrics)
     await asyncio.wait_for(sender.run(), patient())
     assert heard == ["moretta.v1.frames.cannes.gate"]
     assert (sender.lifetimes.pictures, sender.lifetimes.unconfirmed, sender.answered) == (1, 1, 0)

@@ -35,7 +35,7 @@ from recipes import COMPILE_S, FOLDER, Recipe, published, utc
 from windows import HOUR, MINUTE, window
 
 from operate.identities import Identities, nats_config
-from operate.identities.server_config import Tls
+from operate.identities.server_config import ServerTls
 from proto.codec import encode
 from proto.stats import StatsRequestV1
 from proto.subjects import ALERTS, STATS, STREAMS, WINDOWS
@@ -324,7 +324,7 @@ async def test_tls(tmp_path, folder):
     """Where nobody comes in without a certificate, by the same variables in each language."""
     people, authority = Identities.make(tmp_path / "identities"), Authority()
     files = _certificates(tmp_path, authority)
-    tls = Tls(files["NATS_CERT"], files["NATS_KEY"], files["NATS_CA"])
+    tls = ServerTls(files["NATS_CERT"], files["NATS_KEY"], files["NATS_CA"])
     server = NatsProcess(tmp_path, whole=lambda port, store: nats_config(port, store, people.public)).start()
     try:
         bus = await Bus.connect(people.settings("aggregate", server.url), "aggregate")

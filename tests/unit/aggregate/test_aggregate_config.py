@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proto.sightings import SiteConfigV1
-from services.aggregate.core.config import SECOND, Schedule, SiteConfig, divides_hour
+from services.aggregate.core.config import SECOND, ConfigSchedule, SiteConfig, divides_hour
 from services.sites.settings import CameraSettings, RuleSettings, SiteSettings, ZoneSettings
 
 SITE = SiteSettings(
@@ -132,7 +132,7 @@ def test_the_sites_clock_decides_where_hours_begin(zone, phase):
 @given(LENGTHS, LENGTHS, st.sampled_from([0, 1_800, 2_700]), st.sampled_from([0, 1_800, 2_700]), MOMENTS)
 def test_windows_follow_one_another_whatever_changes(old, new, was, now, after):
     """Each window ends where the next begins, none is shorter than its configuration's, and soon all are aligned."""
-    schedule = Schedule(config(old, phase_s=was))
+    schedule = ConfigSchedule(config(old, phase_s=was))
     schedule.change(config(new, phase_s=now), after)
     at, end = schedule.window_at(after)[0], after + 4 * 3_600 * SECOND
     while at < end:
@@ -149,7 +149,7 @@ def test_windows_follow_one_another_whatever_changes(old, new, was, now, after):
 @given(LENGTHS, LENGTHS, st.integers(10**18, 2 * 10**18))
 def test_a_change_takes_over_at_a_common_border(old, new, after):
     """The border is one of both lengths' windows, later than the moment, and within the hour."""
-    schedule = Schedule(config(old))
+    schedule = ConfigSchedule(config(old))
     schedule.change(config(new, lateness_s=9.0), after)
     border = next(b for b in _borders(schedule, after))
     assert after < border <= after + 3_600 * SECOND
@@ -171,7 +171,7 @@ def _borders(schedule, after):
 
 def test_a_change_that_was_to_come_is_replaced():
     """Of two changes before the same border the later one holds; going back leaves nothing to change."""
-    schedule, hour = Schedule(config()), 3_600 * SECOND
+    schedule, hour = ConfigSchedule(config()), 3_600 * SECOND
     schedule.change(config(lateness_s=7.0), hour + 1)
     schedule.change(config(lateness_s=8.0), hour + 2)
     assert schedule.at(2 * hour).lateness_s == 8.0
@@ -181,7 +181,7 @@ def test_a_change_that_was_to_come_is_replaced():
 
 def test_repeating_a_change_does_not_put_it_off():
     """The repeated announcement of a coming configuration keeps its border."""
-    schedule, hour = Schedule(config(300)), 3_600 * SECOND
+    schedule, hour = ConfigSchedule(config(300)), 3_600 * SECOND
     for second in (1, 100, 299):
         schedule.change(config(300, lateness_s=9.0), hour + second * SECOND)
     assert schedule.at(hour + 300 * SECOND).lateness_s == 9.0
@@ -189,7 +189,7 @@ def test_repeating_a_change_does_not_put_it_off():
 
 def test_closed_windows_configurations_are_forgotten():
     """What holds for closed windows only is dropped; what is in force stays."""
-    schedule = Schedule(config())
+    schedule = ConfigSchedule(config())
     schedule.change(config(lateness_s=9.0), 0)
     schedule.forget(config().window)
     assert schedule.at(0).lateness_s == 9.0
@@ -199,10 +199,10 @@ def test_closed_windows_configurations_are_forgotten():
 @given(LENGTHS, LENGTHS, st.sampled_from([0, 1_800, 2_700]), st.sampled_from([0, 1_800, 2_700]), MOMENTS)
 def test_a_start_that_knows_the_border_has_the_same_windows(old, new, was, now, after):
     """Also of the long first window, when nothing of the configuration before is known any more."""
-    schedule = Schedule(config(old, phase_s=was))
+    schedule = ConfigSchedule(config(old, phase_s=was))
     schedule.change(config(new, phase_s=now), after)
     border = schedule.border(config(new, phase_s=now))
-    again = Schedule(config(new, phase_s=now), border)
+    again = ConfigSchedule(config(new, phase_s=now), border)
     at = after if border is None else border
     for _ in range(5):
         assert again.window_at(at) == schedule.window_at(at)
@@ -211,20 +211,20 @@ def test_a_start_that_knows_the_border_has_the_same_windows(old, new, was, now, 
 
 def test_a_border_that_was_decided_stays():
     """A replay that sees less decides as the first run did, and announces the same."""
-    schedule, hour = Schedule(config(300)), 3_600 * SECOND
+    schedule, hour = ConfigSchedule(config(300)), 3_600 * SECOND
     later = config(300, lateness_s=9.0)
     schedule.change(later, hour + SECOND, since=hour + 900 * SECOND)
     assert schedule.border(later) == hour + 900 * SECOND
     schedule.change(later, hour + 2 * SECOND)
     schedule.change(later, hour + 3 * SECOND, since=hour + 900 * SECOND)
     assert schedule.border(later) == hour + 900 * SECOND
-    assert (schedule.border(config(300)), Schedule(config(300)).border(config(300))) == (None, None)
+    assert (schedule.border(config(300)), ConfigSchedule(config(300)).border(config(300))) == (None, None)
 
 
 def test_what_is_before_the_first_border_belongs_to_no_window_beyond_it():
     """A start knows a border and not the configuration before it: windows before end there at the latest."""
     border = 3_600 * SECOND + 900 * SECOND
-    schedule = Schedule(config(1_200), border)
+    schedule = ConfigSchedule(config(1_200), border)
     assert schedule.window_at(border - 1) == (3_600 * SECOND, border)
     assert schedule.window_at(border)[0] == border
 
@@ -232,7 +232,7 @@ def test_what_is_before_the_first_border_belongs_to_no_window_beyond_it():
 @pytest.mark.parametrize(("done_s", "first"), [(3_600, (3_600, 4_800)), (4_500, (4_500, 6_000))])
 def test_the_first_window_begins_where_the_last_one_ended(done_s, first):
     """Also where that is no border of the configuration: the one before it is known no more."""
-    schedule = Schedule(config(1_200))
+    schedule = ConfigSchedule(config(1_200))
     schedule.go_on_from(done_s * SECOND)
     assert schedule.window_at(done_s * SECOND) == (first[0] * SECOND, first[1] * SECOND)
     assert schedule.window_at(first[1] * SECOND)[0] == first[1] * SECOND

@@ -5,14 +5,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aggregate.core.counting.coverage import CoverageSpan, Watch
+from services.aggregate.core.counting.coverage import Coverage, CoverageSpan
 
 P = 200
 
 
 def test_a_picture_vouches_for_the_time_to_the_next():
     """Regular pictures leave nothing unobserved."""
-    watch = Watch(0, "started-late")
+    watch = Coverage(0, "started-late")
     for at in range(0, 2_001, P):
         watch.picture(at, P)
     assert watch.settle(2_000) == [CoverageSpan(0, 2_000)]
@@ -21,7 +21,7 @@ def test_a_picture_vouches_for_the_time_to_the_next():
 
 def test_it_vouches_for_three_periods_at_most():
     """One or two lost pictures cost nothing; what is beyond three periods is a gap with a reason."""
-    watch = Watch(0, "started-late")
+    watch = Coverage(0, "started-late")
     for at in (0, 3 * P, 10 * P):
         watch.picture(at, P)
     assert watch.settle(10 * P) == [CoverageSpan(0, 6 * P), CoverageSpan(6 * P, 10 * P, "frames-lost")]
@@ -29,14 +29,14 @@ def test_it_vouches_for_three_periods_at_most():
 
 def test_before_the_first_picture_nobody_looked():
     """The time before the first picture has the reason of the beginning."""
-    watch = Watch(0, "started-late")
+    watch = Coverage(0, "started-late")
     watch.picture(1_000, P)
     assert watch.settle(1_000) == [CoverageSpan(0, 1_000, "started-late")]
 
 
 def test_a_silence_has_the_reason_that_was_given():
     """What is known about the silence is its reason, all of it, until pictures come again."""
-    watch = Watch(0, "started-late")
+    watch = Coverage(0, "started-late")
     watch.picture(0, P)
     watch.excuse(P, "bus-restarted")
     watch.picture(5_000, P)
@@ -51,7 +51,7 @@ def test_a_silence_has_the_reason_that_was_given():
 
 def test_a_turn_splits_a_silence():
     """A camera that says it is back ends the silence that its absence explains; no excuse goes back behind that."""
-    watch = Watch(0, "started-late")
+    watch = Coverage(0, "started-late")
     watch.picture(0, P)
     watch.turn(100, "camera-down")
     watch.turn(2_000, "frames-lost")
@@ -63,7 +63,7 @@ def test_a_turn_splits_a_silence():
 
 def test_an_event_overtaking_a_picture_keeps_its_reason():
     """A picture taken before the camera went down does not take the reason away."""
-    watch = Watch(0, "started-late")
+    watch = Coverage(0, "started-late")
     watch.picture(0, P)
     watch.turn(500, "camera-down")
     watch.picture(400, P)
@@ -72,7 +72,7 @@ def test_an_event_overtaking_a_picture_keeps_its_reason():
 
 def test_time_that_is_gone_through_again_is_observed():
     """A clock that was ahead costs nothing once it is right, and what was seen while it was ahead counts once."""
-    watch = Watch(0, "started-late")
+    watch = Coverage(0, "started-late")
     for at in (0, 10_000, 10_200, *range(200, 12_001, P)):
         watch.picture(at, P)
     assert watch.settle(6_000) == [CoverageSpan(0, 6_000)]
@@ -84,7 +84,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["picture", "settle", "turn", "excuse
 
 def settled(steps):
     """What comes of pictures of a period of 3, of turns, excuses and windows that close; all is settled in the end."""
-    watch, spans = Watch(0, "started-late"), []
+    watch, spans = Coverage(0, "started-late"), []
     for what, at in steps:
         match what:
             case "picture":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.aggregate.core.drift import ENOUGH, Calendar, Tally
+from services.aggregate.core.drift import ENOUGH, Calendar, DriftTally
 from services.aggregate.core.histograms import (
     SCORE_BINS,
     SIZE_BINS,
@@ -63,7 +63,7 @@ def test_the_size_is_a_share_of_the_longer_side(make, width: float, height: floa
     """Landscape or portrait, the same pixels are the same size: sqrt(w * h) over the picture's longer side."""
     long_side = 640
     pixels = (long_side, long_side / aspect) if aspect >= 1 else (long_side * aspect, long_side)
-    tally = Tally()
+    tally = DriftTally()
     face = make.face(0.5, 0.5)
     tally.add([type(face)(box=(0, 0, width, height), code="m", score=0.5, confidence=0.5)], aspect)
     size = math.sqrt(width * pixels[0] * height * pixels[1]) / long_side
@@ -74,7 +74,7 @@ def test_the_size_is_a_share_of_the_longer_side(make, width: float, height: floa
 @given(scores=st.lists(st.floats(0, 1), max_size=30), unknown=st.integers(0, 5))
 def test_each_face_is_counted_once(make, scores: list[float], unknown: int):
     """Every face is in one bin of sizes and one of scores, a score of 1 included; unknown ones are counted beside."""
-    tally = Tally()
+    tally = DriftTally()
     tally.add([make.face(score=score) for score in scores], 1.5)
     tally.add([make.face(verdict="unknown", score=1.0)] * unknown, 1.5)
     assert sum(tally.sizes) == sum(tally.scores) == tally.faces == len(scores) + unknown

@@ -10,7 +10,7 @@ from virtual_month import Run, history, month, violations
 from virtual_world import Writer
 
 from proto.types import WHOLE_SITE
-from services.aggregate.core.counting.windows import Slot
+from services.aggregate.core.counting.windows import OpenWindow
 from services.aggregate.core.rules import rate_rules
 from services.aggregate.core.site import SiteCore
 
@@ -46,8 +46,8 @@ def test_windows_neither_overlap_nor_leave_a_hole_whatever_settings_change(seed)
 
 
 def planted(monkeypatch, count):
-    """Put another `Slot.count` in its place."""
-    monkeypatch.setattr(Slot, "count", count)
+    """Put another `OpenWindow.count` in its place."""
+    monkeypatch.setattr(OpenWindow, "count", count)
 
 
 def found(seeds=3, days=2):
@@ -59,14 +59,14 @@ def found(seeds=3, days=2):
 
 def test_a_passage_that_is_dropped_is_found(monkeypatch):
     """One of fifty."""
-    count = Slot.count
+    count = OpenWindow.count
     planted(monkeypatch, lambda slot, passage: None if passage.at // 200_000_000 % 50 == 0 else count(slot, passage))
     assert found() == {"too few"}
 
 
 def test_a_passage_that_is_doubled_is_found(monkeypatch):
     """One of fifty."""
-    count = Slot.count
+    count = OpenWindow.count
 
     def twice(slot, passage):
         for _ in range(1 + (passage.at // 200_000_000 % 50 == 0)):
@@ -91,14 +91,14 @@ def test_a_passage_that_its_zone_does_not_count_once_is_found(monkeypatch, times
 
 def test_a_passage_that_is_shifted_is_found(monkeypatch):
     """One of fifty, into the next window."""
-    slot_of, count = SiteCore._slot, Slot.count
+    slot_of, count = SiteCore._slot, OpenWindow.count
 
     def next_one(core, at):
         slot = slot_of(core, at)
         return slot_of(core, slot.end) if at // 200_000_000 % 50 == 1 else slot
 
     monkeypatch.setattr(SiteCore, "_slot", next_one)
-    assert Slot.count is count
+    assert OpenWindow.count is count
     assert {"too few", "too many"} <= found()
 
 

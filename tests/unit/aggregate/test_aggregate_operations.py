@@ -16,12 +16,12 @@ from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.counting.coverage import CoverageSpan
-from services.aggregate.core.counting.windows import Slot
+from services.aggregate.core.counting.windows import OpenWindow
 from services.aggregate.core.rules.operations import (
     APART,
-    Finding,
     Operations,
     Standing,
+    WindowFinding,
     fold,
     judge_camera,
     judge_zone,
@@ -82,7 +82,7 @@ def test_a_camera_is_down_until_it_is_seen_again_for_nine_tenths(make):
 )
 def test_what_a_window_says_of_a_camera(make, missed, says, reason):
     """More than half of the whole window, lost for other reasons than a pause or a late start, is bad."""
-    slot, at = Slot(make.hour, make.hour + 60 * make.second, make.config()), make.hour
+    slot, at = OpenWindow(make.hour, make.hour + 60 * make.second, make.config()), make.hour
     for seconds, why in missed:
         slot.note("door", CoverageSpan(at, at + seconds * make.second, why))
         at += seconds * make.second
@@ -123,7 +123,7 @@ def walk(says, needed):
     """Return where a camera stands after each window."""
     standing, found = Standing(), []
     for start, one in enumerate(says):
-        found.append(standing := fold(standing, Finding(one), start, needed))
+        found.append(standing := fold(standing, WindowFinding(one), start, needed))
     return found
 
 
@@ -150,17 +150,17 @@ def test_a_pause_changes_nothing(says, needed):
 
 def test_a_new_configuration_begins_a_zones_row_anew():
     """Thresholds that changed must not count what older ones found; what fires goes on firing."""
-    standing = fold(fold(Standing(), Finding("bad", config="a"), 0, 2), Finding("bad", config="b"), 1, 2)
+    standing = fold(fold(Standing(), WindowFinding("bad", config="a"), 0, 2), WindowFinding("bad", config="b"), 1, 2)
     assert (standing.firing, standing.row, standing.since) == (False, 1, 1)
-    standing = fold(fold(standing, Finding("bad", config="b"), 2, 2), Finding("between", config="c"), 3, 2)
+    standing = fold(fold(standing, WindowFinding("bad", config="b"), 2, 2), WindowFinding("between", config="c"), 3, 2)
     assert (standing.firing, standing.row) == (True, 0)
 
 
 def test_bad_windows_more_than_a_day_apart_are_no_row():
     """A pause between them may be as long as a night, but not as long as a restart would have to read."""
     for apart, row, since in ((APART, 2, 5), (APART + 1, 1, 6 + APART)):
-        standing = fold(fold(Standing(), Finding("bad"), 5, 3), Finding("excused"), 6, 3)
-        standing = fold(standing, Finding("bad"), 5 + apart, 3)
+        standing = fold(fold(Standing(), WindowFinding("bad"), 5, 3), WindowFinding("excused"), 6, 3)
+        standing = fold(standing, WindowFinding("bad"), 5 + apart, 3)
         assert (standing.row, standing.since) == (row, since)
 
 
@@ -303,7 +303,7 @@ def test_a_window_of_many_zones_costs_each_of_them_the_same(make):
         cameras = [CameraConfig(id=f"c-{zone}", zone=zone) for zone in zones]
         rules = [structs.replace(RULE, id=f"low-{zone}", zone=zone) for zone in zones]
         config = structs.replace(make.config(), cameras=cameras, zones=zones, rules=rules)
-        slot = Slot(make.hour, make.hour + 60 * make.second, config)
+        slot = OpenWindow(make.hour, make.hour + 60 * make.second, config)
         windows, operations, seen = slot.publish({}, {}), Operations(), Counter[str]()
         sys.setprofile(lambda _frame, event, _what: seen.update([event]))
         try:

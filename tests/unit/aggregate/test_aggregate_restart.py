@@ -9,7 +9,7 @@ from msgspec import structs
 
 from proto.public import RuleStateV1
 from proto.sightings import PassageV1
-from services.aggregate.core.config import SECOND, Schedule, SiteConfig
+from services.aggregate.core.config import SECOND, ConfigSchedule, SiteConfig
 from services.aggregate.core.restart.resume import (
     ReplayMark,
     ReplayStart,
@@ -25,7 +25,7 @@ MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 HOUR = 1_700_000_000 // 3_600 * 3_600 * SECOND
 SITE = SiteSettings(id="market", profile="lab", window_s=60.0, cameras=[CameraSettings(id="door", url="film.mp4")])
-SCHEDULE = Schedule(SiteConfig.of(SITE))
+SCHEDULE = ConfigSchedule(SiteConfig.of(SITE))
 
 
 def passage(at_s=0.0, created=HOUR, sequence=1, index=0):

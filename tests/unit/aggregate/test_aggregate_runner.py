@@ -15,7 +15,7 @@ from proto.sightings import PassageV1, SightingsV1
 from services.aggregate import published
 from services.aggregate.clock_skew import ClockSteppedBack
 from services.aggregate.runner import SiteRunner
-from services.aggregate.service import Sites
+from services.aggregate.service import SiteRunners
 from services.aggregate.settings import AggregateSettings
 from services.bus import Fenced, StreamReset
 from services.sites.settings import RuleSettings
@@ -268,7 +268,7 @@ async def test_a_box_whose_clock_was_ahead_begins_anew_and_counts(make, by, lost
 
 async def test_a_site_that_begins_anew_is_given_up_first():
     """As one that another replica publishes: whoever takes it then reads the stream from its start."""
-    sites = Sites(*[None] * 4)
+    sites = SiteRunners(*[None] * 4)
 
     async def followed():
         raise ClockSteppedBack("3600 s")

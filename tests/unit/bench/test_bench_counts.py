@@ -8,7 +8,7 @@ from bench.counts_table import figures, shown, summaries
 from proto.public import WindowV1
 from proto.sightings import SightingV1
 from services.aggregate.core.config import SECOND
-from testbed.simulation.plan import Process
+from testbed.simulation.plan import Arrivals
 from testbed.simulation.scenario import Phase, Scenario, load_scenario
 from testbed.simulation.sightings import plans, sightings
 
@@ -73,8 +73,8 @@ def test_windows_follow_each_other_and_hold_everybody():
 def test_the_truth_of_a_window_is_the_process_meanwhile():
     """Of two phases that share a window, each counts by its arrivals within it."""
     process = [
-        Process(start=0, end=90, arrivals_per_minute=10, masked=0.2, incorrect=0),
-        Process(start=90, end=180, arrivals_per_minute=30, masked=0.6, incorrect=0),
+        Arrivals(start=0, end=90, arrivals_per_minute=10, masked=0.2, incorrect=0),
+        Arrivals(start=90, end=180, arrivals_per_minute=30, masked=0.6, incorrect=0),
     ]
 
     def window(first, last):

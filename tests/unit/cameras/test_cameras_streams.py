@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from operate.cameras.core.cost import cost_ms
-from operate.cameras.core.video_streams import Stream, choose, in_words, named
+from operate.cameras.core.video_streams import VideoStream, choose, in_words, named
 
 CODECS = ("H.264", "H.265", "MPEG-4", "JPEG", "other")
 
 
 def stream(token, size=None, fps=None, codec="H.264", refused=None):
     width, height = size or (None, None)
-    return Stream(
+    return VideoStream(
         token=token, name=f"name of {token}", codec=codec, width=width, height=height, fps=fps, refused=refused
     )
 

@@ -10,7 +10,7 @@ from msgspec import structs
 from rich.console import Console
 from windows import decree, hidden, window
 
-from operate.stats.calibrate import Difference, Figures, Kinds, Row, comparison, read_rows, windows_of
+from operate.stats.calibrate import CountDifference, CountFigures, CountRow, Kinds, comparison, read_rows, windows_of
 from operate.stats.calibrate_table import table
 from proto.model_errors import ModelErrors
 from services.kernel.settings import SettingsError
@@ -46,8 +46,8 @@ def test_lines_are_read_by_the_sites_clock(tmp_path):
         f"\ufeff{HEADING}2026-11-28T12:00:00Z,2026-11-28T12:20:00Z, 3 ,4\n\n2026-11-28T11:00,2026-11-28T12:00,5,0\n"
     )
     assert read_rows(file, ZoneInfo("Europe/Paris")) == [
-        Row(4, TEN, TEN + 3 * LENGTH, Kinds(5, 0)),
-        Row(2, TEN + 6 * LENGTH, TEN + 7 * LENGTH, Kinds(3, 4)),
+        CountRow(4, TEN, TEN + 3 * LENGTH, Kinds(5, 0)),
+        CountRow(2, TEN + 6 * LENGTH, TEN + 7 * LENGTH, Kinds(3, 4)),
     ]
 
 
@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
         read_rows(tmp_path / "b.csv", UTC)
 
 
-HOUR = [Row(2, TEN, TEN + 3 * LENGTH, Kinds(150, 90))]
+HOUR = [CountRow(2, TEN, TEN + 3 * LENGTH, Kinds(150, 90))]
 
 
 def test_the_windows_of_a_line(tmp_path):
@@ -133,12 +133,12 @@ def test_both_sides_are_sums():
     """Of the lines, and of their windows as `moretta stats` adds them; the difference is published less by hand."""
     found = comparison(HOUR, [measured(n) for n in range(3)])
     assert (found.site, found.zone, found.windows) == ("cannes", "_site", 3)
-    assert found.by_hand == Figures(persons=240, masked=150, others=90, rate=0.625)
+    assert found.by_hand == CountFigures(persons=240, masked=150, others=90, rate=0.625)
     told = rates(180, [Judged(285, USUAL)])
-    assert found.published == Figures(
+    assert found.published == CountFigures(
         persons=300, masked=180, others=105, unknown=15, rate=0.632, interval=told.interval
     )
-    assert found.difference == Difference(persons=0.25, rate=0.007)
+    assert found.difference == CountDifference(persons=0.25, rate=0.007)
     assert found.inside is True
 
 
@@ -152,7 +152,7 @@ def test_windows_of_several_models_are_summed():
 @pytest.mark.parametrize(("masked", "inside"), [(0, False), (129, False), (130, True), (178, True), (179, False)])
 def test_whether_the_interval_holds_the_rate_by_hand(masked, inside):
     """The published interval, against the counted rate; the table says it in words."""
-    rows = [Row(2, TEN, TEN + 3 * LENGTH, Kinds(masked, 240 - masked))]
+    rows = [CountRow(2, TEN, TEN + 3 * LENGTH, Kinds(masked, 240 - masked))]
     found = comparison(rows, [measured(n) for n in range(3)])
     assert found.inside is inside
     assert f"rate by hand is {'inside' if inside else 'outside'}" in text_of(found)
@@ -177,11 +177,15 @@ def test_the_table():
 
 def test_nobody_counted_or_judged():
     """There is no rate to compare, and no share of nobody."""
-    nobody = [Row(2, TEN, TEN + LENGTH, Kinds(0, 0))]
+    nobody = [CountRow(2, TEN, TEN + LENGTH, Kinds(0, 0))]
     found = comparison(nobody, [measured(0)])
-    assert (found.by_hand.rate, found.difference, found.inside) == (None, Difference(persons=None, rate=None), None)
+    assert (found.by_hand.rate, found.difference, found.inside) == (
+        None,
+        CountDifference(persons=None, rate=None),
+        None,
+    )
     unjudged = window(TEN, 0, (0, 0, 7))
-    found = comparison([Row(2, TEN, TEN + LENGTH, Kinds(4, 3))], [unjudged])
+    found = comparison([CountRow(2, TEN, TEN + LENGTH, Kinds(4, 3))], [unjudged])
     assert (found.published.rate, found.published.interval, found.inside) == (None, None, None)
-    assert found.difference == Difference(persons=0.0, rate=None)
+    assert found.difference == CountDifference(persons=0.0, rate=None)
     assert "rate by hand" not in text_of(found)

@@ -8,7 +8,7 @@ from golden import BY_TYPE
 from msgspec import structs
 from windows import SECOND, window
 
-from operate.box.count import Tally
+from operate.box.count import FilmCount
 from operate.stats.stats_table import as_csv
 from proto.sightings import SightingsV1
 from services.sites.columns import COLUMNS
@@ -18,9 +18,9 @@ T = 1_795_953_600 * SECOND
 FIFTH = SECOND // 5
 
 
-def counted(seconds: list[int]) -> Tally:
+def counted(seconds: list[int]) -> FilmCount:
     """A film that was analysed in these of its seconds, and one window of three people, most of which had no film."""
-    tally = Tally()
+    tally = FilmCount()
     for second in seconds:
         for at in range(T + second * SECOND, T + (second + 1) * SECOND, FIFTH):
             tally.sightings(structs.replace(BY_TYPE[SightingsV1], at=at, period=FIFTH))
@@ -47,4 +47,4 @@ def test_a_film_is_one_line_in_the_columns_of_stats(seconds, coverage: str, gaps
 
 def test_a_film_without_a_picture_is_a_header():
     """No line of zeros for what was not seen."""
-    assert as_csv(Tally().reply()).splitlines() == [",".join(COLUMNS)]
+    assert as_csv(FilmCount().reply()).splitlines() == [",".join(COLUMNS)]

@@ -8,7 +8,7 @@ from msgspec import structs
 from rich.console import Console
 
 from operate.notify.silences import about, doubts, in_words, table, until_when
-from operate.notify.status import DeadLetter, Status, groups, tables
+from operate.notify.status import DeadLetter, NotificationStatus, groups, tables
 from operate.notify.test_message import example, send
 from proto.notifications import NotificationV1, SilenceV1
 from proto.public import DeliveryV1
@@ -90,12 +90,12 @@ def shown(*renderables: object, width: int = 250) -> str:
 
 def test_tables_show_trouble_only_where_there_is_some():
     """A quiet site is one table; dead letters come with the number that `replay` takes."""
-    quiet = Status(groups([TOLD], [SENT]), [], [])
+    quiet = NotificationStatus(groups([TOLD], [SENT]), [], [])
     assert len(tables(quiet, {})) == 1
     assert "hall / low" in shown(*tables(quiet, {}))
     letter = DeadLetter(17, NOW, "market", "staff", "staff-aaaaaaaa by email: dead (connect)")
-    assert "17" in shown(*tables(Status([], [letter], []), {}))
-    assert "nobody was told" in shown(*tables(Status([], [], []), {}))
+    assert "17" in shown(*tables(NotificationStatus([], [letter], []), {}))
+    assert "nobody was told" in shown(*tables(NotificationStatus([], [], []), {}))
 
 
 def test_a_terminal_of_80_letters_shows_every_word():
@@ -105,7 +105,7 @@ def test_a_terminal_of_80_letters_shows_every_word():
     sent = structs.replace(SENT, zone="north-gate", rule="mask-rate")
     why = "field-staff-aaaaaaaa by email: failed (recipient)"
     dead = [DeadLetter(number, NOW, "market", "field-staff", why) for number in (17, 18, 19)]
-    seen = shown(*tables(Status(groups([told, muted], [sent]), dead, []), {}), width=80)
+    seen = shown(*tables(NotificationStatus(groups([told, muted], [sent]), dead, []), {}), width=80)
     words = ["field-staff", "north-gate", "mask-rate", "all-resolved", "silenced"]
     for word in (*words, "1 sent", "1 pending", "17 18 19"):
         assert word in seen
@@ -115,7 +115,7 @@ def test_a_terminal_of_80_letters_shows_every_word():
 def test_the_times_of_a_status_are_those_of_its_site():
     """With the offset, of groups and dead letters: as the site's figures and mails have them."""
     told, letter = structs.replace(TOLD, at=NOON), DeadLetter(17, NOON, "market", "staff", "dead (connect)")
-    seen = shown(*tables(Status(groups([told], [SENT]), [letter], []), {"market": "Asia/Tokyo"}))
+    seen = shown(*tables(NotificationStatus(groups([told], [SENT]), [letter], []), {"market": "Asia/Tokyo"}))
     assert seen.count("2026-11-29 21:00 +0900") == 2
 
 

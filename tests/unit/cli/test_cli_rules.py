@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from operate.rules.file import read_cases, seconds
 from operate.rules.output import run, show, summary
-from operate.rules.series import People, entries, window
+from operate.rules.series import WindowPeople, entries, window
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.rules.rulebook import RuleBook
 from services.kernel.settings import SettingsError
@@ -138,7 +138,9 @@ def test_a_series_is_folded_as_aggregate_does(pairs, times):
     found: list = []
     text = ", ".join(f"- x{times}" if pair is None else f"{pair[0]} {pair[1]} x{times}" for pair in pairs)
     read = entries(text, "values", found)
-    wanted = [None if pair is None else People(persons=pair[0], masked=pair[1]) for pair in pairs for _ in range(times)]
+    wanted = [
+        None if pair is None else WindowPeople(persons=pair[0], masked=pair[1]) for pair in pairs for _ in range(times)
+    ]
     assert (read, found) == (wanted, [])
     rule = RuleSettings(id="low", fire_below=0.5, clear_above=0.6, min_persons=20)
     config = SiteConfig.of(SiteSettings(id="test", profile="alerting", rules=[rule]))

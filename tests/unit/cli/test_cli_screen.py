@@ -9,7 +9,7 @@ from msgspec import convert
 from rich.console import Console
 
 from operate.box.screen import Screen
-from operate.live_state import View
+from operate.live_state import LiveState
 from proto.public import CameraV1, WindowV1
 from services.sites.settings import SiteSettings
 
@@ -26,7 +26,7 @@ def shown(screen: Screen, height: int) -> list[str]:
 
 @pytest.fixture(name="screen")
 def _screen() -> Screen:
-    view = View()
+    view = LiveState()
     screen = Screen(view, [convert(SITE, SiteSettings)])
     view.take(BY_TYPE[WindowV1])
     view.take(BY_TYPE[CameraV1])
@@ -73,7 +73,7 @@ def test_a_note_that_is_too_wide_is_named_and_not_wrapped(screen: Screen):
 
 def waiting(*sites: dict, at: datetime) -> list[str]:
     """What is shown before there is a window."""
-    screen = Screen(View(), [convert(SITE | one, SiteSettings) for one in sites], now=lambda: ns(at))
+    screen = Screen(LiveState(), [convert(SITE | one, SiteSettings) for one in sites], now=lambda: ns(at))
     screen.page = "numbers in a browser: http://127.0.0.1:8088/"
     return shown(screen, 40)
 

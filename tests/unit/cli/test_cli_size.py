@@ -24,7 +24,7 @@ from operate.sizing.needs import (
     SIGHTING_MS,
     SITE_CORES,
     WINDOW_BYTES,
-    Wanted,
+    Installation,
     cores_of,
     most_cameras,
     need,
@@ -35,7 +35,7 @@ from services.bus.stream_sizes import in_words, problems, sizes_of
 
 DOCS = Path(__file__).parents[3] / "docs"
 WANTED = st.builds(
-    Wanted,
+    Installation,
     cameras=st.integers(1, 5_000),
     stream=st.sampled_from(sorted(MOST_CAMERAS)),
     fps=st.sampled_from([0.5, 1.0, 5.0, 10.0]),
@@ -45,7 +45,7 @@ WANTED = st.builds(
 
 
 @given(WANTED)
-@example(Wanted(2_690, fps=0.5, zones=0))  # whole cores but for what floating point adds
+@example(Installation(2_690, fps=0.5, zones=0))  # whole cores but for what floating point adds
 def test_pods_ask_for_what_is_in_use(wanted):
     """All pods of a service together ask for its cores with the reserve, and two are there, so that one may die."""
     found = need(wanted)
@@ -86,7 +86,7 @@ def test_more_is_never_less(wanted, more):
 
 def test_one_site_is_decided_by_one_pod():
     """With one site one replica of aggregate does all of the work, with two each may have a half."""
-    one, two = (need(Wanted(2_000, sites=sites)).parts[2] for sites in (1, 2))
+    one, two = (need(Installation(2_000, sites=sites)).parts[2] for sites in (1, 2))
     assert (one.name, one.replicas, two.replicas) == ("aggregate", 2, 2)
     assert one.cpu_m >= 1e3 * one.cores / BUSY
     assert two.cpu_m < one.cpu_m
@@ -95,19 +95,21 @@ def test_one_site_is_decided_by_one_pod():
 def test_what_does_not_fit_is_said():
     """Up to so many cameras and zones nothing is lost at a restart, beyond it is told what would do."""
     most = most_cameras()
-    assert list(doubts(need(Wanted(most)))) == []
-    assert need(Wanted(most)).reach_s >= LEAST_S
-    told = " ".join(doubts(need(Wanted(most + 1, zones=200))))
+    assert list(doubts(need(Installation(most)))) == []
+    assert need(Installation(most)).reach_s >= LEAST_S
+    told = " ".join(doubts(need(Installation(most + 1, zones=200))))
     assert (f"At most {most} cameras" in told, "windows are kept for" in told) == (True, True)
-    assert f"then it reads for {need(Wanted(200)).sightings / 10_000:.0f} s" in " ".join(doubts(need(Wanted(200))))
+    assert f"then it reads for {need(Installation(200)).sightings / 10_000:.0f} s" in " ".join(
+        doubts(need(Installation(200)))
+    )
     assert "10 000 sightings a second" in (DOCS / "capacity.md").read_text(encoding="utf-8")
-    assert need(Wanted(1)).reach_s == stream("SIGHTINGS").max_age_s
+    assert need(Installation(1)).reach_s == stream("SIGHTINGS").max_age_s
 
 
 def test_the_server_may_hold_what_is_asked_for(tmp_path):
     """nats-server's memory is at least twice what its configuration lets JetStream hold there."""
     config = server("127.0.0.1:-1", "store", Identities.make(tmp_path).public)["jetstream"]
-    nats = need(Wanted(1)).parts[-1]
+    nats = need(Installation(1)).parts[-1]
     assert nats.memory_mib << 20 >= 2 * config["max_memory_store"]
 
 
@@ -117,7 +119,7 @@ def test_what_it_prints_for_a_server_of_ones_own_is_taken(tmp_path):
     section = re.search(r"nats\.yaml of a server of your own \(moretta nats apply\): (streams: .*)", printed).group(1)
     nats = NatsFolder(tmp_path / "nats")
     nats.apply(yaml.safe_load(section))
-    wanted = need(Wanted(300, zones=100)).sizes
+    wanted = need(Installation(300, zones=100)).sizes
     assert nats.state()["streams"] == wanted
     assert sizes_of(yaml.safe_load(printed)["nats"]["streams"]) == wanted
 
@@ -129,9 +131,9 @@ def test_it_prints_values_for_helm():
     found = yaml.safe_load(done.stdout)
     assert list(found) == ["ingest", "inference", "aggregate", "notify", "nats"]
     assert found["ingest"]["replicas"] == -(-40 // MOST_CAMERAS["1080p25"])
-    each = need(Wanted(40)).cost_per_camera(20)
+    each = need(Installation(40)).cost_per_camera(20)
     assert f"a camera costs {each:.2f} a month where a core costs 20" in done.stdout
-    assert "month" not in values(need(Wanted(40)))
+    assert "month" not in values(need(Installation(40)))
 
 
 @pytest.mark.parametrize(
@@ -152,18 +154,18 @@ def test_a_mistake_is_told(options):
 @pytest.mark.parametrize("cameras", [10, 20, 40, 70])
 def test_the_documents_have_the_same_table(cameras, sent):
     """Each line of the sizing table in docs/operations.md is what the command says."""
-    assert row(Wanted(cameras, sent)) in (DOCS / "operations.md").read_text(encoding="utf-8")
+    assert row(Installation(cameras, sent)) in (DOCS / "operations.md").read_text(encoding="utf-8")
 
 
 def test_the_documents_have_the_same_numbers():
     """The worked example of what a camera costs, the limits of one server, and the constants of the formula."""
     operations, capacity = ((DOCS / name).read_text(encoding="utf-8") for name in ("operations.md", "capacity.md"))
     for sent in MOST_CAMERAS:
-        found = need(Wanted(40, sent))
+        found = need(Installation(40, sent))
         assert f"| {sent} | {found.asked_cores:.1f} | {found.cost_per_camera(25):.2f} |" in operations
         assert f"{DECODE_MS[sent]:g}{' ms' * (sent == '1080p25')} at {sent}" in capacity
     assert f"up to {most_cameras()} a restart" in operations
-    many, few = need(Wanted(100)), need(Wanted(1, zones=50))
+    many, few = need(Installation(100)), need(Installation(1, zones=50))
     assert f"take `WINDOWS={in_words(few.sizes['WINDOWS'])}` for 400 days" in operations
     assert f"of 100 cameras {many.sightings / REPLAY_PER_S:.0f} s, in which windows are late" in operations
     assert f"c x f x {INFER_MS:g} ms" in capacity
@@ -171,7 +173,7 @@ def test_the_documents_have_the_same_numbers():
     assert f"c x f x {SIGHTING_MS['aggregate']:g} ms + s x {1e3 * SITE_CORES['aggregate']:.1f} ms" in capacity
 
 
-def row(wanted: Wanted) -> str:
+def row(wanted: Installation) -> str:
     """Return a line of the table."""
     found = need(wanted)
     cells = [f"{part.replicas} x {part.cpu_m}m, {part.memory_mib}Mi" for part in found.parts]

@@ -5,7 +5,7 @@ import pytest
 from golden import BY_TYPE
 from msgspec import convert, structs
 
-from operate.live_state import View, count_text, rate_text, share_text
+from operate.live_state import LiveState, count_text, rate_text, share_text
 from proto.public import AlertV1, CameraV1, DeliveryV1, Lifetime, WindowV1
 from proto.sightings import TickV1
 from services.sites.settings import SiteSettings
@@ -13,8 +13,8 @@ from services.sites.settings import SiteSettings
 WINDOW, ALERT, CAMERA, DELIVERY = (BY_TYPE[kind] for kind in (WindowV1, AlertV1, CameraV1, DeliveryV1))
 
 
-def view_of(*messages: msgspec.Struct) -> View:
-    view = View()
+def view_of(*messages: msgspec.Struct) -> LiveState:
+    view = LiveState()
     for message in messages:
         view.take(message)
     return view
@@ -37,7 +37,7 @@ def test_the_latest_of_each_is_kept():
 def test_an_alert_of_before_is_recalled_unless_something_later_came():
     """It may still fire; what is heard first is the later one."""
     firing, over = (structs.replace(ALERT, state=state) for state in ("firing", "resolved"))
-    view = View()
+    view = LiveState()
     for message in (firing, over):
         view.recall(message)
     assert view.firing() == [firing]
@@ -92,7 +92,7 @@ def test_only_mails_that_were_sent_are_counted():
 
 def test_status():
     """One object a second, JSON, with nothing finer than what is published."""
-    assert View().status() == {"cameras": 0, "cameras_up": 0, "late": None, "firing": [], "mails": 0}
+    assert LiveState().status() == {"cameras": 0, "cameras_up": 0, "late": None, "firing": [], "mails": 0}
     status = view_of(CAMERA, ALERT, DELIVERY, WINDOW).status()
     assert status == {
         "cameras": 1,

@@ -235,7 +235,7 @@ LARGE = structs.replace(LIVE, width=1920, height=1080, fps=25.0)
 def test_a_stream_that_is_much_larger_than_what_is_analysed():
     """It says what is decoded, what is analysed, and what a smaller stream would cost."""
     place = ("cannes", "gate")
-    (found,) = oversized_streams.too_large({place: LARGE}, {place: oversized_streams.Analysed(5.0, 640)})
+    (found,) = oversized_streams.too_large({place: LARGE}, {place: oversized_streams.AnalysedSize(5.0, 640)})
     assert (found.check, found.state) == ("stream of cannes/gate", "warn")
     said = "decodes 25 pictures a second of 1920x1080, analyses 5; a stream of 640x360 at 8 would cost ingest a ninth"
     assert found.found == said
@@ -245,12 +245,12 @@ def test_a_stream_that_is_much_larger_than_what_is_analysed():
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"width": 640, "height": 360, "fps": 8.0}, oversized_streams.Analysed(5.0, 640)),
-        ({"width": 1280, "height": 720, "fps": 10.0}, oversized_streams.Analysed(5.0, 640)),
-        ({}, oversized_streams.Analysed(25.0, 1920)),
-        ({"fps": None}, oversized_streams.Analysed(5.0, 640)),
-        ({"width": None}, oversized_streams.Analysed(5.0, 640)),
-        ({"state": "down"}, oversized_streams.Analysed(5.0, 640)),
+        ({"width": 640, "height": 360, "fps": 8.0}, oversized_streams.AnalysedSize(5.0, 640)),
+        ({"width": 1280, "height": 720, "fps": 10.0}, oversized_streams.AnalysedSize(5.0, 640)),
+        ({}, oversized_streams.AnalysedSize(25.0, 1920)),
+        ({"fps": None}, oversized_streams.AnalysedSize(5.0, 640)),
+        ({"width": None}, oversized_streams.AnalysedSize(5.0, 640)),
+        ({"state": "down"}, oversized_streams.AnalysedSize(5.0, 640)),
     ],
 )
 def test_a_stream_that_is_as_it_should_be(changes, wanted):

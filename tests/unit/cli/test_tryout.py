@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.settings import SettingsError
-from testbed.servers.rtsp_camera import Request, answer, parsed
+from testbed.servers.rtsp_camera import RtspRequest, answer, parsed
 from testbed.tryout.door import Backend, Door
 from testbed.tryout.tryout import place
 
@@ -25,11 +25,11 @@ DOOR = Door(Backend("page", 8088), Backend("nats", 8443))
     ],
 )
 def test_a_camera_answers(method, headers, status):
-    assert answer(Request(method, "rtsp://camera/gate", headers)).status == status
+    assert answer(RtspRequest(method, "rtsp://camera/gate", headers)).status == status
 
 
 def test_an_answer_has_the_requests_number_and_its_own_length():
-    described = answer(Request("DESCRIBE", "rtsp://camera/gate", {}))
+    described = answer(RtspRequest("DESCRIBE", "rtsp://camera/gate", {}))
     head, _, body = described.written("7").decode().partition("\r\n\r\n")
     assert head.startswith("RTSP/1.0 200 OK\r\nCSeq: 7\r\n")
     assert f"Content-Length: {len(body)}" in head
@@ -43,7 +43,7 @@ def test_what_is_no_request_is_none(text):
 
 def test_a_request_is_read():
     head = "SETUP rtsp://camera/gate/track RTSP/1.0\r\nCSeq: 3\r\nTransport: RTP/AVP/TCP\r\n\r\n"
-    wanted = Request("SETUP", "rtsp://camera/gate/track", {"cseq": "3", "transport": "RTP/AVP/TCP"})
+    wanted = RtspRequest("SETUP", "rtsp://camera/gate/track", {"cseq": "3", "transport": "RTP/AVP/TCP"})
     assert parsed(head) == wanted
 
 

@@ -14,7 +14,7 @@ import pytest
 from in_process import invoke
 from nats_folder import NatsFolder, lines_of
 
-from operate.identities import Identities, Kept, Server, users
+from operate.identities import Identities, IdentityFolder, ServerEntry, users
 from operate.orders import OperatorFile
 from proto.permissions import ACCOUNTS, SERVICES, user_of
 from services.bus.nkey import Seed
@@ -175,7 +175,7 @@ def test_nobody_is_locked_out(nats: NatsFolder):
         told = other.refused(wish)
         assert told == f"{other.path}: is not empty; name a folder of its own, with nothing but nats.yaml in it"
     with pytest.raises(SettingsError, match="is not empty; name a folder of its own"):
-        Kept.make(other.path, Server(listen=":1", store="/s", url="nats://h"))
+        IdentityFolder.make(other.path, ServerEntry(listen=":1", store="/s", url="nats://h"))
     assert stat.S_IMODE(other.path.stat().st_mode) == 0o755
 
 
@@ -191,7 +191,7 @@ def test_a_renewal_that_a_full_disk_broke_off_locks_nobody_out(nats: NatsFolder,
 
     monkeypatch.setattr(Identities, "write", full)
     with pytest.raises(OSError, match="No space"):
-        Kept.open(nats.path).rotate(["aggregate", "notify", "operator"])
+        IdentityFolder.open(nats.path).rotate(["aggregate", "notify", "operator"])
     monkeypatch.undo()
     now = seeds(nats)
     assert {user for user in USERS if now[user] != before[user]} == {"aggregate"}
@@ -215,7 +215,7 @@ def test_a_stolen_key_is_replaced_however_often_it_breaks_off(tmp_path: Path, mo
 
         monkeypatch.setattr(Identities, "write", full)
         try:
-            Kept.open(nats.path).replace(everybody)
+            IdentityFolder.open(nats.path).replace(everybody)
         except OSError:
             broken += 1
         monkeypatch.setattr(Identities, "write", real)
@@ -224,7 +224,7 @@ def test_a_stolen_key_is_replaced_however_often_it_breaks_off(tmp_path: Path, mo
         assert {nats.public(user) for user in USERS} <= {*nats.admitted()}
         if broken == at:
             break
-        Kept.open(nats.path).replace(everybody)
+        IdentityFolder.open(nats.path).replace(everybody)
         assert not stolen & {*nats.admitted()}
         assert {user: [nats.public(user)] for user in everybody} == nats.state()["keys"]
     assert broken > 2 * len(USERS)

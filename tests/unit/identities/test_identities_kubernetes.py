@@ -10,7 +10,7 @@ import yaml
 from nats_folder import HUB, NatsFolder
 
 from chart_accounts import ACCOUNTS, text
-from operate.identities import Kept, Release, secret_files, users
+from operate.identities import IdentityFolder, Release, secret_files, users
 from operate.identities.kept import PEOPLE
 from services.bus.nkey import Seed
 
@@ -60,7 +60,7 @@ def test_each_secret_holds_what_its_identity_needs_and_no_other_seed(nats: NatsF
 def test_values_have_public_keys_alone(nats: NatsFolder):
     """Those of our chart and of NATS's own; fit for git."""
     nats.apply(release("moretta"))
-    state = Kept.open(nats.path).server
+    state = IdentityFolder.open(nats.path).server
     assert nats.values() == {"release": "moretta", "keys": state.keys}
     for name in ("values.yaml", "nats-values.yaml"):
         assert not _SEED.search(nats.read(name))
@@ -85,13 +85,13 @@ def test_the_services_url_is_the_charts_unless_the_file_names_another(nats: Nats
 
     def url(wish: dict[str, Any]) -> str:
         nats.apply(wish)
-        return Kept.open(nats.path).server.url
+        return IdentityFolder.open(nats.path).server.url
 
     (tmp_path / "x.pem").touch()
     secure = {"server": {"tls": dict.fromkeys(("cert_file", "key_file", "ca_file"), "x.pem")}}
     assert url(release("paris")) == "nats://paris-moretta-nats:4222"
     assert url(release("paris", "count")) == "nats://paris-moretta-nats.count.svc:4222"
-    assert Kept.open(nats.path).server.release == Release(name="paris", namespace="count")
+    assert IdentityFolder.open(nats.path).server.release == Release(name="paris", namespace="count")
     assert url(release("paris", "count") | secure) == "tls://paris-moretta-nats.count.svc:4222"
     assert url(release("paris", "count") | {"server": {"url": "tls://other:4222"}}) == "tls://other:4222"
     assert url({}) == "nats://127.0.0.1:4222"
@@ -113,7 +113,7 @@ def test_a_leaf_and_a_hub_have_theirs(nats: NatsFolder, tmp_path: Path):
     """The leaf's seed is in a Secret of its own, as the file that the server includes; the hub has public keys."""
     leaf = {"leaf": {"hubs": ["tls://hub.example:7422"], "sites": ["cannes", "nice"]}}
     printed = nats.apply(release("south") | leaf)
-    state = Kept.open(nats.path).server
+    state = IdentityFolder.open(nats.path).server
     assert nats.values()["leaf"] == {
         "hubs": ["tls://hub.example:7422"],
         "sites": ["cannes", "nice"],
@@ -159,4 +159,4 @@ def test_a_wrong_name_is_told(nats: NatsFolder, wish: dict[str, Any], why: str):
 def test_the_longest_names_are_taken(nats: NatsFolder):
     """53 characters of a release, 63 of a namespace, as Helm and Kubernetes take them."""
     nats.apply(release("p" * 53, "n" * 63))
-    assert Kept.open(nats.path).server.release == Release(name="p" * 53, namespace="n" * 63)
+    assert IdentityFolder.open(nats.path).server.release == Release(name="p" * 53, namespace="n" * 63)

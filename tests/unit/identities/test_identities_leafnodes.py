@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nats_folder import HUB, NatsFolder, lines_of
 from nats_match import overlap, takes
 
-from operate.identities import Tls, server, users
+from operate.identities import ServerTls, server, users
 from operate.identities.leafnodes import CROSSING, Config, Link, copies, hub, intake, leaf, merged
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, STREAMS, TABLE, WINDOWS, stream
 from services.bus.nkey import Seed
@@ -21,7 +21,7 @@ ANY: dict[str, list[str]] = {"streams": ["UA"], "subscriber": ["UB"]}
 IDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 
 
-def site(link: Link, tls: Tls | None = None) -> Config:
+def site(link: Link, tls: ServerTls | None = None) -> Config:
     keys = {name if account == "MAIN" else f"{name}-frames": ["U"] for name, account in users()}
     config = server("127.0.0.1:4222", "/store", keys)
     return leaf(config, link, ["tls://hub.example:7422"], "SUSEED", ANY, tls=tls)
@@ -84,7 +84,7 @@ def test_a_site_gives_its_hub_consumers_of_copies_and_nothing_else():
 
 def test_the_connection_denies_every_row_on_both_ways():
     """No row's subject, bucket, or JetStream order crosses the leaf, either way; it learns no other address."""
-    tls = Tls("cert", "key", "ca")
+    tls = ServerTls("cert", "key", "ca")
     leafnodes = site(Link("cannes", ("cannes",)), tls)["leafnodes"]
     remote = leafnodes["remotes"][0]
     assert leafnodes["no_advertise"] is True
@@ -186,7 +186,7 @@ def test_a_leaf_has_files_of_its_own_for_tls(nats: NatsFolder, tmp_path: Path):
     (tmp_path / "x.pem").touch()
     names = ("cert_file", "key_file", "ca_file")
     nats.apply({"leaf": LEAF["leaf"] | {"tls": dict.fromkeys(names, "x.pem")}})
-    tls = Tls(*[str(tmp_path / "x.pem")] * 3)
+    tls = ServerTls(*[str(tmp_path / "x.pem")] * 3)
     assert nats.conf()["leafnodes"]["remotes"][0]["tls"] == tls.block()
     assert "tls" not in nats.conf()
 
@@ -225,7 +225,7 @@ def test_a_hub_has_the_certificate_of_its_server_at_both_doors(nats: NatsFolder,
     (tmp_path / "x.pem").touch()
     names = ("cert_file", "key_file", "ca_file")
     nats.apply({"server": {"tls": dict.fromkeys(names, "x.pem")}, "hub": {"listen": ":7422"}})
-    config, tls = nats.conf(), Tls(*[str(tmp_path / "x.pem")] * 3).block()
+    config, tls = nats.conf(), ServerTls(*[str(tmp_path / "x.pem")] * 3).block()
     assert (config["tls"], config["leafnodes"]["tls"], config["leafnodes"]["listen"]) == (tls, tls, ":7422")
 
 

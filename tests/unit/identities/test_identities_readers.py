@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from nats_folder import NatsFolder, lines_of
 
-from operate.identities import Kept, KeptHub
+from operate.identities import IdentityFolder, KeptHub
 from operate.orders import OperatorFile
 from services.kernel.settings import SettingsError, load
 
@@ -123,9 +123,9 @@ def test_a_reader_of_before_keeps_its_streams_until_a_file_takes_them(nats: Nats
     state = nats.state()
     nats.forge({name: value for name, value in state.items() if name != "readers"})
     every = ["WINDOWS", "ALERTS", "RULES", "OPERATIONS", "CAMERAS", "DELIVERIES"]
-    assert Kept.open(nats.path).server.readers == {"acme": every}
+    assert IdentityFolder.open(nats.path).server.readers == {"acme": every}
     nats.rotate("notify")
-    assert Kept.open(nats.path).server.readers == {"acme": every}
+    assert IdentityFolder.open(nats.path).server.readers == {"acme": every}
     printed = nats.apply({"readers": ["acme"]})
     assert lines_of(printed, "- ") == [f"reader acme: {', '.join(every)}"]
     assert lines_of(printed, "+ ")[0] == "reader acme: WINDOWS, ALERTS"
@@ -208,7 +208,7 @@ def test_a_wrong_name_beside_new_ones_changes_nothing(nats: NatsFolder, place: W
     nats.apply(place | {"readers": ["acme", "city"]})
     [line] = nats.problems(place | {"readers": ["new", "X"]})
     assert line.startswith("readers[1]: ")
-    kept = KeptHub.open(nats.path) if place else Kept.open(nats.path)
+    kept = KeptHub.open(nats.path) if place else IdentityFolder.open(nats.path)
     assert kept.readers == ["acme", "city"]
 
 

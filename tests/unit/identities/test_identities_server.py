@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from operate.identities import Tls, nats_config, server
+from operate.identities import ServerTls, nats_config, server
 from proto.permissions import ACCOUNTS, asked_of, heard_by, mirrored, origin, rights_of, user_of
 from proto.subjects import STATS, STREAMS
 from services.aggregate.mirrors.configuration import wanted
@@ -176,7 +176,7 @@ def test_two_keys_while_one_takes_the_others_place(config: dict):
 def test_tls(config: dict):
     """TLS 1.2 or later, mutual unless said otherwise; without files none."""
     files = {"cert_file": "c", "key_file": "k", "ca_file": "a"}
-    tls = server(":4222", "/data/js", KEYS, tls=Tls("c", "k", "a"))["tls"]
+    tls = server(":4222", "/data/js", KEYS, tls=ServerTls("c", "k", "a"))["tls"]
     assert tls == {**files, "verify": True, "min_version": "1.2", "timeout": 5}
     assert "tls" not in config
 

@@ -5,12 +5,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.identities.cluster_secrets import OPEN, PUBLIC, Wanted, completed
+from operate.identities.cluster_secrets import OPEN, PUBLIC, WantedRelease, completed
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
 
 URL, READERS = "nats://moretta-nats.masks.svc:4222", ("acme",)
-WANTED = Wanted("moretta", URL, READERS)
+WANTED = WantedRelease("moretta", URL, READERS)
 WHOLE = completed({}, WANTED)
 
 
@@ -66,7 +66,7 @@ def test_settings_files_of_people_stay_and_name_the_authority_where_there_is_tls
     """What somebody wrote into them is not written over."""
     theirs = {"operator.yaml": "mine", "operator.nk": WHOLE["identity-operator"]["operator.nk"]}
     assert completed(WHOLE | {"identity-operator": theirs}, WANTED) == {}
-    made = completed({}, Wanted("moretta", "tls://moretta-nats.masks.svc:4222", READERS))
+    made = completed({}, WantedRelease("moretta", "tls://moretta-nats.masks.svc:4222", READERS))
     for name in ("operator", "backup", "subscriber", "subscriber-acme"):
         assert "ca_file: ca.crt" in made[f"identity-{name}"][f"{name}.yaml"]
 

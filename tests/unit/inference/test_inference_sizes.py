@@ -15,8 +15,8 @@ from services.ingest.core.picture import analysis_size
 from services.sites.settings import CameraSettings
 from testbed.simulation.backdrop import backdrop
 from testbed.simulation.film import look
-from testbed.simulation.people import Figure
-from testbed.simulation.walkers import FACE, HEIGHT, WIDTH, Seen, Walker
+from testbed.simulation.people import PersonDrawing
+from testbed.simulation.walkers import FACE, HEIGHT, WIDTH, PersonInPicture, Walker
 
 SIZES = ((480, 272), (640, 360), (960, 540), (1280, 720))
 DEFAULT = (640, 360)
@@ -51,8 +51,8 @@ def drawn(picture: Image, seed: int, progress: float, size: float, y: float) -> 
     """Put one person into the picture; every second one wears a mask, and every third looks to the left."""
     ahead = 1.0 if seed % 3 else -1.0
     walker = Walker(seed, "masked" if seed % 2 else "unmasked", True, 0.0, (0.0, 1.0), ((0.0, 2.0), (ahead, 2.0)))
-    one = Seen(walker, 2.0, WIDTH * (0.15 + 0.7 * progress), y, size)
-    figure = Figure(look(walker), one.scale * ZOOM, HEIGHT * ZOOM).picture()
+    one = PersonInPicture(walker, 2.0, WIDTH * (0.15 + 0.7 * progress), y, size)
+    figure = PersonDrawing(look(walker), one.scale * ZOOM, HEIGHT * ZOOM).picture()
     left, top = one.corner()
     picture.paste(figure, (round(left * ZOOM), round(top * ZOOM)), figure)
     x1, y1, x2, y2 = one.part(FACE)

@@ -18,9 +18,9 @@ from services.ingest.core.ice import (
     OFFERED_BYTES,
     PER_S,
     STRANGERS_PER_S,
-    Rate,
+    RateLimit,
     RemoteCandidates,
-    Streams,
+    RtpSources,
     kind_of,
 )
 
@@ -91,7 +91,7 @@ def test_any_bytes_are_of_one_kind_or_none(data: bytes):
 @given(st.integers(1, 200), st.lists(st.floats(0, 0.2), max_size=400))
 def test_a_rate_is_held_in_every_interval(per_s: int, steps: list[float]):
     """So many at once, and so many a second after that; what is refused costs nothing."""
-    rate, now, used = Rate(per_s), 1000.0, []
+    rate, now, used = RateLimit(per_s), 1000.0, []
     for step in steps:
         now += step
         used += [now] if rate.spend(now) else []
@@ -102,7 +102,7 @@ def test_a_rate_is_held_in_every_interval(per_s: int, steps: list[float]):
 
 def test_a_rate_allows_what_it_says():
     """All at once, none more, and as many again a second later."""
-    rate = Rate(50)
+    rate = RateLimit(50)
     assert [rate.spend(7.0) for _ in range(60)] == [True] * 50 + [False] * 10
     assert [rate.spend(8.0) for _ in range(60)] == [True] * 50 + [False] * 10
 
@@ -228,7 +228,7 @@ def test_forged_sources_keep_no_peer_out(make, before, between):
 @examples(500)
 def test_new_sources_are_few_in_any_time(events):
     """At most MOST_STREAMS, and one more in five seconds."""
-    streams, now, read = Streams(), 0.0, []
+    streams, now, read = RtpSources(), 0.0, []
     for ssrc, passed in events:
         now += passed
         if streams.heard(bytes([ssrc]), now):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.sampling import Rate, Sampler, phase_of
+from services.ingest.core.sampling import Sampler, StreamPace, phase_of
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -94,7 +94,7 @@ def test_time_standing_still_or_jumping_is_survived():
 @given(st.integers(5, 1000))
 def test_rate_is_measured(interval_ms):
     """The measured rate is the inverse of the mean interval, and a reconnection's gap does not count."""
-    rate = Rate()
+    rate = StreamPace()
     assert rate.per_second == 0
     for i in range(50):
         rate.add(BASE + i * interval_ms * MS)

@@ -5,10 +5,10 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.states import CLOSED, Life, Trouble
+from services.ingest.core.states import CLOSED, CameraTrouble, Life
 
-REFUSED, GONE = Trouble("unauthorised", "the camera refuses"), Trouble("unreachable", "nobody answers")
-OTHER = Trouble("picture-changed", "640x480 and not 1280x720")
+REFUSED, GONE = CameraTrouble("unauthorised", "the camera refuses"), CameraTrouble("unreachable", "nobody answers")
+OTHER = CameraTrouble("picture-changed", "640x480 and not 1280x720")
 ORIGINS = ("file", "network", "device", "peer")
 STEPS = {
     "connecting": Life.connecting, "live": Life.live, "silent": Life.silent, "ended": Life.ended,

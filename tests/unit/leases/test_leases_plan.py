@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.leases.shares import Lease, View, share_of, to_offer, to_take
+from services.leases.shares import Lease, LeaseTable, share_of, to_offer, to_take
 
 KEYS = [("cannes", f"cam-{n}") for n in range(9)]
 NAMES = ["a", "b", "c", "d"]
@@ -16,7 +16,7 @@ class Bucket:
     """A bucket that everybody sees at once, and replicas that act on it in turn."""
 
     def __init__(self, names, holders=None):
-        self.view, self.revision = View(), itertools.count(1)
+        self.view, self.revision = LeaseTable(), itertools.count(1)
         for name in names:
             self.view.replica(name, False)
         for key, name in (holders or {}).items():
@@ -116,7 +116,7 @@ def test_what_cannot_move_is_not_offered():
 @given(st.permutations([("put", 1), ("put", 2), ("remove", 3), ("put", 4)]))
 def test_the_newest_revision_counts(changes):
     """In whatever order a view hears of them."""
-    view = View()
+    view = LeaseTable()
     for kind, revision in changes:
         if kind == "put":
             view.put(KEYS[0], Lease("a", revision))
@@ -134,7 +134,7 @@ def test_the_newest_revision_counts(changes):
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.booleans(), st.booleans()), min_size=1))
 def test_only_news_is_news(entries):
     """An entry that differs from the one before in its revision alone keeps a lease alive, and says nothing new."""
-    view, before = View(), None
+    view, before = LeaseTable(), None
     for revision, (holder, live, offered) in enumerate(entries, 1):
         assert view.put(KEYS[0], Lease(holder, revision, live, offered)) == (before != (holder, live, offered))
         assert not view.put(KEYS[0], Lease("late", revision - 1, not live)), "it is older"
@@ -145,7 +145,7 @@ def test_only_news_is_news(entries):
 
 def test_a_replica_is_news_once():
     """When it comes, when it leaves, when it is gone; not each time that it says so."""
-    view = View()
+    view = LeaseTable()
     said = [False, False, True, True, None, None, False]
     assert [view.replica("a", leaving) for leaving in said] == [True, False, True, False, True, False, True]
 

@@ -4,15 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.leases.shares import Lease, View
-from services.leases.sharing import Sharing
+from services.leases.shares import Lease, LeaseTable
+from services.leases.sharing import SiteSharing
 
 
 class Bucket:
     """Leases as one replica has them, of which the tests say when they are valid; whoever asks first gets one."""
 
     def __init__(self):
-        self.me, self.view, self.held, self.ceded, self.relieved = "a", View(), {}, set(), set()
+        self.me, self.view, self.held, self.ceded, self.relieved = "a", LeaseTable(), {}, set(), set()
         self.resets, self.valid, self.said, self.log = 0, True, {}, []
         self.view.replica("a", False)
 
@@ -68,7 +68,7 @@ class Sites:
 def _scene():
     bucket, clock = Bucket(), [0.0]
     sites = Sites(bucket, "market", "quay")
-    sharing = Sharing(sites, bucket, lambda: clock[0])
+    sharing = SiteSharing(sites, bucket, lambda: clock[0])
     return SimpleNamespace(bucket=bucket, sites=sites, sharing=sharing, clock=clock, log=bucket.log)
 
 
@@ -121,7 +121,7 @@ async def test_who_leaves_starts_nothing_more(scene):
 
 async def test_what_drains_ends_before_its_lease_is_given_away(scene):
     """Somebody else came, or we leave: nothing is offered; the site stops, then its lease is free."""
-    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=True)
+    scene.sharing = SiteSharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=True)
     await scene.sharing.turn()
     scene.bucket.view.replica("b", False)
     await scene.sharing.turn()
@@ -145,7 +145,7 @@ async def test_what_drains_ends_before_its_lease_is_given_away(scene):
 @pytest.mark.parametrize("drains", [True, False])
 async def test_what_drains_begins_anew_when_its_lease_had_run_out(scene, drains):
     """Another may have had it in between: what it did is read; until then nothing is written under the old number."""
-    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=drains)
+    scene.sharing = SiteSharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=drains)
     await scene.sharing.turn()
     before = scene.sites.running["quay"]
     scene.bucket.held[("quay",)].number += 10
@@ -159,7 +159,7 @@ async def test_what_drains_begins_anew_when_its_lease_had_run_out(scene, drains)
 async def test_who_has_a_wrong_clock_gives_its_sites_to_another(scene):
     """Alone it keeps them, since nobody else could count; it takes its share again when its clock is right."""
     wrong = ["3 s ahead"]
-    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], wrong=lambda: wrong[0])
+    scene.sharing = SiteSharing(scene.sites, scene.bucket, lambda: scene.clock[0], wrong=lambda: wrong[0])
     await scene.sharing.turn()
     assert set(scene.sites.running) == {"market", "quay"}
     scene.bucket.view.replica("b", False)
@@ -174,7 +174,7 @@ async def test_who_has_a_wrong_clock_gives_its_sites_to_another(scene):
 async def test_who_tells_people_serves_nothing_by_a_wrong_clock(scene):
     """What was told too late or too early can't be untold: others take it, or it waits."""
     wrong = ["an hour ahead"]
-    scene.sharing = Sharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=True, wrong=lambda: wrong[0])
+    scene.sharing = SiteSharing(scene.sites, scene.bucket, lambda: scene.clock[0], drains=True, wrong=lambda: wrong[0])
     await scene.sharing.turn()
     assert scene.log == []
     wrong[0] = ""

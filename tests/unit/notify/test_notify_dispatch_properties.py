@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from proto.subjects import ALERTS, NOTIFICATIONS, OPERATIONS, SILENCES, Subject
 from services.bus import Stored
 from services.notify.dispatch.dispatcher import Dispatcher, Input
-from services.notify.dispatch.replay import Told, whole
+from services.notify.dispatch.replay import KnownAlerts, whole
 from services.notify.dispatch.restoring import read_past
 from services.notify.notification import Decision, Notice, Notification, record_of
-from services.notify.routing.plan import Hours, Plan, Route, Schedule
+from services.notify.routing.plan import Hours, Route, RoutingPlan, Schedule
 
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
 BEGIN = 1_795_500_000 * SECOND  # 2026-11-24 07:00 in Cannes
@@ -48,7 +48,7 @@ lengths = st.integers(1, 180).map(lambda minutes: minutes * MINUTE)
 class History:
     """Inputs by their moment."""
 
-    plan: Plan
+    plan: RoutingPlan
     inputs: dict[int, list[Input]] = field(default_factory=lambda: defaultdict(list))
     endless: list[Notice] = field(default_factory=list)
     """Alerts that nothing ends."""
@@ -197,7 +197,7 @@ def test_what_is_sent_again_after_a_crash_is_the_same_to_the_word(history: Histo
     world = World(history.plan, lambda: chance.random() < 0.2)
     sent = {output.id: output for output in told(play(history, world))}
     notices = {(one.alert, one.state): one for one in world.notices}
-    fold = Told()
+    fold = KnownAlerts()
     again = [whole(record, fold.news(record), notices, history.plan) for record in world.records]
     assert {one.id: one for one in again if one is not None} == sent
 

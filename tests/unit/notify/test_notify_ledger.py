@@ -12,11 +12,11 @@ from msgspec import structs
 from proto.notifications import NotificationV1
 from services.notify.delivery.ledger import SETTLED, Attempts, Ledger, recorded, records
 from services.notify.dispatch.notification_log import withhold
-from services.notify.dispatch.replay import Told, since_when, whole
+from services.notify.dispatch.replay import KnownAlerts, since_when, whole
 from services.notify.notification import Group, Notification, notice_of, record_id, record_of
 from services.notify.outcome import Failure
 from services.notify.recipient import Recipient
-from services.notify.routing.plan import Plan, Route
+from services.notify.routing.plan import Route, RoutingPlan
 
 ANNA = Recipient("staff", "anna@example.org", "a" * 64)
 BOB = Recipient("staff", "bob@example.org", "b" * 64)
@@ -126,12 +126,12 @@ def test_a_stored_decision_is_made_whole_again():
     told = tell(3)
     notices = {(one.alert, one.state): one for one in told.notices}
     record = record_of(told)
-    assert whole(record, told.new, notices, Plan((ROUTE,))) == told
-    changed = whole(record, told.new, notices, Plan(()))
+    assert whole(record, told.new, notices, RoutingPlan((ROUTE,))) == told
+    changed = whole(record, told.new, notices, RoutingPlan(()))
     assert changed == replace(told, group=Group("staff", "forville", "field"))
     del notices[told.firing[0].alert, "firing"]
-    assert whole(record, told.new, notices, Plan((ROUTE,))) is None
-    assert whole(structs.replace(record, reason=None, withheld="muted"), told.new, {}, Plan((ROUTE,))) is None
+    assert whole(record, told.new, notices, RoutingPlan((ROUTE,))) is None
+    assert whole(structs.replace(record, reason=None, withheld="muted"), told.new, {}, RoutingPlan((ROUTE,))) is None
 
 
 def test_what_is_withheld_is_no_message_and_has_no_number():
@@ -143,7 +143,7 @@ def test_what_is_withheld_is_no_message_and_has_no_number():
 
 def test_what_is_new_is_what_the_receiver_was_not_told_of_before():
     """An alert is news once, in whatever group; what was withheld was not told; another receiver doesn't know."""
-    news = Told().news
+    news = KnownAlerts().news
 
     def record(root: str, *firing: str, receiver: str = "staff", **more: object) -> NotificationV1:
         ordinary = {"number": 1, "reason": "first", "at": 1, "group": "2" * 16, "notification": "1" * 16}
@@ -164,7 +164,7 @@ NOW = 800 * DAY
 @given(last=st.integers(1, 400), fires=st.lists(st.integers(1, 400), max_size=3), repeat=st.integers(1, 48))
 def test_reading_back_reaches_as_far_as_anything_may_matter(last: int, fires: list[int], repeat: int):
     """Repeat and giving up, counted from whoever wrote last and not from now; and back to the oldest that fires."""
-    plan = Plan((replace(ROUTE, repeat=repeat * HOUR), ROUTE))
+    plan = RoutingPlan((replace(ROUTE, repeat=repeat * HOUR), ROUTE))
     firing = [notice_of(structs.replace(ALERT, alert=f"{n:016x}"), NOW - n * DAY) for n in fires]
     since = since_when([NOW - 400 * DAY, NOW - last * DAY], firing, plan, 12 * 3_600.0)
     reach = max(repeat, 4) * HOUR + 12 * HOUR
@@ -175,9 +175,9 @@ def test_reading_back_reaches_as_far_as_anything_may_matter(last: int, fires: li
 
 def test_where_nothing_was_told_it_begins_with_what_fires():
     """A first start reads nothing; one that finds alerts that fire reads from them on."""
-    assert since_when([], [], Plan((ROUTE,)), 60.0).all == 0
+    assert since_when([], [], RoutingPlan((ROUTE,)), 60.0).all == 0
     fires = [notice_of(ALERT, NOW)]
-    assert 0 < since_when([], fires, Plan((ROUTE,)), 60.0).all < NOW
+    assert 0 < since_when([], fires, RoutingPlan((ROUTE,)), 60.0).all < NOW
 
 
 @pytest.mark.parametrize("outcome", ["sent", "failed"])

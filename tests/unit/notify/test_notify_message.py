@@ -19,12 +19,12 @@ from services.notify.notification import Group, Notification, notice_of
 from services.notify.recipient import Recipient
 from services.notify.templates import render
 from services.notify.texts.describe import describe
-from services.notify.texts.message import POLICY, Picture, Sender, compose, content_id, letter_of, message_id
-from services.notify.texts.view import Image
+from services.notify.texts.message import POLICY, InlineImage, MailSender, compose, content_id, letter_of, message_id
+from services.notify.texts.view import MailImage
 from services.sites.settings import SiteSettings, ZoneSettings
 
 STRICT = email.policy.SMTP.clone(raise_on_defect=True)
-SENDER = Sender("alerts@example.org", "Moretta")
+SENDER = MailSender("alerts@example.org", "Moretta")
 ANNA = Recipient("field-staff", "anna@example.org", "a" * 64)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -80,11 +80,15 @@ def notifications(draw: st.DrawFn) -> Notification:
 
 
 def mail(
-    notification: Notification, site: SiteSettings, sender: Sender = SENDER, to: Recipient = ANNA, language: str = "en"
+    notification: Notification,
+    site: SiteSettings,
+    sender: MailSender = SENDER,
+    to: Recipient = ANNA,
+    language: str = "en",
 ) -> bytes:
-    image = Image(content_id("chart", notification.id), 'The "rate" <today>')
+    image = MailImage(content_id("chart", notification.id), 'The "rate" <today>')
     view = describe(notification, site, words_in(language), link="https://masks.example.org/?a=1&b=2", image=image)
-    pictures = (Picture(image.content_id, PNG),)
+    pictures = (InlineImage(image.content_id, PNG),)
     letter = letter_of(notification, view.language, view.subject, render("alert", view=view), pictures)
     return compose(letter, to, sender).as_bytes(policy=POLICY)
 
@@ -116,8 +120,8 @@ def test_any_notification_is_a_mail_that_parses_back(
     """Whatever the contract allows and people call their places, it is one well-formed mail to one person, again."""
     told = [decode(ALERTS, encode(ALERTS, one.message)) for one in notification.firing if one.audience == "field"]
     assert [decode(ALERTS, encode(ALERTS, one)) for one in told] == told
-    data = mail(notification, site, Sender("alerts@example.org", sender_name), language=language)
-    assert data == mail(notification, site, Sender("alerts@example.org", sender_name), language=language)
+    data = mail(notification, site, MailSender("alerts@example.org", sender_name), language=language)
+    assert data == mail(notification, site, MailSender("alerts@example.org", sender_name), language=language)
     message = parsed(data)
     assert [str(a.addr_spec) for a in message["From"].addresses] == ["alerts@example.org"]
     assert [str(a.addr_spec) for a in message["To"].addresses] == ["anna@example.org"]
@@ -163,7 +167,7 @@ def test_names_of_messages_and_lists_are_whole_however_long_the_sender_s_domain_
     domain = f"{'a' * 40}.{'b' * 40}.example.org"
     ids = [f"<{sign * 16}.{'a' * 16}@{domain}>" for sign in "12"]
     told = notify("repeat", make_alert(), id="3" * 16, root="1" * 16, number=3, previous="2" * 16)
-    head = mail(told, SiteSettings(id="c" * 32), Sender(f"alerts@{domain}", "Moretta")).partition(b"\r\n\r\n")[0]
+    head = mail(told, SiteSettings(id="c" * 32), MailSender(f"alerts@{domain}", "Moretta")).partition(b"\r\n\r\n")[0]
     lines = head.decode().replace("\r\n ", " ").split("\r\n")
     assert f"References: {ids[0]} {ids[1]}" in lines
     assert f"In-Reply-To: {ids[1]}" in lines
@@ -200,7 +204,7 @@ def test_only_what_begins_and_is_critical_is_marked_important(make_alert, notify
 def test_names_of_every_script_arrive(make_alert, notify):
     """RFC 2047 in the headers, UTF-8 in the bodies."""
     site = SiteSettings(id="forville", name="Marché d’Été 東京駅")
-    message = parsed(mail(notify("first", make_alert()), site, Sender("alerts@example.org", "Équipe Œuvre")))
+    message = parsed(mail(notify("first", make_alert()), site, MailSender("alerts@example.org", "Équipe Œuvre")))
     assert message["Subject"] == "Marché d’Été 東京駅: 62% wear masks (alert below 70%)"
     assert message["From"].addresses[0].display_name == "Équipe Œuvre"
     assert "Marché d’Été 東京駅" in message.get_body(("plain",)).get_content()

@@ -14,11 +14,11 @@ from proto.notifications import NotificationV1
 from proto.public import DeliveryV1
 from services.notify.delivery.ledger import Attempts, Ledger, records
 from services.notify.delivery.outbox import Due, Envelope, Outbox
-from services.notify.dispatch.replay import Told, whole
+from services.notify.dispatch.replay import KnownAlerts, whole
 from services.notify.notification import Notice, Notification, notice_of, record_id, record_of
 from services.notify.outcome import Failure
 from services.notify.recipient import Recipient
-from services.notify.routing.plan import Plan, Route
+from services.notify.routing.plan import Route, RoutingPlan
 
 GIVE_UP_S = 3_600.0
 ROUTE = Route("staff")
@@ -51,9 +51,9 @@ class Teller:
     def __init__(self, world: World, kill, answer) -> None:
         self.world, self.kill, self.answer = world, kill, answer
         self.outbox, self.ledger = Outbox(GIVE_UP_S), Ledger(world.attempts.values())
-        told = Told()
+        told = KnownAlerts()
         for record in world.decisions:
-            notification = whole(record, told.news(record), world.notices, Plan((ROUTE,)))
+            notification = whole(record, told.news(record), world.notices, RoutingPlan((ROUTE,)))
             assert notification is not None
             for recipient in PEOPLE:
                 self._take_up(notification, recipient)
@@ -145,7 +145,7 @@ def test_every_notification_reaches_everyone_and_twice_only_in_the_gap(data):
         except Killed:
             continue
     final = Ledger(world.attempts.values())
-    told = {whole(one, frozenset(one.firing), world.notices, Plan((ROUTE,))) for one in world.decisions}
+    told = {whole(one, frozenset(one.firing), world.notices, RoutingPlan((ROUTE,))) for one in world.decisions}
     for notification in told:
         for recipient in PEOPLE:
             known = final.attempts(notification.id, recipient)

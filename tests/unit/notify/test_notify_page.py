@@ -1,7 +1,7 @@
 """A mail as a page: services.notify.texts.page."""
 
 from services.notify.languages import words_in
-from services.notify.texts.message import Letter, Picture
+from services.notify.texts.message import InlineImage, Letter
 from services.notify.texts.page import page_of
 from services.notify.texts.view import Bodies
 
@@ -12,7 +12,7 @@ def test_a_page_needs_no_other_file_and_says_what_it_is():
     """Its pictures are inside; above the mail stand its subject, escaped, and that it is a sample."""
     letter = Letter(
         "1" * 16, "1" * 16, None, "market", "field", 0, "fr", "57 % <ici>", Bodies("Bonjour", HTML),
-        (Picture("chart@1", b"png"),),
+        (InlineImage("chart@1", b"png"),),
     )  # fmt: skip
     page = page_of(letter, words_in("fr"))
     assert page.startswith('<html lang="fr"><body class="page">\n<p style=')

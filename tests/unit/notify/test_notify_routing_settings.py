@@ -11,7 +11,7 @@ from dispatch_story import rate_notice, system_notice
 
 from services.kernel.settings import SettingsError, load
 from services.notify.directory import plan_of
-from services.notify.routing.plan import Hours, Plan, Route, Schedule
+from services.notify.routing.plan import Hours, Route, RoutingPlan, Schedule
 from services.notify.settings import NotifyFile
 
 RULE = {"id": "low", "zone": "hall", "fire_below": 0.7, "clear_above": 0.75}
@@ -45,7 +45,7 @@ TO_OPS = {"receiver": "ops"}
 def _plan(tmp_path: Path):
     """`plan(routes=[...], times=[...])`: the plan of a file with these."""
 
-    def plan(**notify: Any) -> Plan:
+    def plan(**notify: Any) -> RoutingPlan:
         file = tmp_path / "moretta.yaml"
         smtp = {"host": "mail.example.org", "sender": "moretta@example.org"}
         section = {"smtp": smtp, "receivers": [STAFF, OPS]} | notify
@@ -55,7 +55,7 @@ def _plan(tmp_path: Path):
     return plan
 
 
-def receivers(plan: Plan, notice: Any) -> list[str]:
+def receivers(plan: RoutingPlan, notice: Any) -> list[str]:
     """Return who is told of an alert."""
     return [route.receiver for route in plan.lead(notice)]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.channels.http_exchange import Answer, Request
+from services.notify.channels.http_exchange import HttpAnswer, HttpRequest
 from services.notify.channels.sms.gateways import Kannel, Provider, Sms, Success, names_in, pointed
 from services.notify.outcome import judge
 
@@ -50,7 +50,7 @@ def test_kannel_is_asked_for_no_report_that_nobody_reads():
 )
 def test_kannels_answers_are_understood(status: int, body: bytes, reason: str | None, retry: bool | None):
     """As Kannel 1.4.5 words them."""
-    failure = KANNEL.failure(Answer(status, body=body))
+    failure = KANNEL.failure(HttpAnswer(status, body=body))
     assert (None if failure is None else judge(failure).reason) == reason
     assert (None if failure is None else judge(failure).retry) == retry
 
@@ -108,13 +108,13 @@ def test_a_provider_gets_a_key_and_a_login():
 )
 def test_an_answer_is_judged_by_the_rule(success: Success, status: int, body: bytes, taken: bool):
     """By its status, and by what a pointer or an expression finds in its body."""
-    failure = Provider("https://x", success=success).failure(Answer(status, body=body))
+    failure = Provider("https://x", success=success).failure(HttpAnswer(status, body=body))
     assert (failure is None) is taken
 
 
 def test_a_body_that_is_no_success_is_tried_again():
     """A provider out of order answers 200 too."""
-    failure = Provider("https://x", success=Success(matches="OK")).failure(Answer(200, body=b"maintenance"))
+    failure = Provider("https://x", success=Success(matches="OK")).failure(HttpAnswer(200, body=b"maintenance"))
     assert failure is not None
     assert judge(failure).retry
 
@@ -135,7 +135,10 @@ def test_templates_name_values_and_do_nothing_else():
 def test_no_repr_shows_what_goes_to_a_gateway_or_comes_back():
     """Numbers, texts and secrets are in neither, nor in a traceback."""
     shown = repr(
-        [Request("POST", "https://x.example/?key=SECRET", {"Key": "SECRET"}, b"SECRET"), Answer(200, None, b"SECRET")]
+        [
+            HttpRequest("POST", "https://x.example/?key=SECRET", {"Key": "SECRET"}, b"SECRET"),
+            HttpAnswer(200, None, b"SECRET"),
+        ]
     )
     assert "SECRET" not in shown
     assert "POST" in shown

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from proto.public import DeliveryV1
 from services.notify.channels.sms.delivery_reports import (
+    EarlierReports,
     Losses,
     Report,
-    Seen,
     named_by,
     report_path,
     reported,
@@ -44,7 +44,7 @@ def report(state: str, number: int = 1) -> Report:
 
 def test_a_report_counts_once_and_delivered_is_the_last_word():
     """Doubles are known; what failed may be delivered after all, and not the other way round."""
-    seen, news = Seen(), []
+    seen, news = EarlierReports(), []
     for state in ("failed", "failed", "delivered", "delivered", "failed"):
         if seen.is_news(report(state)):
             news.append(state)
@@ -58,7 +58,7 @@ steps = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["delivered", "fai
 @given(steps, st.sets(st.integers(0, 39)))
 def test_whatever_is_lost_doubled_or_late_the_last_word_stands(reports: list[tuple[int, str]], refused: set[int]):
     """Of each SMS at most one failure and one success are told, the success last; recording may fail at any time."""
-    seen = Seen()
+    seen = EarlierReports()
     told: dict[int, list[str]] = {}
     for place, (number, state) in enumerate(reports):
         if not seen.is_news(report(state, number)):
@@ -77,7 +77,7 @@ def test_whatever_is_lost_doubled_or_late_the_last_word_stands(reports: list[tup
 
 def test_what_could_not_be_recorded_is_news_again():
     """When the gateway repeats it."""
-    seen = Seen()
+    seen = EarlierReports()
     seen.remember(report("delivered"))
     seen.forget(report("delivered"))
     assert seen.is_news(report("delivered"))
@@ -85,7 +85,7 @@ def test_what_could_not_be_recorded_is_news_again():
 
 def test_old_reports_are_forgotten():
     """Memory is bounded; whoever records them knows them still."""
-    seen = Seen(most=3)
+    seen = EarlierReports(most=3)
     for number in range(5):
         seen.remember(report("delivered", number))
     assert [seen.is_news(report("delivered", number)) for number in range(5)] == [True, True, False, False, False]
@@ -166,6 +166,6 @@ def test_an_sms_that_is_sent_again_has_an_address_and_a_fate_of_its_own():
     assert (told("failed", 9), told("failed", 40), told("delivered", 9)) == ([], [3], [1])
     assert told("failed", 99) == [3]  # the clock was set back
     assert reported(Report(*SMS, "failed", 40), again[:1]) == []
-    seen = Seen()
+    seen = EarlierReports()
     seen.remember(Report(*SMS, "failed", 9))
     assert [seen.is_news(Report(*SMS, "failed", sent)) for sent in (9, 40)] == [False, True]

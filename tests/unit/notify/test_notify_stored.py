@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from proto.notifications import NotificationV1
-from services.notify.dispatch.replay import Told
+from services.notify.dispatch.replay import KnownAlerts
 
 A, B = "a" * 16, "b" * 16
 NUMBERS = count(1)
@@ -22,7 +22,7 @@ def decision(reason: str | None = "first", withheld: str | None = None, **told: 
 
 def test_what_was_told_is_no_news_until_its_end_was_told():
     """Of each receiver: what fires is new once, and again after its end."""
-    told = Told()
+    told = KnownAlerts()
     assert told.news(decision(firing=[A])) == {A}
     assert told.news(decision("new-alerts", firing=[A, B])) == {B}
     assert told.knows("staff") == {A, B}
@@ -35,7 +35,7 @@ def test_what_was_told_is_no_news_until_its_end_was_told():
 @pytest.mark.parametrize("why", ["capped", "muted", "silenced", "inhibited"])
 def test_only_what_the_cap_held_back_waits_for_a_digest(why: str):
     """It is told of though it has ended; what was withheld for another reason is not. Nothing withheld is known."""
-    told = Told()
+    told = KnownAlerts()
     assert told.news(decision(None, why, firing=[A], resolved=[B])) == set()
     assert told.waits("staff") == ({A, B} if why == "capped" else set())
     assert told.knows("staff") == set()

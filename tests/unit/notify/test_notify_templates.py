@@ -11,11 +11,11 @@ import pytest
 from services.notify.languages import words_in
 from services.notify.templates import render
 from services.notify.texts.describe import describe
-from services.notify.texts.view import Bodies, Image
+from services.notify.texts.view import Bodies, MailImage
 from services.sites.settings import SiteSettings
 
 EN = words_in("en")
-IMAGE = Image("chart@1.moretta", "Rates & more")
+IMAGE = MailImage("chart@1.moretta", "Rates & more")
 
 
 class Reader(HTMLParser):

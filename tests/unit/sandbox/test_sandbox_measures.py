@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from proto.types import Profile
 from services.sandbox import landlock
-from services.sandbox.measures import MEASURES, STATES, Finding, demanded, not_in_force, shortfalls
+from services.sandbox.measures import MEASURES, STATES, MeasureState, demanded, not_in_force, shortfalls
 from services.sites.settings import CameraSettings, SiteSettings
 
 PROFILES = get_args(Profile)
-IN_FORCE = {measure: Finding("applied") for measure in MEASURES}
-findings = st.fixed_dictionaries({measure: st.sampled_from(STATES).map(Finding) for measure in MEASURES})
+IN_FORCE = {measure: MeasureState("applied") for measure in MEASURES}
+findings = st.fixed_dictionaries({measure: st.sampled_from(STATES).map(MeasureState) for measure in MEASURES})
 profiles = st.lists(st.sampled_from(PROFILES), max_size=4)
 
 
@@ -23,7 +23,7 @@ profiles = st.lists(st.sampled_from(PROFILES), max_size=4)
 @pytest.mark.parametrize("state", ["absent", "refused"])
 def test_what_each_profile_demands(profile, measure, state):
     """lab: no core file and nobody who looks in. The others: all but locked memory, some only if it is there."""
-    lacking = shortfalls(IN_FORCE | {measure: Finding(state, "so it is")}, [profile])
+    lacking = shortfalls(IN_FORCE | {measure: MeasureState(state, "so it is")}, [profile])
     if profile == "lab":
         expected = state == "refused" and measure in {"core", "dumpable"}
     else:
@@ -44,7 +44,7 @@ def test_more_sites_demand_no_less(found, some, more):
 
 def test_a_system_without_any_is_one_sentence():
     """Elsewhere than on Linux all is absent, and one sentence says so."""
-    absent = dict.fromkeys(MEASURES, Finding("absent", "this is darwin, not Linux"))
+    absent = dict.fromkeys(MEASURES, MeasureState("absent", "this is darwin, not Linux"))
     [said] = shortfalls(absent, ["lab", "stats-only", "alerting"])
     assert said.startswith("the sandbox needs Linux: core, dumpable, ")
     assert "profile alerting, stats-only demands" in said

@@ -6,7 +6,7 @@ from proto.public import GapReason
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.types import CameraState
 from services.aggregate.core.config import SECOND
-from services.aggregate.core.counting.coverage import Watch
+from services.aggregate.core.counting.coverage import Coverage
 from services.aggregate.core.counting.tracking import Tracker
 
 _REASONS: dict[CameraState, GapReason] = {"live": "frames-lost", "paused": "paused"}
@@ -28,7 +28,7 @@ class CameraRecord:
 
     def __init__(self, since: int, reason: GapReason) -> None:
         self.tracker = Tracker()
-        self.watch = Watch(since, reason)
+        self.watch = Coverage(since, reason)
         self.reached = 0
         """Latest event time of the camera's messages, ns."""
         self._fence = _Position(-1, -1)

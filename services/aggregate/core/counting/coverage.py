@@ -18,7 +18,7 @@ class CoverageSpan:
     reason: GapReason | None = None
 
 
-class Watch:
+class Coverage:
     """Accounts for one camera's event time from `since` on, each moment once.
 
     Pictures mark time as observed at once; gaps are decided only when a window closes. So a camera whose clock was

@@ -25,7 +25,7 @@ Model = tuple[str, str]
 """A model's name and its file's SHA-256."""
 
 
-class Slot:
+class OpenWindow:
     """One window of a site, until it closes."""
 
     def __init__(self, start: int, end: int, config: SiteConfig) -> None:

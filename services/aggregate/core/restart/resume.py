@@ -8,7 +8,7 @@ from proto.model_errors import ModelErrors
 from proto.public import AlertV1, GapReason, OperationalAlertV1, OperationalKind, RuleStateV1, WindowV1
 from proto.sightings import PassageV1
 from proto.types import WHOLE_SITE
-from services.aggregate.core.config import SECOND, Schedule, SiteConfig
+from services.aggregate.core.config import SECOND, ConfigSchedule, SiteConfig
 from services.aggregate.core.counting.windows import Model
 
 Message = WindowV1 | AlertV1 | RuleStateV1 | OperationalAlertV1
@@ -172,7 +172,7 @@ class FirstWindow(NamedTuple):
     waiting: list[PassageV1]
 
 
-def first_window(restored: Restored, schedule: Schedule, now: int, created: int) -> FirstWindow:
+def first_window(restored: Restored, schedule: ConfigSchedule, now: int, created: int) -> FirstWindow:
     """Return the window of the first message, or of the earliest waiting passage; `created`: the stream's creation."""
     done = restored.site_done
     waiting = [p for p in restored.passages if p.at >= done]

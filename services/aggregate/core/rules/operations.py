@@ -16,7 +16,7 @@ from typing import Literal
 from proto.public import HINTS, GapReason, OperationalAlertV1, OperationalKind, WindowV1
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import SECOND, SiteConfig
-from services.aggregate.core.counting.windows import CAMERA_OK, Slot
+from services.aggregate.core.counting.windows import CAMERA_OK, OpenWindow
 from services.aggregate.core.rules.rate_rules import MIN_COVERAGE, judge, trailing
 from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings
@@ -32,7 +32,7 @@ OURS: frozenset[OperationalKind] = frozenset({"camera-down", "no-data"})
 
 
 @dataclass(frozen=True)
-class Finding:
+class WindowFinding:
     """The result of a window for a camera or a zone."""
 
     says: Literal["bad", "good", "between", "excused"]
@@ -56,7 +56,7 @@ class Standing:
     config: str | None = None
 
 
-def judge_camera(slot: Slot, camera: str) -> Finding:
+def judge_camera(slot: OpenWindow, camera: str) -> WindowFinding:
     """Return the finding of a closed window about a camera.
 
     It is bad if more than half was missed for reasons not in `EXCUSED`, and good if nine tenths were observed, as for
@@ -67,25 +67,25 @@ def judge_camera(slot: Slot, camera: str) -> Finding:
     coverage = slot.observed(camera)
     if lost.total() > half:
         reason, _ = max(lost.items(), key=lambda item: (item[1], item[0]))
-        return Finding("bad", reason, coverage)
+        return WindowFinding("bad", reason, coverage)
     if coverage >= CAMERA_OK:
-        return Finding("good", None, coverage)
-    return Finding("excused" if missed.total() - lost.total() > half else "between", None, coverage)
+        return WindowFinding("good", None, coverage)
+    return WindowFinding("excused" if missed.total() - lost.total() > half else "between", None, coverage)
 
 
-def judge_zone(rules: Sequence[RuleSettings], window: WindowV1) -> Finding:
+def judge_zone(rules: Sequence[RuleSettings], window: WindowV1) -> WindowFinding:
     """Return the finding of a window about a zone: bad if none of its rules can judge it."""
     coverage, config = window.coverage, window.config_sha256
     if any(judge(rule, window) != "no-data" for rule in rules):
-        return Finding("good", None, coverage, config)
+        return WindowFinding("good", None, coverage, config)
     if (coverage or 0.0) >= MIN_COVERAGE:
-        return Finding("bad", None, coverage, config)
+        return WindowFinding("bad", None, coverage, config)
     gaps = [gap for gap in window.gaps if gap not in HINTS]
     reason = next((gap for gap in gaps if gap not in EXCUSED), None)
-    return Finding("excused" if gaps and reason is None else "bad", reason, coverage, config)
+    return WindowFinding("excused" if gaps and reason is None else "bad", reason, coverage, config)
 
 
-def fold(standing: Standing, finding: Finding, start: int, needed: int) -> Standing:
+def fold(standing: Standing, finding: WindowFinding, start: int, needed: int) -> Standing:
     """Return the standing after the window that begins at `start`.
 
     `needed` bad windows in a row fire the alert, a good one resolves it.
@@ -125,7 +125,7 @@ class Operations:
             for window in trailing(config, [w for w in windows if w.zone == zone]):
                 self._fold(("no-data", zone), judge_zone(rules, window), window.start, 0)
 
-    def take(self, slot: Slot, windows: Iterable[WindowV1], coming: SiteConfig) -> Iterator[OperationalAlertV1]:
+    def take(self, slot: OpenWindow, windows: Iterable[WindowV1], coming: SiteConfig) -> Iterator[OperationalAlertV1]:
         """Process a closing window and its windows to publish; yield the alerts that they decide.
 
         `coming` is the newest configuration, which takes over at a border. A camera that it lacks was removed on
@@ -150,25 +150,27 @@ class Operations:
         if not is_out:
             yield from self._part(slot, {("camera-down", c) for c in cameras} | {("no-data", z) for z in ruled})
 
-    def _decide(self, slot: Slot, key: AlertKey, finding: Finding, needed: int) -> Iterator[OperationalAlertV1]:
+    def _decide(
+        self, slot: OpenWindow, key: AlertKey, finding: WindowFinding, needed: int
+    ) -> Iterator[OperationalAlertV1]:
         before = self._standings.get(key, Standing())
         after = self._fold(key, finding, slot.start, needed)
         if after.firing != before.firing:
             yield _alert(slot, key, after, finding)
 
-    def _fold(self, key: AlertKey, finding: Finding, start: int, needed: int) -> Standing:
+    def _fold(self, key: AlertKey, finding: WindowFinding, start: int, needed: int) -> Standing:
         """Apply a finding; with `needed` 0 it only counts for the row, since its decision is already published."""
         before = self._standings.get(key, Standing())
         after = fold(before, finding, start, needed)
         self._standings[key] = after if needed else replace(after, firing=before.firing)
         return self._standings[key]
 
-    def _part(self, slot: Slot, known: set[AlertKey]) -> Iterator[OperationalAlertV1]:
+    def _part(self, slot: OpenWindow, known: set[AlertKey]) -> Iterator[OperationalAlertV1]:
         """Resolve the alerts of cameras and zones that are no longer configured."""
         for key in sorted(self._standings.keys() - known):
             standing = self._standings.pop(key)
             if standing.firing:
-                yield _alert(slot, key, replace(standing, firing=False), Finding("good"))
+                yield _alert(slot, key, replace(standing, firing=False), WindowFinding("good"))
 
 
 def is_enough(windows: Sequence[WindowV1], zone: str, config: SiteConfig, alert: OperationalAlertV1 | None) -> bool:
@@ -192,7 +194,7 @@ def _ruled(config: SiteConfig) -> dict[str, list[RuleSettings]]:
     return found
 
 
-def _alert(slot: Slot, key: AlertKey, standing: Standing, finding: Finding) -> OperationalAlertV1:
+def _alert(slot: OpenWindow, key: AlertKey, standing: Standing, finding: WindowFinding) -> OperationalAlertV1:
     kind, name = key
     return OperationalAlertV1(
         site=slot.config.site,

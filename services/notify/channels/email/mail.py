@@ -18,9 +18,9 @@ from services.notify.recipient import Recipient
 from services.notify.templates import render
 from services.notify.texts.chart import Chart, chart_of
 from services.notify.texts.describe import describe
-from services.notify.texts.message import Letter, Picture, Sender, compose, content_id, letter_of
+from services.notify.texts.message import InlineImage, Letter, MailSender, compose, content_id, letter_of
 from services.notify.texts.names import own_text
-from services.notify.texts.view import Image
+from services.notify.texts.view import MailImage
 from services.notify.texts.words import UnpresentableError
 from services.sites.settings import SiteSettings
 from services.sites.texts import Text
@@ -42,7 +42,7 @@ _REMEMBERED = 64
 class Style:
     """The settings that mails use."""
 
-    sender: Sender
+    sender: MailSender
     site: Callable[[str], SiteSettings]
     link: str = ""
     contact: Text = None
@@ -131,8 +131,8 @@ async def letter_about(
     return letter_of(notification, language, view.subject, render("alert", view=view), pictures)
 
 
-async def _picture(notification: Notification, chart: Chart | None) -> tuple[Image | None, tuple[Picture, ...]]:
+async def _picture(notification: Notification, chart: Chart | None) -> tuple[MailImage | None, tuple[InlineImage, ...]]:
     if chart is None:
         return None, ()
     name = content_id("chart", notification.id)
-    return Image(name, chart.alternative), (Picture(name, await asyncio.to_thread(draw, chart)),)
+    return MailImage(name, chart.alternative), (InlineImage(name, await asyncio.to_thread(draw, chart)),)

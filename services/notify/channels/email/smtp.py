@@ -37,7 +37,7 @@ _CLOSING = 421
 _Answer = TypeVar("_Answer")
 
 
-class Session:
+class SmtpSession:
     """One connection, opened when the first mail needs it and reused for all that follow.
 
     If the server is unreachable, or refuses the client before any recipient is named, it is asked only once, not once
@@ -146,7 +146,7 @@ class Session:
 
 @dataclass
 class _Idle:
-    session: Session
+    session: SmtpSession
     timer: asyncio.TimerHandle
 
 
@@ -176,7 +176,7 @@ class Pool:
             failure = await _whole(session, session.send(message, address))
             if used and failure is not None and failure.code == _CLOSING:  # no more mails on this connection
                 await session.close()
-                session = Session(self._settings, self._tls)
+                session = SmtpSession(self._settings, self._tls)
                 failure = await _whole(session, session.send(message, address))
             await self._return(session, failure)
         return failure
@@ -189,16 +189,16 @@ class Pool:
             connection.timer.cancel()
         await asyncio.gather(*(connection.session.close() for connection in idle), *self._closing)
 
-    async def _take(self) -> Session:
+    async def _take(self) -> SmtpSession:
         """Return the latest used connection on which the server still answers, or a new one."""
         while self._idle:
             connection = self._idle.pop()
             connection.timer.cancel()
             if await _whole(connection.session, connection.session.answers()):
                 return connection.session
-        return Session(self._settings, self._tls)
+        return SmtpSession(self._settings, self._tls)
 
-    async def _return(self, session: Session, failure: Failure | None) -> None:
+    async def _return(self, session: SmtpSession, failure: Failure | None) -> None:
         loop = asyncio.get_running_loop()
         if failure is not None and failure.stage == "connect":
             self._refused, self._refused_at = failure, loop.time()
@@ -208,14 +208,14 @@ class Pool:
         else:
             await session.close()
 
-    def _expire(self, session: Session) -> None:
+    def _expire(self, session: SmtpSession) -> None:
         self._idle = [connection for connection in self._idle if connection.session is not session]
         task = asyncio.get_running_loop().create_task(session.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
 
-async def _whole(session: Session, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+async def _whole(session: SmtpSession, work: Coroutine[Any, Any, _Answer]) -> _Answer:
     """Return the result of `work`. If it is cancelled midway, the connection is unusable and is closed."""
     try:
         return await work

@@ -56,7 +56,7 @@ def named_by(path: str, token: str) -> tuple[SiteId, NotificationId, Sha256, int
 
 
 @dataclass
-class Seen:
+class EarlierReports:
     """Earlier reports, so that a report that comes twice counts once; the oldest are forgotten.
 
     `delivered` is final: it counts after `failed`, but `failed` does not count after it.

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from services.notify.channels.http_exchange import Answer, Request
+from services.notify.channels.http_exchange import HttpAnswer, HttpRequest
 from services.notify.channels.sms.delivery_reports import KANNEL_MASK
 from services.notify.channels.sms.length import Encoding
 from services.notify.outcome import Failure, failure_of_status
@@ -40,10 +40,10 @@ class Sms:
 class Gateway(Protocol):
     """One kind of SMS gateway."""
 
-    def request(self, sms: Sms) -> Request:
+    def request(self, sms: Sms) -> HttpRequest:
         """Return the request that asks it to send this SMS."""
 
-    def failure(self, answer: Answer) -> Failure | None:
+    def failure(self, answer: HttpAnswer) -> Failure | None:
         """Return None if it accepted the SMS, else the failure."""
 
 
@@ -61,7 +61,7 @@ class Kannel:
     sender: str = ""
     smsc: str = ""
 
-    def request(self, sms: Sms) -> Request:
+    def request(self, sms: Sms) -> HttpRequest:
         """Return the request. Parameters are in headers, so that no URL log of a proxy or server holds a number."""
         fields = {
             "Username": self.user, "Password": self.password, "To": sms.number, "From": self.sender, "SMSC": self.smsc,
@@ -70,9 +70,11 @@ class Kannel:
         if sms.report_url:
             fields |= {"DLR-Mask": str(KANNEL_MASK), "DLR-Url": f"{sms.report_url}?status=%d"}
         headers = {f"X-Kannel-{name}": value for name, value in fields.items() if value}
-        return Request("POST", self.url, {"Content-Type": "text/plain; charset=UTF-8", **headers}, sms.text.encode())
+        return HttpRequest(
+            "POST", self.url, {"Content-Type": "text/plain; charset=UTF-8", **headers}, sms.text.encode()
+        )
 
-    def failure(self, answer: Answer) -> Failure | None:
+    def failure(self, answer: HttpAnswer) -> Failure | None:
         """Return None for 202, else the failure. 400 is about the number, or about a field from the settings."""
         if answer.status in {400, 404}:
             about_number = any(word in answer.body.lower() for word in _NUMBER)
@@ -156,7 +158,7 @@ class Provider:
     token: str = field(default="", repr=False)
     success: Success = Success()
 
-    def request(self, sms: Sms) -> Request:
+    def request(self, sms: Sms) -> HttpRequest:
         """Return the request with this SMS filled into its templates."""
         values = self._values(sms)
         headers = {name: _filled(text, values) for name, text in self.headers.items()}
@@ -169,9 +171,9 @@ class Provider:
         elif self.form is not None:
             body = urlencode(_filled(self.form, values)).encode()
             headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-        return Request(self.method, _filled(self.url, values, lambda value: quote(value, safe="")), headers, body)
+        return HttpRequest(self.method, _filled(self.url, values, lambda value: quote(value, safe="")), headers, body)
 
-    def failure(self, answer: Answer) -> Failure | None:
+    def failure(self, answer: HttpAnswer) -> Failure | None:
         """Return None if it accepted the SMS, else the failure.
 
         An answer with the right status and a wrong body is retried. The provider may be out of order, and a rule that

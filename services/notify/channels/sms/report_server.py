@@ -17,7 +17,7 @@ from services.bus import Bus
 from services.kernel.faults import StartError
 from services.kernel.listener import BODY_S, Listener, runner_of
 from services.kernel.log import get_logger
-from services.notify.channels.sms.delivery_reports import STEPS, Report, Seen, named_by, reported, says_more
+from services.notify.channels.sms.delivery_reports import STEPS, EarlierReports, Report, named_by, reported, says_more
 from services.notify.channels.sms.settings import ReportsSettings, SmsSettings
 from services.notify.notification import record_id
 
@@ -37,7 +37,7 @@ class ReportServer:
 
     def __init__(self, settings: ReportsSettings, tell: Callable[[Report], Awaitable[None]]) -> None:
         self._settings, self._tell = settings, tell
-        self._seen = Seen()
+        self._seen = EarlierReports()
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
 

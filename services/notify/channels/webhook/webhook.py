@@ -13,7 +13,7 @@ from proto.types import ReceiverId, SiteId
 from services.kernel.settings import Secret
 from services.kernel.tls import SYSTEM, Authorities, Tls, client_problems, client_tls
 from services.notify.channels.http_client import HttpClient, url_problems
-from services.notify.channels.http_exchange import Request
+from services.notify.channels.http_exchange import HttpRequest
 from services.notify.channels.webhook.payload import payload, signature
 from services.notify.languages import words_in
 from services.notify.notification import Notification
@@ -50,7 +50,7 @@ class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return client_tls("webhook", path, self)
 
 
-class Receiver(Protocol):
+class WebhookReceiver(Protocol):
     """The part of a receiver that this module needs."""
 
     @property
@@ -62,7 +62,7 @@ class Receiver(Protocol):
         """Its webhooks."""
 
 
-def webhook_problems(receivers: Sequence[Receiver]) -> Iterator[Problem]:
+def webhook_problems(receivers: Sequence[WebhookReceiver]) -> Iterator[Problem]:
     """Yield problems across fields. They quote no URL, since these lines end up in logs."""
     for index, receiver in enumerate(receivers):
         seen: set[str] = set()
@@ -83,7 +83,7 @@ class WebhookChannel:
 
     def __init__(
         self,
-        receivers: Iterable[Receiver],
+        receivers: Iterable[WebhookReceiver],
         site: Callable[[SiteId], SiteSettings],
         public_url: str = "",
         clock: Callable[[], int] = time.time_ns,
@@ -124,7 +124,7 @@ class WebhookChannel:
         for _, client in self._hooks.values():
             await client.close()
 
-    def _request(self, notification: Notification, recipient: Recipient, hook: WebhookSettings) -> Request:
+    def _request(self, notification: Notification, recipient: Recipient, hook: WebhookSettings) -> HttpRequest:
         document = payload(
             notification, self._site(notification.group.site), words_in(recipient.language),
             public_url=self._public_url, most=hook.max_alerts,
@@ -135,7 +135,7 @@ class WebhookChannel:
             headers[SIGNATURE] = signature(hook.secret.reveal(), self._clock() // 10**9, body)
         if hook.token is not None:
             headers["Authorization"] = f"Bearer {hook.token.reveal()}"
-        return Request("POST", hook.url.reveal(), headers, body)
+        return HttpRequest("POST", hook.url.reveal(), headers, body)
 
     def _client_of(self, path: str, hook: WebhookSettings) -> HttpClient:
         return HttpClient(hook.timeout_s, hook.tls(path), self._clock)

@@ -7,7 +7,7 @@ from testbed.proof import disk
 from testbed.proof.capture import destination, parsed
 from testbed.proof.core.images import BLOCK, entropy, images
 from testbed.proof.core.needles import Needles, forms
-from testbed.proof.core.verdicts import Lifetime, SearchedPlace, lifetime_of
+from testbed.proof.core.verdicts import LifetimeCounts, SearchedPlace, lifetime_of
 
 TEXTS = st.text(st.sampled_from("\\xu0123456789abcdefnt\"'%=,[] \n/+-_"), max_size=200).map(str.encode)
 NEEDLE = bytes(range(32))
@@ -63,15 +63,15 @@ def test_any_trace_can_be_read(lines):
 
 def test_a_page_without_the_metric_has_no_lifetimes():
     """Such as that of an ingest that has just started."""
-    assert lifetime_of("") == Lifetime()
-    assert lifetime_of('# TYPE other counter\nother_total{a="b"} 3\n') == Lifetime()
+    assert lifetime_of("") == LifetimeCounts()
+    assert lifetime_of('# TYPE other counter\nother_total{a="b"} 3\n') == LifetimeCounts()
 
 
 @given(st.lists(st.floats(0, 200), min_size=1, max_size=50), st.floats(0.01, 1))
 def test_the_upper_bound_is_never_below_what_was_measured(times, share):
     """Whatever share of the pictures is asked for: the promise is judged by an upper bound."""
     bounds = (5.0, 50.0, 100.0)
-    found = Lifetime({bound: float(sum(t <= bound for t in times)) for bound in bounds}, float(len(times)))
+    found = LifetimeCounts({bound: float(sum(t <= bound for t in times)) for bound in bounds}, float(len(times)))
     upper = found.upper(share)
     within = sum(t <= (upper if upper is not None else float("inf")) for t in times)
     assert within >= share * len(times) - 1e-6

@@ -14,7 +14,7 @@ from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 from testbed.proof.core.images import images
 from testbed.proof.core.needles import SIZE, cut
-from testbed.proof.secret import COMMON, Label, Secret
+from testbed.proof.secret import COMMON, FilmNeedles, Label
 from testbed.proof.site import FPS, LONG_SIDE, SECONDS, make_film, make_stream, rate
 
 pytestmark = pytest.mark.xdist_group("known-film")  # which is made once
@@ -28,7 +28,7 @@ def _film(tmp_path_factory):
 
 @pytest.fixture(name="secret", scope="module")
 def _secret(film):
-    secret = Secret()
+    secret = FilmNeedles()
     secret.take(film, LONG_SIDE, PICTURES)
     return secret
 
@@ -36,9 +36,9 @@ def _secret(film):
 def test_a_seed_is_a_film(film, tmp_path):
     """The same bytes for the same seed; hardly anything in common with another one's."""
     assert make_film(tmp_path / "again.mp4", seed=11).read_bytes() == film.read_bytes()
-    other = Secret()
+    other = FilmNeedles()
     other.take(make_film(tmp_path / "other.mp4", seed=12), LONG_SIDE, 2)
-    mine = Secret()
+    mine = FilmNeedles()
     mine.take(film, LONG_SIDE, 2)
     assert len(other.needles.keys() & mine.needles.keys()) < 0.01 * len(mine.needles)
     with av.open(str(film)) as container:
@@ -104,7 +104,7 @@ def _of(found, kind: str) -> int:
 def test_a_stream_has_the_same_pictures_in_other_packets(film, secret, tmp_path):
     """So only its packets are added; it lasts for long, and its rate is that of the film."""
     stream = make_stream(film, tmp_path / "stream.ts")
-    both = Secret(dict(secret.needles), secret.pictures, secret.packets)
+    both = FilmNeedles(dict(secret.needles), secret.pictures, secret.packets)
     both.take(stream, LONG_SIDE, PICTURES, packets_alone=True)
     new = [label for needle, label in both.needles.items() if needle not in secret.needles]
     assert {label.kind for label in new} == {"packet"}
@@ -121,7 +121,7 @@ def test_a_stream_has_the_same_pictures_in_other_packets(film, secret, tmp_path)
 def test_what_is_shared_names_no_picture_and_what_an_encoder_says_is_no_secret(secret):
     """x264 writes its settings as text into the first packet; a row that two pictures share is labelled as common."""
     assert not any(b"x264" in needle and needle.isascii() for needle in secret.needles)
-    shared = Secret()
+    shared = FilmNeedles()
     row = bytes(range(SIZE))
     for number in (1, 1, 2):
         shared._row(row, Label("decoded", number))
@@ -130,7 +130,7 @@ def test_what_is_shared_names_no_picture_and_what_an_encoder_says_is_no_secret(s
 
 def test_a_canary_is_known_by_its_place(secret):
     """All of its pieces."""
-    planted = Secret(dict(secret.needles))
+    planted = FilmNeedles(dict(secret.needles))
     row = bytes(np.random.default_rng(1).integers(0, 256, 320, dtype=np.uint8))
     planted.plant("logs", row)
     assert all(planted.needles[part] == Label("canary", 0, "logs") for part in cut(row))

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from testbed.proof.core.verdicts import Findings, Lifetime, SearchedPlace, left_out
+from testbed.proof.core.verdicts import Findings, LifetimeCounts, SearchedPlace, left_out
 from testbed.proof.report import conclusion, page, size_text, table
 from testbed.proof.search import PLACES, Search, canary_row
-from testbed.proof.secret import Label, Secret
+from testbed.proof.secret import FilmNeedles, Label
 
-KEPT = Lifetime({50.0: 99.0, 100.0: 100.0}, 100.0)
+KEPT = LifetimeCounts({50.0: 99.0, 100.0: 100.0}, 100.0)
 
 
 def place(**fields) -> SearchedPlace:
@@ -53,14 +53,14 @@ def test_a_finding_names_where():
 def test_the_lifetime_is_within_the_promise_or_not():
     """By the bounds of the buckets; the unconfirmed are beyond all of them."""
     assert (KEPT.upper(0.5), KEPT.upper(0.99), KEPT.verdict) == (50.0, 50.0, "nothing")
-    slow = Lifetime({50.0: 95.0, 100.0: 98.0}, 100.0)
+    slow = LifetimeCounts({50.0: 95.0, 100.0: 98.0}, 100.0)
     assert (slow.upper(0.99), slow.verdict) == (None, "too long")
-    assert Lifetime().verdict == "not searched"
+    assert LifetimeCounts().verdict == "not searched"
     assert KEPT + slow - KEPT == slow
 
 
 def findings(*places: SearchedPlace, lifetime=KEPT, **fields) -> Findings:
-    return Findings(list(places), lifetime, Lifetime(), 900, 96, 192, 61.2, ["it began"], **fields)
+    return Findings(list(places), lifetime, LifetimeCounts(), 900, 96, 192, 61.2, ["it began"], **fields)
 
 
 def test_one_bad_place_or_one_missing_event_and_nothing_is_proven():
@@ -71,7 +71,7 @@ def test_one_bad_place_or_one_missing_event_and_nothing_is_proven():
     )
     for bad, word in (
         (findings(place(), place(canary=False)), "files: search is blind"),
-        (findings(place(), lifetime=Lifetime()), "lifetime: not searched"),
+        (findings(place(), lifetime=LifetimeCounts()), "lifetime: not searched"),
         (findings(place(), faults=["no alert came"]), "no alert came"),
     ):
         assert not bad.is_proven
@@ -90,7 +90,7 @@ def test_the_report_is_one_page_that_fetches_nothing_and_escapes_what_was_found(
     assert "processor" in shown
     assert all(word in shown for word in ("FOUND", "nothing found", "a note", "it began", "p99 at most 50 ms"))
     assert json.loads(json.dumps(findings(bad).figures()))["places"][0]["hits"] == bad.hits
-    assert table(findings(bad, lifetime=Lifetime()))
+    assert table(findings(bad, lifetime=LifetimeCounts()))
     assert [size_text(size) for size in (12, 1_500, 2_000_000, 3_100_000_000)] == [
         "12 bytes",
         "1.5 kB",
@@ -101,7 +101,7 @@ def test_the_report_is_one_page_that_fetches_nothing_and_escapes_what_was_found(
 
 def searching() -> tuple[Search, bytes]:
     row = canary_row()
-    secret = Secret({row[i : i + 32]: Label("decoded", i) for i in range(0, 320, 32)})
+    secret = FilmNeedles({row[i : i + 32]: Label("decoded", i) for i in range(0, 320, 32)})
     return Search(secret), row
 
 

@@ -10,7 +10,7 @@ from modelling.evaluation.labelled import InputError
 from services.kernel.settings import SettingsError
 from testbed.simulation.cutouts import Cutout, Cutouts
 from testbed.simulation.film import look
-from testbed.simulation.people import Figure, Look
+from testbed.simulation.people import Appearance, PersonDrawing
 from testbed.simulation.scenario import Phase, Scenario
 from testbed.simulation.walkers import FACE, Walker
 
@@ -92,11 +92,11 @@ def test_looks_follow_what_is_worn():
 
 def test_low_masks_leave_the_nose_free():
     """A badly worn mask covers the chin as a worn one does, and nothing above the mouth; from behind there is hair."""
-    plain = Look(hair=0, skin=0, coat=0, trousers=0, mask=None, flipped=False)
+    plain = Appearance(hair=0, skin=0, coat=0, trousers=0, mask=None, flipped=False)
 
     def pixels(**changes) -> np.ndarray:
-        values = {name: getattr(plain, name) for name in Look.__slots__}
-        return np.asarray(Figure(Look(**{**values, **changes}), 1.0, 600).picture()).astype(int)
+        values = {name: getattr(plain, name) for name in Appearance.__slots__}
+        return np.asarray(PersonDrawing(Appearance(**{**values, **changes}), 1.0, 600).picture()).astype(int)
 
     bare, low, worn, behind = pixels(), pixels(mask=1, low=True), pixels(mask=1), pixels(turned=True)
     nose, mouth = (slice(125, 145), slice(205, 220)), (slice(165, 180), slice(205, 220))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from proto.codec import decode, encode
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
-from testbed.simulation.plan import Face, Plan
-from testbed.simulation.scenario import Classifier, Detector, Light, Phase, Scenario, ScenarioPeriod
-from testbed.simulation.sightings import MODEL, PERIOD, SECOND, Look, messages, plans, sightings
+from testbed.simulation.plan import Plan, PlannedFace
+from testbed.simulation.scenario import Classifier, Detector, LightPeriod, Phase, Scenario, ScenarioPeriod
+from testbed.simulation.sightings import MODEL, PERIOD, SECOND, SimulatedDetector, messages, plans, sightings
 from testbed.simulation.walkers import Walker
 
 QUIET = Detector(false_alarms_per_minute=0, turns_per_minute=0)
@@ -24,21 +24,21 @@ QUIET = Detector(false_alarms_per_minute=0, turns_per_minute=0)
 JUDGED = Classifier()
 
 
-def face(seed: int = 1, size: float = 40.0, visible: float = 1.0, verdict="masked", x: float = 0.5) -> Face:
+def face(seed: int = 1, size: float = 40.0, visible: float = 1.0, verdict="masked", x: float = 0.5) -> PlannedFace:
     walker = Walker(seed, verdict, True, 0.0, (0.0, 1e6), ((0.0, 3.0), (0.0, 3.0)))
     half = size / 2
     box = (x - half / 640, 0.5 - half / 360, x + half / 640, 0.5 + half / 360)
-    return Face(walker, box, size, visible)
+    return PlannedFace(walker, box, size, visible)
 
 
-def looked(some: Face, detector: Detector = QUIET, classifier: Classifier = JUDGED, *, people=300, pictures=20,
+def looked(some: PlannedFace, detector: Detector = QUIET, classifier: Classifier = JUDGED, *, people=300, pictures=20,
            light=1.0):  # fmt: skip
     """Return, by person and picture 0.2 s apart, what is said of such a face: a sighting or None."""
-    look = Look(detector, classifier, np.random.default_rng(7))
+    look = SimulatedDetector(detector, classifier, np.random.default_rng(7))
     found = []
     for seed in range(people):
-        one = Face(Walker(seed, some.walker.verdict, True, 0.0, (0.0, 1e6), some.walker.points), some.box, some.size,
-                   some.visible)  # fmt: skip
+        walker = Walker(seed, some.walker.verdict, True, 0.0, (0.0, 1e6), some.walker.points)
+        one = PlannedFace(walker, some.box, some.size, some.visible)
         told = [look.at(seed * 1_000 + picture * 0.2, [one], light) for picture in range(pictures)]
         found.append([one_said[0] if one_said else None for one_said in told])
     return found
@@ -59,8 +59,8 @@ def test_a_portrait_stays_where_it_is():
     """Its boxes move by what was measured, far less than a person's."""
     person = face(size=40)
     spread = []
-    for one in (person, Face(replace(person.walker, hangs=True), person.box, person.size, 1.0)):
-        look = Look(QUIET, JUDGED, np.random.default_rng(7))
+    for one in (person, PlannedFace(replace(person.walker, hangs=True), person.box, person.size, 1.0)):
+        look = SimulatedDetector(QUIET, JUDGED, np.random.default_rng(7))
         boxes = [said[0].box for n in range(500) if (said := look.at(n * 0.2, [one]))]
         spread.append(float(np.std([(box[0] + box[2]) / 2 for box in boxes])) * 640 / 40)
     assert spread == [pytest.approx(0.05, rel=0.25), pytest.approx(0.01, rel=0.25)]
@@ -92,7 +92,7 @@ def test_in_the_dark_nothing_is_told():
     """A picture without light has neither faces nor what looks like one; afterwards all are there again."""
     scenario = Scenario(
         phases=[Phase(seconds=60, arrivals_per_minute=60)], detector=Detector(false_alarms_per_minute=60),
-        lights=[Light(start=20, seconds=15, level=0)],
+        lights=[LightPeriod(start=20, seconds=15, level=0)],
     )  # fmt: skip
     told = [len(one.faces) for one in sightings(scenario, plans(scenario, ["one"]), site="s", began=0, lease=1)]
     assert not any(told[100:175])
@@ -172,23 +172,23 @@ def test_badly_worn_masks_and_small_faces():
 
 def test_false_alarms_flicker_at_a_few_places():
     """They come as often as the scenario says, not in every picture, at three places, and mostly without a verdict."""
-    look = Look(Detector(false_alarms_per_minute=30), Classifier(), np.random.default_rng(3))
+    look = SimulatedDetector(Detector(false_alarms_per_minute=30), Classifier(), np.random.default_rng(3))
     pictures = [look.at(index * 0.2, []) for index in range(5_000)]
     alarms = [s for picture in pictures for s in picture]
     centres = {(round((s.box[0] + s.box[2]) * 5), round((s.box[1] + s.box[3]) * 5)) for s in alarms}
     assert 0.3 < len(alarms) / (5_000 * 0.2 / 60 * 30) < 3
     assert len(centres) <= 12
     assert sum(s.verdict == "unknown" for s in alarms) > 0.2 * len(alarms)
-    assert Look(QUIET, Classifier(), np.random.default_rng(3)).at(60.0, []) == []
+    assert SimulatedDetector(QUIET, Classifier(), np.random.default_rng(3)).at(60.0, []) == []
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 200), st.floats(0.05, 1), st.floats(0, 1))
 def test_every_sighting_keeps_the_contract(x, y, size, visible, jitter):
     """Boxes lie in the picture and have an area, whatever the face and the jitter."""
     box = (max(0.0, x - 0.05), max(0.0, y - 0.05), min(1.0, x + 0.05), min(1.0, y + 0.05))
-    look = Look(Detector(jitter=jitter, told_from=0.01), Classifier(), np.random.default_rng(size))
+    look = SimulatedDetector(Detector(jitter=jitter, told_from=0.01), Classifier(), np.random.default_rng(size))
     for index in range(10):
-        for said in look.at(index * 0.2, [Face(face().walker, box, float(size), visible)]):
+        for said in look.at(index * 0.2, [PlannedFace(face().walker, box, float(size), visible)]):
             x1, y1, x2, y2 = said.box
             assert 0 <= x1 < x2 <= 1
             assert 0 <= y1 < y2 <= 1
@@ -236,7 +236,7 @@ def test_frozen_dark_and_missing_pictures():
         seed=3,
         freezes=[ScenarioPeriod(start=8, seconds=2)],
         outages=[ScenarioPeriod(start=14, seconds=3)],
-        lights=[Light(start=11, seconds=2, level=0.0)],
+        lights=[LightPeriod(start=11, seconds=2, level=0.0)],
     )
     found = list(messages(scenario, plans(scenario, ["a"]), **PLACE))
     pictures = {(m.at - BEGAN) / SECOND: m.faces for m in found if isinstance(m, SightingsV1)}

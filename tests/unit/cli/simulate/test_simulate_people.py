@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from testbed.simulation import people
-from testbed.simulation.people import COATS, HEIGHT, MASKS, WIDTH, Figure, Look
+from testbed.simulation.people import COATS, HEIGHT, MASKS, WIDTH, Appearance, PersonDrawing
 from testbed.simulation.walkers import FACE
 
-PLAIN = Look(hair=0, skin=0, coat=0, trousers=0, mask=None, flipped=False)
+PLAIN = Appearance(hair=0, skin=0, coat=0, trousers=0, mask=None, flipped=False)
 
 
-def pixels(look: Look, scale: float = 0.5, shown: int = 600, stride: float = 0.0) -> np.ndarray:
-    return np.asarray(Figure(look, scale, shown).picture(stride)).astype(int)
+def pixels(look: Appearance, scale: float = 0.5, shown: int = 600, stride: float = 0.0) -> np.ndarray:
+    return np.asarray(PersonDrawing(look, scale, shown).picture(stride)).astype(int)
 
 
-def with_(**changes) -> Look:
-    values = {name: getattr(PLAIN, name) for name in Look.__slots__}
-    return Look(**{**values, **changes})
+def with_(**changes) -> Appearance:
+    values = {name: getattr(PLAIN, name) for name in Appearance.__slots__}
+    return Appearance(**{**values, **changes})
 
 
 def changed(a: np.ndarray, b: np.ndarray) -> tuple[int, int, int, int]:
@@ -27,13 +27,13 @@ def changed(a: np.ndarray, b: np.ndarray) -> tuple[int, int, int, int]:
 
 def test_a_seed_fixes_the_look():
     """The same seed gives the same person."""
-    assert Look.drawn(7, masked=True) == Look.drawn(7, masked=True)
+    assert Appearance.drawn(7, masked=True) == Appearance.drawn(7, masked=True)
 
 
 def test_only_the_mask_follows_from_masked():
     """A person with and without a mask is otherwise the same: nothing else gives the mask away."""
     for seed in range(50):
-        bare, masked = Look.drawn(seed, masked=False), Look.drawn(seed, masked=True)
+        bare, masked = Appearance.drawn(seed, masked=False), Appearance.drawn(seed, masked=True)
         assert bare.mask is None
         assert masked.mask in range(len(MASKS))
         assert (bare.hair, bare.skin, bare.coat, bare.trousers) == (
@@ -46,7 +46,7 @@ def test_only_the_mask_follows_from_masked():
 
 def test_people_differ():
     """Fifty people show every coat and mask, and hardly two are the same."""
-    looks = [Look.drawn(seed, masked=True) for seed in range(50)]
+    looks = [Appearance.drawn(seed, masked=True) for seed in range(50)]
     assert len({look.coat for look in looks}) == len(COATS)
     assert len({look.mask for look in looks}) == len(MASKS)
     assert len(set(looks)) > 45
@@ -104,9 +104,9 @@ def test_flipped_is_the_mirror_image():
 @pytest.mark.parametrize("scale", [0.38, 0.5, 0.66])
 def test_size_follows_scale(scale):
     """A figure has the scaled canvas's width, and no more height than is shown."""
-    whole = Figure(PLAIN, scale, 10_000).picture()
+    whole = PersonDrawing(PLAIN, scale, 10_000).picture()
     assert whole.size == (round(WIDTH * scale), round(HEIGHT * scale))
-    assert Figure(PLAIN, scale, 200).picture().size == (round(WIDTH * scale), 200)
+    assert PersonDrawing(PLAIN, scale, 200).picture().size == (round(WIDTH * scale), 200)
 
 
 def test_cut_figure_is_the_upper_part_of_the_whole():
@@ -117,8 +117,8 @@ def test_cut_figure_is_the_upper_part_of_the_whole():
 
 def test_legs_move_where_they_show():
     """Legs stand differently with the stride; of a figure cut above the hem there are none to draw."""
-    assert Figure(PLAIN, 0.38, 360).shows_legs
-    assert not Figure(PLAIN, 0.66, 200).shows_legs
+    assert PersonDrawing(PLAIN, 0.38, 360).shows_legs
+    assert not PersonDrawing(PLAIN, 0.66, 200).shows_legs
     a, b = pixels(PLAIN, stride=1.0), pixels(PLAIN, stride=-0.5)
     _, top, _, bottom = changed(a, b)
     assert top > 680

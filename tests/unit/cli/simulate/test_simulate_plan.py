@@ -9,23 +9,23 @@ from examples import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from testbed.simulation.plan import HALF, Face, Plan, Truth, _face, truth
+from testbed.simulation.plan import HALF, Plan, PlannedFace, Truth, _face, truth
 from testbed.simulation.scenario import (
+    CameraView,
     Counting,
     Mirror,
-    People,
     Phase,
     Portrait,
     Scenario,
     ScenarioPeriod,
-    View,
+    Walking,
     load_scenario,
 )
-from testbed.simulation.walkers import BESIDE_M, FACE, FOCAL, HEIGHT, WIDTH, Seen, Walker, seen, walker
+from testbed.simulation.walkers import BESIDE_M, FACE, FOCAL, HEIGHT, WIDTH, PersonInPicture, Walker, seen, walker
 
 SEEDS = st.integers(0, 2**32 - 1)
 PEOPLE = st.builds(
-    People,
+    Walking,
     towards=st.floats(0, 0.5),
     away=st.floats(0, 0.5),
     stopping=st.floats(0, 1),
@@ -33,18 +33,18 @@ PEOPLE = st.builds(
     speed=st.floats(0.4, 3),
 )
 VIEWS = st.builds(
-    View,
+    CameraView,
     farthest_px=st.floats(8, 40),
     nearest_px=st.floats(45, 150),
     horizon=st.floats(-1, 0.6),
     drop=st.floats(1.5, 6),
 )
-PLAIN = View()
-LEVEL = View(drop=1.5, horizon=0.35)
+PLAIN = CameraView()
+LEVEL = CameraView(drop=1.5, horizon=0.35)
 """A camera hardly above the heads, in whose picture the nearer ones hide the farther ones."""
 BUSY = Scenario(
     phases=[Phase(seconds=40, arrivals_per_minute=60, masked=0.5, incorrect=0.1)],
-    people=People(stopping=0.3, towards=0.3, away=0.1),
+    people=Walking(stopping=0.3, towards=0.3, away=0.1),
 )
 
 
@@ -83,7 +83,7 @@ def test_people_walk_on_evenly(seed, people, view):
 @given(SEEDS, st.floats(0.4, 3))
 def test_people_slow_down_to_a_stop(seed, speed):
     """Nobody's pace changes at once: from look to look by a quarter of walking at most, down to a stand and up."""
-    people = People(stopping=1.0, towards=0.0, away=0.0, speed=speed, stop_s=3)
+    people = Walking(stopping=1.0, towards=0.0, away=0.0, speed=speed, stop_s=3)
     one = walker(np.random.default_rng(seed), 0.0, "masked", people, PLAIN)
     assume(min(b - a for a, b in itertools.pairwise(one.times)) > 1.5)
     places = [one.place(float(at)) for at in np.arange(0, one.leave_s, 0.1)]
@@ -121,7 +121,7 @@ def standing(seed: int, x: float, z: float, *, shows_face: bool = True) -> Walke
     return Walker(seed, "masked", shows_face, 0.0, (0.0, 10.0), ((x, z), (x, z)))
 
 
-def free(*people: Walker, view: View = PLAIN) -> dict[int, float]:
+def free(*people: Walker, view: CameraView = PLAIN) -> dict[int, float]:
     """Return the visible share of each face, by seed."""
     scenario = Scenario(phases=[Phase(seconds=10)], view=view)
     return {face.walker.seed: face.visible for face in Plan(scenario, people).faces(5.0)}
@@ -147,7 +147,7 @@ def test_half_hidden_is_half_visible():
 @given(st.floats(-3, 3), st.floats(1, 6))
 def test_a_face_leaves_the_picture_by_and_by(x, z):
     """Its visible share is the share of it that lies inside."""
-    alone = seen(standing(1, x, z), View(), 5.0)
+    alone = seen(standing(1, x, z), CameraView(), 5.0)
     x1, y1, x2, y2 = alone.part(FACE)
     wide = max(0.0, min(x2, WIDTH) - max(x1, 0)) / (x2 - x1)
     high = max(0.0, min(y2, HEIGHT) - max(y1, 0)) / (y2 - y1)
@@ -159,7 +159,7 @@ def test_a_face_leaves_the_picture_by_and_by(x, z):
 def test_the_figure_is_where_the_face_is(x, z, right):
     """The face's box has the size and the centre of the plan, for both directions."""
     points = ((x, z), (x + 1, z)) if right else ((x + 1, z), (x, z))
-    one = seen(Walker(3, "masked", True, 0.0, (0.0, 10.0), points), View(), 5.0)
+    one = seen(Walker(3, "masked", True, 0.0, (0.0, 10.0), points), CameraView(), 5.0)
     x1, y1, x2, y2 = one.part(FACE)
     assert ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx((one.x, one.y))
     assert sqrt((x2 - x1) * (y2 - y1)) == pytest.approx(one.size)
@@ -206,7 +206,7 @@ def test_arrivals_are_a_poisson_process():
 
 def test_ways_come_in_their_shares():
     """So many show their backs, so many stop, as the scenario says; and every edge but the upper one is used."""
-    people = People(towards=0.3, away=0.2, stopping=0.4)
+    people = Walking(towards=0.3, away=0.2, stopping=0.4)
     plan = Plan.drawn(Scenario(phases=[Phase(seconds=3_000, arrivals_per_minute=60)], people=people))
     n = len(plan.walkers)
     assert abs(sum(not w.shows_face for w in plan.walkers) / n - 0.2) < 4 * sqrt(0.16 / n)
@@ -219,7 +219,7 @@ def test_ways_come_in_their_shares():
 
 def test_from_above_people_come_in_at_the_upper_edge():
     """A camera that looks down has the far ones above its picture."""
-    view, people = View(horizon=-0.4), People(towards=1.0, away=0.0)
+    view, people = CameraView(horizon=-0.4), Walking(towards=1.0, away=0.0)
     plan = Plan.drawn(Scenario(phases=[Phase(seconds=300, arrivals_per_minute=30)], view=view, people=people))
     assert all(seen(w, view, w.enter_s).part(FACE)[3] < 0 for w in plan.walkers)
     assert plan.passages("gate")
@@ -241,14 +241,14 @@ def test_a_frozen_picture_shows_the_same(seed):
 @examples(10)
 def test_faces_have_the_sizes_of_the_view(seed):
     """Those who walk across are between the farthest and the nearest; only who comes straight on gets larger."""
-    plan = busy(seed, people=People(towards=0.0, away=0.0))
+    plan = busy(seed, people=Walking(towards=0.0, away=0.0))
     sizes = [one.size for at in moments(plan, 1.0) for one in plan.people(at)]
     assume(sizes)
     assert min(sizes) >= 15.9
     assert max(sizes) <= 70.1
 
 
-def alone(people: People, *, minutes: float = 20, **changes) -> Plan:
+def alone(people: Walking, *, minutes: float = 20, **changes) -> Plan:
     """Return the plan of people who rarely hide one another."""
     return Plan.drawn(
         Scenario(phases=[Phase(seconds=60 * minutes, arrivals_per_minute=6)], people=people, seed=4, **changes)
@@ -257,7 +257,7 @@ def alone(people: People, *, minutes: float = 20, **changes) -> Plan:
 
 def test_who_turns_away_has_no_face_meanwhile_and_is_one():
     """Everybody is gone at least once, for 0.5 to 4 s; it is the same person before and after."""
-    plan = alone(People(turning=1.0, towards=0, away=0, stopping=1.0, stop_s=20))
+    plan = alone(Walking(turning=1.0, towards=0, away=0, stopping=1.0, stop_s=20))
     spans = [span for one in plan.walkers for span in one.aside]
     assert all(one.aside for one in plan.walkers)
     assert all(0.5 <= end - start <= 4 for start, end in spans)
@@ -271,7 +271,7 @@ def test_who_turns_away_has_no_face_meanwhile_and_is_one():
 
 def test_who_leaves_shows_the_back():
     """After the stop nothing of the face is seen."""
-    plan = alone(People(leaving=1.0, stopping=1.0, towards=0, away=0))
+    plan = alone(Walking(leaving=1.0, stopping=1.0, towards=0, away=0))
     for one in plan.walkers:
         assert one.at(one.times[1] - 0.1).shows_face
         assert not one.at(one.times[2] + 0.1).shows_face
@@ -280,7 +280,7 @@ def test_who_leaves_shows_the_back():
 def test_who_waits_moves_a_little():
     """To and fro within the distance that was asked for, and not at once; without it nobody moves."""
     for sway in (0.0, 0.1):
-        one = alone(People(stopping=1.0, stop_s=60, sway_m=sway), minutes=2).walkers[0]
+        one = alone(Walking(stopping=1.0, stop_s=60, sway_m=sway), minutes=2).walkers[0]
         halt = one.points[1]
         places = [one.place(float(at)) for at in np.arange(one.times[1], one.times[2], 0.2)]
         gaps = [sqrt((x - halt[0]) ** 2 + (z - halt[1]) ** 2) for x, z in places]
@@ -292,7 +292,7 @@ def test_who_waits_moves_a_little():
 
 def test_people_who_meet_walk_on_together():
     """The second one comes from where the first one goes, arrives as that one does, and both stay a step apart."""
-    plan = alone(People(stopping=1.0, meeting=1.0, towards=0, away=0))
+    plan = alone(Walking(stopping=1.0, meeting=1.0, towards=0, away=0))
     firsts, seconds = plan.walkers[::2], plan.walkers[1::2]
     assert len(firsts) == len(seconds) > 50
     for one, other in zip(firsts, seconds, strict=True):
@@ -340,7 +340,7 @@ def test_a_portrait_has_a_face_and_is_nobody():
 
 def test_dense_scenes_hide_more_than_sparse_ones():
     """What makes the scenarios hard grows from one to the next: faces at a time, and the share that is half hidden."""
-    faces: list[list[Face]] = []
+    faces: list[list[PlannedFace]] = []
     crowds = []
     for name in ("sparse", "medium", "dense"):
         plan = Plan.drawn(load_scenario(name))
@@ -370,8 +370,8 @@ def test_the_truth_as_a_file():
 
 def test_a_persons_figure_grows_with_nearness():
     """A nearer one is larger and lower."""
-    far, near = (seen(standing(1, 0.0, z), View(), 5.0) for z in (6.0, 2.0))
-    assert isinstance(far, Seen)
+    far, near = (seen(standing(1, 0.0, z), CameraView(), 5.0) for z in (6.0, 2.0))
+    assert isinstance(far, PersonInPicture)
     assert near.size == pytest.approx(3 * far.size)
     assert near.y > far.y
     assert near.scale > far.scale

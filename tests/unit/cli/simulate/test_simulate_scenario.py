@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.settings import SettingsError
-from testbed.simulation.scenario import BUILT_IN, Light, Phase, Scenario, ScenarioPeriod, load_scenario
+from testbed.simulation.scenario import BUILT_IN, LightPeriod, Phase, Scenario, ScenarioPeriod, load_scenario
 
 PHASES = st.lists(
     st.builds(
@@ -115,10 +115,10 @@ def test_what_a_picture_shows():
         phases=[Phase(seconds=100)],
         freezes=[ScenarioPeriod(start=10, seconds=5)],
         outages=[ScenarioPeriod(start=20, seconds=5)],
-        lights=[Light(start=30, seconds=5, level=0.5)],
+        lights=[LightPeriod(start=30, seconds=5, level=0.5)],
     )
     assert [scenario.shown_s(at) for at in (9.9, 10, 14.9, 15)] == [9.9, 10, 10, 15]
     assert [scenario.is_out(at) for at in (19.9, 20, 24.9, 25)] == [False, True, True, False]
     assert [scenario.light(at) for at in (29.9, 30, 35)] == [1, 0.5, 1]
-    off = Scenario(phases=[Phase(seconds=100)], lights=[Light(start=30, seconds=5, level=0)])
+    off = Scenario(phases=[Phase(seconds=100)], lights=[LightPeriod(start=30, seconds=5, level=0)])
     assert [off.is_dark(at) for at in (29.9, 30, 34.9, 35)] == [False, True, True, False]
