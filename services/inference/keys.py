@@ -17,7 +17,7 @@ from services.frames.sealing.seal import SealError
 from services.frames.sealing.wrap import announce, is_genuine, unwrap_key
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
-from services.kernel.seldom import Seldom
+from services.kernel.rate_limited_log import RateLimitedLog
 
 log = get_logger()
 
@@ -61,7 +61,7 @@ class KeyReceiver:
         # A clock that is set back must not make our own announcements look like old ones.
         self._utc_offset = time.time_ns() - boottime_ns()
         self.keys = OpeningKeys(self._displaced)
-        self._seldom = Seldom()
+        self._rate_limited = RateLimitedLog()
 
     def trust(self, identity: Ed25519PrivateKey, trusted: tuple[Ed25519PublicKey, ...]) -> None:
         """Change the identities: announce with `identity`, and accept keys that `trusted` ones signed."""
@@ -107,7 +107,7 @@ class KeyReceiver:
         except SealError as error:
             REFUSED.inc()
             # Without a signature the site is anybody's word: sites that are not ours count as one.
-            if self._seldom.may(boottime_ns(), message.site if message.site in self.sites else "", str(error)):
+            if self._rate_limited.may(boottime_ns(), message.site if message.site in self.sites else "", str(error)):
                 log.warning("a frame key was refused", site=message.site, reason=str(error))
             return
         now = boottime_ns()
@@ -117,7 +117,7 @@ class KeyReceiver:
 
     def _displaced(self, site: str) -> None:
         DISPLACED.labels(site).inc()
-        if self._seldom.may(boottime_ns(), site, "displaced"):
+        if self._rate_limited.may(boottime_ns(), site, "displaced"):
             log.warning("frame keys over limit", site=site, most=MOST_OF_SITE)
 
     def _unwrap(self, message: FrameKeyV1) -> tuple[bytearray, int]:

@@ -13,7 +13,7 @@ from subjects_table import markdown
 ROOT = Path(__file__).parents[2]
 KERNEL = [
     *("app.py", "build.py", "clock.py", "faults.py", "listener.py", "log.py", "probes.py"),
-    *("process.py", "seldom.py", "settings", "tls", "tracing"),
+    *("process.py", "rate_limited_log.py", "settings", "tls", "tracing"),
 ]
 """How a service runs; anything else that two of them need is a domain noun with a decision of its own."""
 SHARED = ["bus", "destinations.py", "frames", "kernel", "leases", "sandbox", "sites"]

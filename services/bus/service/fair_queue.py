@@ -160,7 +160,7 @@ class FairQueue(Generic[T]):
             node.known.pop(name or "", None)
 
 
-class Allowance:
+class TokenBucket:
     """A token bucket: `per_s` uses in a second, and no more than that at once."""
 
     def __init__(self, per_s: float) -> None:

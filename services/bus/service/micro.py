@@ -23,7 +23,7 @@ from proto.codec import ContractError, decode_on, encode_as
 from proto.subjects import Subject
 from services.bus.connection.client import REQUEST_INFO, keep_endpoints
 from services.bus.connection.connection import IMPORTED, INBOXES, headers_of
-from services.bus.service.fair_queue import Allowance, Asker, FairQueue
+from services.bus.service.fair_queue import Asker, FairQueue, TokenBucket
 from services.kernel.log import get_logger
 
 log = get_logger()
@@ -96,7 +96,7 @@ class Questions:
     def __init__(self, row: str) -> None:
         self._row = row
         self._waiting: FairQueue[_Question] = FairQueue(*LIMITS)
-        self._told = Allowance(REFUSALS_PER_S)
+        self._told = TokenBucket(REFUSALS_PER_S)
         self._answering: asyncio.Task[None] | None = None
         self._subjects: frozenset[str] = frozenset()
         for fate in get_args(Fate):

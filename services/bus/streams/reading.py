@@ -29,7 +29,7 @@ TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class StreamContent:
+class StreamUsage:
     """The limits and content of a stream; times are the server's, in ns. `max_age` or `max_bytes` of 0 is no limit."""
 
     max_age: int
@@ -107,7 +107,7 @@ class Reading:
         info = await self._upkeep.trying(lambda: self.js.stream_info(name))
         return nanoseconds(info.created), int(info.state.last_seq)
 
-    async def kept(self, name: str) -> StreamContent:
+    async def kept(self, name: str) -> StreamUsage:
         """Return the limits of a stream, and what it holds now."""
         subject = stream_info(name)
         answer = await self._upkeep.trying(lambda: self._client.request(subject, b"", timeout=TIMEOUT_S))
@@ -144,13 +144,13 @@ class Reading:
         return polling if name in self.asked else ordered_consumer
 
 
-def _kept(info: dict[str, Any]) -> StreamContent:
+def _kept(info: dict[str, Any]) -> StreamUsage:
     """Read an answer about a stream (NATS ADR-1). nats-py leaves out the times of the stream's messages."""
     state, config = info["state"], info["config"]
     now = nanoseconds(datetime.fromisoformat(info["ts"]))
     first = nanoseconds(datetime.fromisoformat(state["first_ts"])) if state["messages"] else now
     limits = int(config.get("max_age", 0)), max(0, int(config["max_bytes"]))
-    return StreamContent(*limits, int(state["first_seq"]), first, now, int(state["bytes"]), _lacking(info))
+    return StreamUsage(*limits, int(state["first_seq"]), first, now, int(state["bytes"]), _lacking(info))
 
 
 def _lacking(info: dict[str, Any]) -> int:

@@ -14,9 +14,9 @@ from services.ingest.camera.pictures import Picture, Slot
 from services.ingest.camera.playback import CameraStats, Playback, Shedding
 from services.ingest.camera.watchdog import Watchdog
 from services.ingest.core.reconnect import STUCK_LIMIT_S, Backoff, stuck_after
-from services.ingest.core.states import Life, PauseReason
+from services.ingest.core.states import CameraProgress, PauseReason
 from services.ingest.sources.address import addresses_of, kind_of
-from services.ingest.sources.peer import Seat
+from services.ingest.sources.peer import PeerSlot
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
 from services.sites.settings import CameraSettings
@@ -70,7 +70,7 @@ class Camera:
         self._clock, self._steady = clock, steady
         self._backoff, self._on_stuck = backoff or Backoff(), on_stuck or (lambda _: None)
         origin = kind_of(settings)
-        self.seat = Seat() if origin == "peer" else None
+        self.seat = PeerSlot() if origin == "peer" else None
         """The seat that a peer takes to publish; None for a camera that ingest opens itself."""
         self._leaving = threading.Event()
         """Set while the thread must stop its current work: the camera is paused or being stopped."""
@@ -78,7 +78,7 @@ class Camera:
         self.is_live = paced = settings.paced or origin != "file"
         """Whether it has the pace of its source: a camera, or a file that is played as one."""
         event_time = EventTime(lease, settings.fps, phase_ns, paced=paced, utc=utc)
-        self._leased = LeasedLife(site, settings.id, Life(origin), event_time, utc, on_state)
+        self._leased = LeasedLife(site, settings.id, CameraProgress(origin), event_time, utc, on_state)
         self.shedding = Shedding(on_shed, round(SECOND_NS / settings.fps))
         """The sender asks it whether to send a picture, and reports round trips and dropped pictures to it."""
         self._slot = Slot(clock, self.shedding.drop, expires=paced)
@@ -145,7 +145,7 @@ class Camera:
         Returns False, and logs it, if the thread did not end within the limit: FFmpeg can be blocked in a read. The
         watchdog keeps checking until the thread has ended, and logs if it is stuck.
         """
-        self._leased.turn(Life.stop)
+        self._leased.turn(CameraProgress.stop)
         self._watchdog.stopping()
         self._leave()
         self._slot.close()
@@ -180,7 +180,7 @@ class Camera:
         """Continue after a pause."""
         if not self._leased.life.paused or self._leased.life.stopping:
             return
-        self._leased.turn(Life.resume)
+        self._leased.turn(CameraProgress.resume)
         if self.is_stuck:
             return
         self._slot.open()
@@ -230,7 +230,7 @@ class Camera:
         return self._leased.status
 
     def _silent(self) -> None:
-        self._leased.turn(Life.silent)
+        self._leased.turn(CameraProgress.silent)
 
     def _stuck(self, why: str) -> None:
         """Report a stuck thread, and let it disturb nobody. One that was told to end needs no state any more."""
@@ -266,7 +266,7 @@ class Camera:
         if self._leaving.is_set() or self._leased.life.state == "live":
             return
         self._backoff.live(self._clock())
-        self._leased.turn(Life.live)
+        self._leased.turn(CameraProgress.live)
 
     # --- both
 

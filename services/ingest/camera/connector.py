@@ -7,9 +7,9 @@ from collections.abc import Callable
 from services.ingest.camera.leased import LeasedLife
 from services.ingest.camera.playback import Playback
 from services.ingest.core.reconnect import Backoff, has_moved
-from services.ingest.core.states import Again, CameraTrouble, Life
+from services.ingest.core.states import Again, CameraProgress, CameraTrouble
 from services.ingest.sources.address import SourceError
-from services.ingest.sources.peer import PeerSource, Seat
+from services.ingest.sources.peer import PeerSlot, PeerSource
 from services.ingest.sources.source import Source, open_source
 from services.kernel.log import get_logger
 from services.sites.settings import CameraSettings
@@ -32,7 +32,7 @@ class Connector:
         life: LeasedLife,
         play: Playback,
         *,
-        seat: Seat | None,
+        seat: PeerSlot | None,
         leaving: threading.Event,
         clock: Callable[[], int],
         steady: Callable[[], int],
@@ -51,7 +51,7 @@ class Connector:
         other_picture = self._leased.life.other_picture
         if other_picture is not None:
             return self._failed(other_picture)
-        self._leased.turn(Life.connecting)
+        self._leased.turn(CameraProgress.connecting)
         self._play.busy_since = self._steady()
         try:
             self._leased.event_time.read_clock_again()
@@ -88,7 +88,7 @@ class Connector:
     def _ended(self) -> int | None:
         if self._leased.life.origin == "file":
             self._play.drain()  # `ended` says that no more pictures of this lease will come
-        return self._delay_ns(self._leased.turn(Life.ended).again(None))
+        return self._delay_ns(self._leased.turn(CameraProgress.ended).again(None))
 
     def _failed(self, trouble: CameraTrouble) -> int | None:
         return self._delay_ns(self._leased.turn(lambda life: life.failed(trouble)).again(trouble))

@@ -36,7 +36,7 @@ SiteCamera = tuple[str, str]
 
 
 @dataclass(slots=True)
-class Post:
+class RunningCamera:
     """One camera in service."""
 
     settings: CameraSettings
@@ -53,7 +53,7 @@ class Fleet:
         self, app: App, main: Bus, frames: Bus, settings: IngestSettings, utc: Callable[[], float] = time.time
     ) -> None:
         self._app, self._main, self._frames, self._settings = app, main, frames, settings
-        self._posts: dict[SiteCamera, Post] = {}
+        self._posts: dict[SiteCamera, RunningCamera] = {}
         self._ending: set[SiteCamera] = set()
         self._givers: dict[str, KeyGiver] = {}
         self._over = False
@@ -93,7 +93,7 @@ class Fleet:
         post = self._posts.get((site, name))
         return post.reporter.latest if post else None
 
-    def post(self, place: SiteCamera) -> Post | None:
+    def post(self, place: SiteCamera) -> RunningCamera | None:
         """Return a camera with the parts that serve it; None if it isn't served here."""
         return self._posts.get(place)
 
@@ -200,7 +200,7 @@ class Fleet:
         reporting = self._app.spawn(f"report {name}", reporter.run(_until(sending)))
         measuring = self._app.spawn(f"measure {name}", reporter.measure())
         camera.start(asyncio.get_running_loop())
-        self._posts[place] = Post(settings, camera, sender, reporter, [sending, reporting, measuring])
+        self._posts[place] = RunningCamera(settings, camera, sender, reporter, [sending, reporting, measuring])
         log.info("camera in service", site=place[0], camera=place[1], lease=lease)
 
     def _hold(self, place: SiteCamera, camera: Camera) -> None:

@@ -15,7 +15,7 @@ from services.frames.sealing.keys import AHEAD_NS, CHECK_NS, KEEP_NS, RECENT_NS,
 from services.frames.sealing.wrap import is_genuine, wrap_key
 from services.kernel.clock import boottime_ns
 from services.kernel.log import get_logger
-from services.kernel.seldom import Seldom
+from services.kernel.rate_limited_log import RateLimitedLog
 
 log = get_logger()
 
@@ -56,7 +56,7 @@ class KeyGiver:
         self._missed = False
         """Whether a key could not be handed out while the connection was lost."""
         self._wake = asyncio.Event()
-        self._seldom = Seldom()
+        self._rate_limited = RateLimitedLog()
 
     def trust(self, identity: Ed25519PrivateKey, trusted: tuple[Ed25519PublicKey, ...]) -> None:
         """Replace the identities: a worker without a signature from `trusted` gets no key from now on."""
@@ -189,7 +189,7 @@ class KeyGiver:
     def _refuse(self, message: WorkerV1, why: str, **details: int) -> None:
         """Count a refusal, and log it if none of this kind was lately: anybody who may announce could fill the log."""
         FORGED.inc()
-        if self._seldom.may(boottime_ns(), why):
+        if self._rate_limited.may(boottime_ns(), why):
             log.error("worker announcement refused", reason=why, worker=message.worker, site=self._site, **details)
 
     def _remember(self, message: WorkerV1) -> None:

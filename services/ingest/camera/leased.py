@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from proto.types import CameraReason, CameraState
 from services.ingest.core.sampling import Sampler
-from services.ingest.core.states import Life
+from services.ingest.core.states import CameraProgress
 from services.ingest.core.timeline import Timeline
 
 
@@ -31,7 +31,7 @@ class CameraStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class LeaseRun:
     """Event time and sampling under one lease; replaced as a whole, since the loop does it while the thread plays."""
 
     lease: int
@@ -48,27 +48,27 @@ class EventTime:
 
     def __init__(self, lease: int, fps: float, phase_ns: int, *, paced: bool, utc: Callable[[], int]) -> None:
         self._fps, self._phase_ns, self._paced, self._utc = fps, phase_ns, paced, utc
-        self.course = Course(lease, Timeline(paced=paced), Sampler(fps, phase_ns))
+        self.run = LeaseRun(lease, Timeline(paced=paced), Sampler(fps, phase_ns))
         """What holds under the current lease. The thread reads it once for each picture."""
 
     def read_clock_again(self) -> None:
         """Set the anchor of event time again: a new connection begins, or the host's clock was set forward."""
-        self.course.timeline.connected()
+        self.run.timeline.connected()
 
     def renumber(self, lease: int) -> None:
         """Continue under another lease; a source with a pace takes its event time from the host's clock again."""
         if self._paced:
-            self.course = Course(lease, Timeline(), Sampler(self._fps, self._phase_ns))
+            self.run = LeaseRun(lease, Timeline(), Sampler(self._fps, self._phase_ns))
         else:
-            self.course = replace(self.course, lease=lease)
+            self.run = replace(self.run, lease=lease)
 
-    def anchor(self, course: Course) -> int:
-        """Return UTC in ns. For a file without pacing it is a little earlier, on the course's sampling grid.
+    def anchor(self, run: LeaseRun) -> int:
+        """Return UTC in ns. For a file without pacing it is a little earlier, on the run's sampling grid.
 
         So each run samples the same pictures.
         """
         utc = self._utc()
-        return utc if self._paced else utc - (utc - self._phase_ns) % course.sampler.period_ns
+        return utc if self._paced else utc - (utc - self._phase_ns) % run.sampler.period_ns
 
 
 class LeasedLife:
@@ -81,7 +81,7 @@ class LeasedLife:
         self,
         site: str,
         camera: str,
-        life: Life,
+        life: CameraProgress,
         event_time: EventTime,
         utc: Callable[[], int],
         on_state: Callable[[CameraStatus], None],
@@ -95,20 +95,20 @@ class LeasedLife:
         """The last state that was reported; None before the start."""
 
     @property
-    def life(self) -> Life:
+    def life(self) -> CameraProgress:
         """The life as it is at this moment; `turn` changes it."""
         return self._life
 
     @property
     def lease(self) -> int:
         """The lease's number."""
-        return self.event_time.course.lease
+        return self.event_time.run.lease
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Set the loop on which states are reported; before that nobody hears them."""
         self._loop = loop
 
-    def turn(self, step: Callable[[Life], Life]) -> Life:
+    def turn(self, step: Callable[[CameraProgress], CameraProgress]) -> CameraProgress:
         """Apply a step to the camera's life and report a new state; return the life after it."""
         with self._guard:
             before, self._life = self._life, step(self._life)

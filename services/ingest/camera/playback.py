@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from services.frames.budget import Shedder
-from services.ingest.camera.leased import Course, EventTime
+from services.ingest.camera.leased import EventTime, LeaseRun
 from services.ingest.camera.pacer import Pacer, packet_ns
 from services.ingest.camera.pictures import BufferPool, Picture, Slot
 from services.ingest.core.picture import Masking, PictureChanged
@@ -254,13 +254,13 @@ class Playback:
     def _picture(self, decoder: Decoder, frame: VideoFrame, decoded_ns: int) -> None:
         self._pictures += 1
         self._size = decoder.size(frame)
-        pts, course = decoder.pts_ns(frame), self._event_time.course
-        event = course.timeline.at(pts, self._event_time.anchor(course), decoded_ns)
+        pts, run = decoder.pts_ns(frame), self._event_time.run
+        event = run.timeline.at(pts, self._event_time.anchor(run), decoded_ns)
         lag = self._lag.add(pts, decoded_ns)
-        if course.timeline.has_jumped():
+        if run.timeline.has_jumped():
             self.rate.restarted()
         self.rate.add(event)
-        if self._leaving.is_set() or not course.sampler.wants(event):
+        if self._leaving.is_set() or not run.sampler.wants(event):
             return
         self._sampled += 1
         if self._paced and lag is not None:
@@ -268,7 +268,7 @@ class Playback:
         if self._paced and not self._shedding.may_send(self._clock() - decoded_ns):
             self._shedding.drop()
             return
-        self._convert(decoder, frame, event, decoded_ns, course)
+        self._convert(decoder, frame, event, decoded_ns, run)
 
     def _is_masked(self, decoder: Decoder, frame: VideoFrame) -> bool:
         """Whether the picture can be used. A paced picture is too old if its masks had to be made first."""
@@ -277,7 +277,7 @@ class Playback:
         except PictureChanged as error:
             raise SourceError("picture-changed", str(error)) from None
 
-    def _convert(self, decoder: Decoder, frame: VideoFrame, event: int, decoded_ns: int, course: Course) -> None:
+    def _convert(self, decoder: Decoder, frame: VideoFrame, event: int, decoded_ns: int, run: LeaseRun) -> None:
         buffer = self._pool.take() if self._is_masked(decoder, frame) else None
         if buffer is None:
             self._shedding.drop()
@@ -289,10 +289,8 @@ class Playback:
             decoder.undecodable += 1
             return
         self._sequence += 1
-        period = max(course.sampler.period_ns, self.rate.interval_ns)
-        self._slot.put(
-            Picture(width, height, self._sequence, course.lease, event, decoded_ns, period, buffer, self._pool)
-        )
+        period = max(run.sampler.period_ns, self.rate.interval_ns)
+        self._slot.put(Picture(width, height, self._sequence, run.lease, event, decoded_ns, period, buffer, self._pool))
 
 
 def _masking(privacy: PrivacySettings | None) -> Masking | None:

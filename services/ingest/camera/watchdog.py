@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from services.ingest.camera.playback import Playback
 from services.ingest.core.reconnect import Standstill, stall_timeout
-from services.ingest.core.states import Life
+from services.ingest.core.states import CameraProgress
 
 WATCH_S = 0.2
 SECOND_NS = 1_000_000_000
@@ -22,7 +22,7 @@ class Watchdog:
         self,
         name: str,
         play: Playback,
-        life: Callable[[], Life],
+        life: Callable[[], CameraProgress],
         clock: Callable[[], int],
         steady: Callable[[], int],
         *,

@@ -32,7 +32,7 @@ CLOSED = CameraTrouble("end-of-stream", "the camera closed the stream")
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class CameraProgress:
     """A camera's place in its life. Each method returns the life that follows; `told` is a new one if there is news."""
 
     origin: Origin
@@ -55,7 +55,7 @@ class Life:
         """The current state; None before the start."""
         return None if self.told is None else self.told.state
 
-    def say(self, state: CameraState, reason: CameraReason | None = None, message: str = "") -> "Life":
+    def say(self, state: CameraState, reason: CameraReason | None = None, message: str = "") -> "CameraProgress":
         """Return the life in this state. While stopping it stays as it is; while paused it takes only `paused`.
 
         When stuck it takes only that and `paused`.
@@ -66,23 +66,23 @@ class Life:
             return self
         return replace(self, told=told)
 
-    def connecting(self) -> "Life":
+    def connecting(self) -> "CameraProgress":
         """Note an attempt to connect. `failed-config` stays: only a person can fix it, so a vain attempt is no news."""
         return self if self.state == "failed-config" else self.say("connecting")
 
-    def live(self) -> "Life":
+    def live(self) -> "CameraProgress":
         """Note that a picture came."""
         return self if self.is_leaving else self.say("live")
 
-    def silent(self) -> "Life":
+    def silent(self) -> "CameraProgress":
         """Note that no picture came for too long."""
         return self.say("stalled", "timeout", "no picture came") if self.state == "live" else self
 
-    def ended(self) -> "Life":
+    def ended(self) -> "CameraProgress":
         """Note the end of the source: a file is over, any other source should have gone on."""
         return self.say("ended") if self.origin == "file" else self.failed(CLOSED)
 
-    def failed(self, trouble: CameraTrouble) -> "Life":
+    def failed(self, trouble: CameraTrouble) -> "CameraProgress":
         """Note that pictures have stopped, or that none came."""
         life = replace(self, other_picture=trouble) if trouble.reason == "picture-changed" else self
         if life.is_leaving:
@@ -109,11 +109,11 @@ class Life:
             return "slowly"
         return "now" if self.origin == "peer" else "backoff"  # no back-off is needed: the next peer comes by itself
 
-    def pause(self, reason: PauseReason) -> "Life":
+    def pause(self, reason: PauseReason) -> "CameraProgress":
         """Pause for this reason; a camera that is being stopped, or has ended, stays so."""
         return self if self.stopping or self.state == "ended" else replace(self, paused=True).say("paused", reason)
 
-    def resume(self) -> "Life":
+    def resume(self) -> "CameraProgress":
         """End the pause and report it at once: the thread may be blocked in a read, and go on without reconnecting."""
         if not self.paused or self.stopping:
             return self
@@ -122,11 +122,11 @@ class Life:
             return life.say("failed-config", *life.stuck)
         return life if life.other_picture else life.say("connecting")
 
-    def stick(self, message: str) -> "Life":
+    def stick(self, message: str) -> "CameraProgress":
         """Note that the thread is stuck, or was in an earlier life of this camera."""
         life = replace(self, stuck=CameraTrouble("stuck", message))
         return life.say("failed-config", "stuck", message)
 
-    def stop(self) -> "Life":
+    def stop(self) -> "CameraProgress":
         """Take the camera out of service: it reports nothing any more."""
         return replace(self, stopping=True)

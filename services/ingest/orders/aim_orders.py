@@ -19,7 +19,7 @@ from proto.frames import FrameQualityV1, FrameV1
 from proto.subjects import AIM, AIM_RECORD, AIM_REPORTS
 from proto.types import Profile
 from services.bus import Bus, Request
-from services.ingest.camera.fleet import Fleet, Post, SiteCamera
+from services.ingest.camera.fleet import Fleet, RunningCamera, SiteCamera
 from services.ingest.core.aiming import Aiming, Looked
 from services.ingest.core.picture import hidden_share
 from services.ingest.orders.in_hand import InHand
@@ -56,7 +56,7 @@ class _Run:
     """One order being carried out."""
 
     place: SiteCamera
-    post: Post
+    post: RunningCamera
     aiming: Aiming
     reports: asyncio.Queue[AimReportV1] = field(default_factory=lambda: asyncio.Queue(_WAITING))
     ended: AimEnd | None = None
@@ -131,7 +131,7 @@ class Aimer:
         status = post.camera.status if post is not None else None
         return place in self._leases.held and status is not None and status.is_settled
 
-    def _post(self, order: AimRequestV1) -> Post:
+    def _post(self, order: AimRequestV1) -> RunningCamera:
         place = (order.site, order.camera)
         post = self._fleet.post(place)
         if place not in self._fleet.wanted:
@@ -250,7 +250,7 @@ def _record_of(order: AimRequestV1) -> AimRecordV1:
     )
 
 
-def _aiming(order: AimRequestV1, post: Post, profile: Profile, since: int) -> Aiming:
+def _aiming(order: AimRequestV1, post: RunningCamera, profile: Profile, since: int) -> Aiming:
     privacy = post.settings.privacy
     hidden = hidden_share(tuple(tuple(area) for area in privacy.areas)) if privacy else 0.0
     return Aiming(

@@ -26,7 +26,7 @@ class HttpError(OSError):
         super().__init__(text)
 
 
-class Trip(Protocol):
+class HttpLimits(Protocol):
     """The camera's side of its connections: their rules and time limit."""
 
     @property
@@ -45,7 +45,7 @@ class Trip(Protocol):
         """Return a connection; HttpError if the address is not allowed."""
 
 
-def checked_connection(host: str, port: int, web: Trip, *, link_local: bool) -> socket.socket:
+def checked_connection(host: str, port: int, web: HttpLimits, *, link_local: bool) -> socket.socket:
     """Return a connection to a checked address; HttpError("bad-source") if the address is not allowed."""
     found = [where for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for one in (host, *(str(where[0]) for where in found)):
@@ -63,7 +63,7 @@ def checked_connection(host: str, port: int, web: Trip, *, link_local: bool) -> 
 class _Wire:
     """A connection for http.client: every wait obeys the camera's time limit, and a reader, if any, closes it."""
 
-    def __init__(self, connection: socket.socket, web: Trip) -> None:
+    def __init__(self, connection: socket.socket, web: HttpLimits) -> None:
         self._connection, self._web = connection, web
         self._is_read = False
 
@@ -81,7 +81,7 @@ class _Wire:
 
 
 class _Reading(io.RawIOBase):
-    def __init__(self, connection: socket.socket, web: Trip) -> None:
+    def __init__(self, connection: socket.socket, web: HttpLimits) -> None:
         self._connection, self._web = connection, web
 
     def readable(self) -> bool:
@@ -97,7 +97,7 @@ class _Reading(io.RawIOBase):
 
 
 class _Plain(http.client.HTTPConnection):
-    def __init__(self, host: str, *, web: Trip, **_: object) -> None:
+    def __init__(self, host: str, *, web: HttpLimits, **_: object) -> None:
         super().__init__(host)
         self._web = web
 
@@ -122,7 +122,7 @@ class _Secure(_Plain):
 
 
 class _Http(urllib.request.AbstractHTTPHandler):
-    def __init__(self, web: Trip) -> None:
+    def __init__(self, web: HttpLimits) -> None:
         super().__init__()
         self._web = web
 
@@ -148,7 +148,7 @@ class _Closing(urllib.request.BaseHandler):
     http_error_301 = http_error_302 = http_error_303 = http_error_307 = http_error_308 = http_error_401
 
 
-def director(web: Trip) -> urllib.request.OpenerDirector:
+def director(web: HttpLimits) -> urllib.request.OpenerDirector:
     """Return an opener that speaks HTTP and nothing else; `web` is to outlive it.
 
     An opener and its handlers hold each other, until Python's collector comes, which may be an hour. They must not hold

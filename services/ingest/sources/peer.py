@@ -130,7 +130,7 @@ class EncodedQueue:
         return dropped
 
 
-class Seat:
+class PeerSlot:
     """A seat for one peer. The camera's thread waits at it; the WHIP endpoint takes it for a peer."""
 
     def __init__(self) -> None:
@@ -187,7 +187,7 @@ class PeerSource:
     is_file = comes_at_once = False
     address = PEER
 
-    def __init__(self, queue: EncodedQueue, seat: Seat) -> None:
+    def __init__(self, queue: EncodedQueue, seat: PeerSlot) -> None:
         self._queue, self._seat = queue, seat
         self.stream = EncodedStream(av.CodecContext.create(queue.codec, "r"))
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from proto.public import CameraV1
 from services.ingest.camera.camera import Camera
-from services.ingest.core.guesses import MOST_OFFERS, SECOND_NS, Guesses
+from services.ingest.core.rate_limiter import MOST_OFFERS, SECOND_NS, RateLimiter
 from services.kernel.settings import Secret
 from services.sites.settings import CameraSettings
 
@@ -58,7 +58,7 @@ class Access:
 
     def __init__(self, cameras: Cameras, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._cameras, self._clock = cameras, clock
-        self._guesses, self._offers = Guesses(), Guesses(MOST_OFFERS)
+        self._attempts, self._offers = RateLimiter(), RateLimiter(MOST_OFFERS)
 
     def operator(self, request: web.Request, expected: Secret | None) -> web.Response | None:
         """Return the refusal (401, 403 or 429), or None if the request has the operator's token."""
@@ -78,8 +78,8 @@ class Access:
         Guessing stays hopeless: tokens have 16 characters or more.
         """
         address, now_ns = request.remote or "", self._clock()
-        if (wait_ns := self._guesses.wait_ns(address, now_ns)) <= 0:
-            self._guesses.note(address, now_ns)
+        if (wait_ns := self._attempts.wait_ns(address, now_ns)) <= 0:
+            self._attempts.note(address, now_ns)
             return refusal
         return _wait("too many wrong tokens", wait_ns)
 

@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 from services.ingest.camera.camera import Camera
 from services.ingest.camera.metrics import WHIP_DROPPED
 from services.ingest.core.sdp import OfferError, check_offer
-from services.ingest.sources.peer import EncodedQueue, Seat
+from services.ingest.sources.peer import EncodedQueue, PeerSlot
 from services.ingest.web.access import Access, Cameras, elsewhere, not_allowed, problem
 from services.ingest.web.rtc import PeerConnection
 from services.kernel.app import App
@@ -153,7 +153,7 @@ def _tell(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
         loop.call_soon_threadsafe(over.set)
 
 
-async def _takes(seat: Seat, encoded: EncodedQueue) -> bool:
+async def _takes(seat: PeerSlot, encoded: EncodedQueue) -> bool:
     """Take the seat, and return whether it worked; a camera whose last peer has just gone needs a moment."""
     end = asyncio.get_running_loop().time() + _READY_LIMIT_S
     while not seat.take(encoded):

@@ -21,7 +21,7 @@ from services.aggregate.drift_days import SiteDrift
 from services.aggregate.metrics import SiteMetrics, WindowMetrics
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateSettings
-from services.bus.streams.reading import StreamContent, _lacking
+from services.bus.streams.reading import StreamUsage, _lacking
 from services.sites.profiles import PROFILES
 from services.sites.settings import CameraSettings, SiteSettings
 
@@ -49,7 +49,7 @@ class Bus:
         return 1, len(self.messages)
 
     async def kept(self, _name):
-        return StreamContent(0, 64 * MIB, 2, 5 * SECOND, 4_000 * SECOND, self.held)
+        return StreamUsage(0, 64 * MIB, 2, 5 * SECOND, 4_000 * SECOND, self.held)
 
     async def history(self, *_row, **_tokens):
         return []

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.guesses import MOST, WITHIN_NS, Guesses
+from services.ingest.core.rate_limiter import MOST, WITHIN_NS, RateLimiter
 from services.ingest.core.sdp import is_key
 from services.ingest.sources.address import SourceError
-from services.ingest.sources.peer import MOST_BYTES, MOST_FRAMES, EncodedQueue, Seat
+from services.ingest.sources.peer import MOST_BYTES, MOST_FRAMES, EncodedQueue, PeerSlot
 
 KEY, DELTA = b"\x10", b"\x11"
 """First bytes of VP8 frames."""
@@ -103,7 +103,7 @@ def test_the_first_reason_counts_and_what_waits_is_dropped():
 
 def test_one_peer_sits_at_a_time_and_only_when_waited_for():
     """A camera that is paused, or busy with another peer, takes none; leaving it wakes its thread."""
-    seat, leaving, found = Seat(), threading.Event(), []
+    seat, leaving, found = PeerSlot(), threading.Event(), []
     first, second = Line().queue, Line().queue
     assert not seat.take(first)
 
@@ -132,7 +132,7 @@ def test_one_peer_sits_at_a_time_and_only_when_waited_for():
 
 def test_guesses_are_counted_by_address_and_forgotten():
     """The eleventh wrong token in a minute has to wait; a thousand other addresses push the oldest out."""
-    guesses = Guesses()
+    guesses = RateLimiter()
     for now in range(MOST):
         assert guesses.wait_ns("a", now) == 0
         guesses.note("a", now)

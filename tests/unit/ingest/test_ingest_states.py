@@ -5,22 +5,23 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.states import CLOSED, CameraTrouble, Life
+from services.ingest.core.states import CLOSED, CameraProgress, CameraTrouble
 
 REFUSED, GONE = CameraTrouble("unauthorised", "the camera refuses"), CameraTrouble("unreachable", "nobody answers")
 OTHER = CameraTrouble("picture-changed", "640x480 and not 1280x720")
 ORIGINS = ("file", "network", "device", "peer")
 STEPS = {
-    "connecting": Life.connecting, "live": Life.live, "silent": Life.silent, "ended": Life.ended,
+    "connecting": CameraProgress.connecting, "live": CameraProgress.live,
+    "silent": CameraProgress.silent, "ended": CameraProgress.ended,
     "refused": lambda life: life.failed(REFUSED), "gone": lambda life: life.failed(GONE),
     "changed": lambda life: life.failed(OTHER), "pause": lambda life: life.pause("operator"),
-    "rest": lambda life: life.pause("schedule"), "resume": Life.resume, "stop": Life.stop,
+    "rest": lambda life: life.pause("schedule"), "resume": CameraProgress.resume, "stop": CameraProgress.stop,
     "stick": lambda life: life.stick("for 60 s"),
 }  # fmt: skip
 
 
 def after(origin, *steps):
-    life = Life(origin)
+    life = CameraProgress(origin)
     for step in steps:
         life = STEPS[step](life)
     return life
@@ -110,7 +111,7 @@ def test_trying_in_vain_is_no_news():
 @examples(500)
 def test_whatever_happens(origin, steps):
     """What is stopped tells nothing; in a pause only that is told; another picture is never forgotten; news is news."""
-    life = Life(origin)
+    life = CameraProgress(origin)
     for step in steps:
         before, life = life, STEPS[step](life)
         assert not (before.stopping and (life.told is not before.told or not life.stopping))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.bus.service.fair_queue import Allowance, FairQueue
+from services.bus.service.fair_queue import FairQueue, TokenBucket
 
 LIMITS = 9, 7, 5, 3
 ASKERS = [(account, user, str(number)) for account in "AB" for user in "uv" for number in range(3)]
@@ -219,7 +219,7 @@ def test_askers_leave_nothing_behind(steps):
 @given(st.lists(st.floats(0, 3), max_size=60), st.integers(1, 9))
 def test_an_allowance_is_kept(waits, per_s):
     """In any second twice the allowance at most; over a long time no more than it and one second's beside."""
-    allowance, now, spent = Allowance(per_s), 1000.0, deque()
+    allowance, now, spent = TokenBucket(per_s), 1000.0, deque()
     for wait in waits:
         now += wait
         if allowance.spend(now):
@@ -231,12 +231,12 @@ def test_an_allowance_is_kept(waits, per_s):
 @pytest.mark.parametrize("per_s", [1.0, 50.0])
 def test_an_allowance_comes_back(per_s):
     """All at once, then none, then all again a second later; a clock that stands still gives none."""
-    allowance = Allowance(per_s)
+    allowance = TokenBucket(per_s)
     for now in (0.0, 5.0):
         assert [allowance.spend(now) for _ in range(int(per_s) + 1)] == [True] * int(per_s) + [False]
 
 
 def test_a_clock_put_back_takes_no_allowance_away():
     """It gives none for the time before, and goes on from there."""
-    allowance = Allowance(2.0)
+    allowance = TokenBucket(2.0)
     assert [allowance.spend(now) for now in (1.0, 1.0, 0.5, 1.0, 1.0)] == [True, True, False, True, False]

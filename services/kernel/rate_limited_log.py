@@ -5,7 +5,7 @@ AGAIN_NS = 60_000_000_000
 _MOST = 1_024
 
 
-class Seldom:
+class RateLimitedLog:
     """Says whether something may be logged: once in AGAIN_NS for each key, for the last 1024 keys."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ WITHIN_NS = 60 * SECOND_NS
 _REMEMBERED = 1024
 
 
-class Guesses:
+class RateLimiter:
     """The attempts of each address, or at each camera, in the last minute. It first forgets those quiet for longest."""
 
     def __init__(self, most: int = MOST) -> None:
