@@ -1,18 +1,11 @@
-"""The command `moretta doctor`, and its findings as a table for a console."""
+"""The command `moretta doctor`."""
 
 import asyncio
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from operate.doctor.core.findings import Finding, State, counts
 
 doctor = typer.Typer()
 _WIDTH = 160
@@ -59,9 +52,9 @@ def examine(
     """
     from rich.console import Console
 
-    from moretta.doctor import table
     from operate.doctor.core.findings import exit_code, figures
     from operate.doctor.deployment import Deployment
+    from operate.doctor.table import findings_table
     from services.kernel.log import LogSettings, configure
 
     configure("doctor", LogSettings(level="error"))  # what went wrong is in the table
@@ -83,21 +76,5 @@ def examine(
     else:
         console = Console()
         wide = console if console.is_terminal else Console(width=_WIDTH)  # a pod's log has no width
-        wide.print(table(found, f"moretta doctor, {config}"))
+        wide.print(findings_table(found, f"moretta doctor, {config}"))
     raise typer.Exit(exit_code(found))
-
-
-_STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red", "left out": "dim"}
-
-
-def table(findings: Iterable[Finding], title: str) -> RenderableType:
-    """Return all findings as a table, with a line that sums them up."""
-    all_of_them = list(findings)
-    shown = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
-    for name, ratio in (("check", 3), ("state", 1), ("found", 6), ("what to do", 5)):
-        shown.add_column(name, ratio=ratio, overflow="fold")
-    for one in all_of_them:
-        style = _STYLES[one.state]
-        shown.add_row(Text(one.check), Text(one.state, style), Text(one.found), Text(one.todo))
-    said = ", ".join(f"{count} {state}" for state, count in counts(all_of_them).items() if count)
-    return Group(shown, Text(said, "bold"))

@@ -136,11 +136,14 @@ def _connection_of(client: Any) -> Any:
 def _announce_tls(client: Any) -> None:
     """Give asyncio's protocol its TLS transport, which nats-py upgrades without a word to it.
 
-    Not knowing of TLS, the protocol logs a warning at each connection's end, and never pauses a fast server.
+    Without it the protocol logs a warning at each connection's end.
     """
     writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
-    if writer is not None and _connection_of(client) is not None:
-        writer.transport.get_protocol().connection_made(writer.transport)
+    if writer is None or _connection_of(client) is None:
+        return
+    protocol = writer.transport.get_protocol()
+    if protocol is not None:  # by TLS 1.3 the server may have refused our certificate, and ended the connection
+        protocol.connection_made(writer.transport)
 
 
 def client_of(js: JetStreamContext) -> Client:
