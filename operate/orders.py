@@ -116,7 +116,7 @@ def _question(nats: NatsSettings, identity: Identity, said: str) -> str:
 
 async def _connected(nats: NatsSettings, identity: Identity, heard: list[str]) -> Bus:
     """Return a connection; TimeoutError past the limit. nats-py may lose one cancellation, and would try for ever."""
-    connecting = asyncio.create_task(Bus.connect(nats, identity, on_trouble=heard.append))
+    connecting = asyncio.create_task(Bus.connect(nats, identity, on_error=heard.append))
     try:
         await asyncio.wait({connecting}, timeout=_CONNECT_S)
     finally:

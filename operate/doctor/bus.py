@@ -46,7 +46,7 @@ async def connected(settings: NatsSettings) -> tuple[Bus | None, Finding]:
     check, where = "NATS", redact(settings.url)
     try:
         async with asyncio.timeout(_CONNECT_S):
-            bus = await Bus.connect(settings, who, on_trouble=heard.append)
+            bus = await Bus.connect(settings, who, on_error=heard.append)
     except TimeoutError:
         telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
         said = redact(next(telling, heard[-1] if heard else "no answer"))
@@ -80,7 +80,7 @@ async def granted(settings: NatsSettings, who: Identity) -> list[Finding]:
     denied: list[str] = []
     connection = await Connection.open(settings, f"{who}-rights", account, denied.append)
     try:
-        connection._trouble.tell = denied.append  # noqa: SLF001 - what is meant to be refused is no error in a log
+        connection.errors.on_error = denied.append  # what is meant to be refused is no error in a log
         tried = rights.probes(who, account)
         await _try(connection.client, tried)
     finally:

@@ -170,7 +170,7 @@ def _lines(user: str, api: str, did: list[Made], how: How) -> Iterator[str]:
     there = f" in {api.split('.')[1]}" if api != JETSTREAM_API else ""
     yield f"{user}{there}: {', '.join(one.name + (news if one.is_new else '') for one in did) or 'nothing'}"
     for one in did:
-        yield from (f"  {difference.told(shrink=how.shrink)}" for difference in one.found)
+        yield from (f"  {difference.in_words(shrink=how.shrink)}" for difference in one.found)
 
 
 async def _others(client: Client, api: str, configs: list[Config], how: How) -> list[str]:
@@ -204,7 +204,7 @@ async def _connected(settings: NatsSettings) -> Connection:
     heard: list[str] = []
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            return await Connection.open(settings, str(settings.user), on_trouble=heard.append)
+            return await Connection.open(settings, str(settings.user), on_error=heard.append)
     except TimeoutError:
         said = next((one for one in reversed(heard) if one.startswith(("nats:", "[SSL"))), "".join(heard[-1:]))
         raise SettingsError(

@@ -59,12 +59,12 @@ class ClockSkewGate:
         return stored
 
     def _standing_still(self, now: int, stored: Stored) -> Stored | None:
-        if now and not self.tells_of_ahead(stored.message):
+        if now and not self.is_ahead(stored.message):
             return replace(stored, time=now)
         self._dropped()
         return None
 
-    def tells_of_ahead(self, message: Struct) -> bool:
+    def is_ahead(self, message: Struct) -> bool:
         """Return whether a camera's host had the wrong clock, too: people would count in a window that is to come."""
         if self._config().close_on_end or not isinstance(message, SightingsV1 | CameraEventV1 | PassageV1):
             return False

@@ -66,7 +66,7 @@ class SiteDrift:
         self._core = Drift(site.id, local_zone(site), every)
         self._waiting: dict[tuple[str, str], DriftDayV1] = {}
         self._due, self._restored = asyncio.Event(), asyncio.Event()
-        self._told = False
+        self._is_failing = False
 
     def configure(self, site: SiteSettings) -> None:
         """Apply new settings; remove the metrics of cameras that are gone."""
@@ -84,9 +84,9 @@ class SiteDrift:
             self._step(stored, outputs)
         except Exception as error:
             FAILURES.labels(self._site.id).inc()
-            if not self._told:
+            if not self._is_failing:
                 log.exception("drift failed on a message", site=self._site.id, error=type(error).__name__)
-            self._told = True
+            self._is_failing = True
 
     def _step(self, stored: Stored, outputs: Iterable[Output]) -> None:
         due = self._core.step(stored, outputs)
@@ -128,12 +128,12 @@ class SiteDrift:
                 await step()
         except Exception as error:
             FAILURES.labels(self._site.id).inc()
-            if not self._told:
+            if not self._is_failing:
                 why = str(error) or type(error).__name__
                 log.warning("drift days not stored", site=self._site.id, error=why)
-            self._told = True
+            self._is_failing = True
             return False
-        self._told = False
+        self._is_failing = False
         return True
 
     async def _restore(self) -> None:

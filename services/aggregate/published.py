@@ -70,9 +70,9 @@ def _limit(
     if config is None:
         return bool
     names = {rule.id for rule in config.rules if rule.zone == zone}
-    told = [state for state in states if state.zone == zone and state.rule in names]
+    known = [state for state in states if state.zone == zone and state.rule in names]
     alert = next((a for a in operational if (a.kind, a.name) == ("no-data", zone)), None)
-    return lambda windows: rulebook.is_enough(windows, told) and operations.is_enough(windows, zone, config, alert)
+    return lambda windows: rulebook.is_enough(windows, known) and operations.is_enough(windows, zone, config, alert)
 
 
 async def _tail(

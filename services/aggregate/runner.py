@@ -170,7 +170,7 @@ class SiteRunner:
         await self._announce()
         found = await self._published(configs)
         stored_passages = await self._bus.history(PASSAGES, site=self._site)
-        passages = [cast("PassageV1", s.message) for s in stored_passages if not self._ahead.tells_of_ahead(s.message)]
+        passages = [cast("PassageV1", s.message) for s in stored_passages if not self._ahead.is_ahead(s.message)]
         done = max((window.end for window in found.windows if window.zone == WHOLE_SITE), default=0)
         whole = self._retention is None or await self._retention.check_start(done)
         self._start = ReplayStart(done - SILENCE)
@@ -243,7 +243,7 @@ class SiteRunner:
         links = [trace for at, trace in self._frames if window.start <= at < window.end]
         with begin("aggregate.window", links=links, site=window.site, zone=window.zone) as span:
             is_new = await self._bus.store_once(WINDOWS, window, is_done=partial(is_as_late, window), held=self._held)
-            span.tell(outcome="published" if is_new else "known")
+            span.set_attributes(outcome="published" if is_new else "known")
             self._windows[window.zone] = span.traceparent
         self._metrics.window(window, is_new=is_new)
         self._shown.show([window] if is_new else await self._stored(window.zone))
@@ -264,7 +264,7 @@ class SiteRunner:
         parent = self._windows.get(zone, "") if zone else ""
         with begin("aggregate.alert", parent, site=self._site, zone=zone, rule=rule) as span:
             stored = await self._bus.store_once(row, message, is_done=done, held=self._held)
-            span.tell(outcome=message.state if stored else "known")
+            span.set_attributes(outcome=message.state if stored else "known")
         if stored and isinstance(message, OperationalAlertV1):
             what = {"kind": message.kind, "name": message.name, "state": message.state, "reason": message.reason}
             log.warning("operational alert", site=self._site, **what)

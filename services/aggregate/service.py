@@ -71,7 +71,7 @@ class SiteRunners:
 
     def apply(self, file: AggregateFile) -> None:
         """Apply new settings to the sites that run."""
-        configured.tell(file.sites)
+        configured.update(file.sites)
         self.configured = {site.id: site for site in file.sites}
         for name, running in self.running.items():
             if (site := self.configured.get(name)) is not None:

@@ -28,14 +28,14 @@ class Retention:
 
     def __init__(self, bus: Bus, site: str, ready: Ready) -> None:
         self._bus, self._site, self._ready = bus, site, ready
-        self._told = ""
+        self._logged = ""
         self._whole = False
 
     async def watch(self, config: Callable[[], SiteConfig]) -> None:
         """Compare the streams with the configuration, for ever; tell readiness the problem, and the log once."""
         while True:
             async with _asking():
-                self._tell(await self._problems(config()))
+                self._report(await self._problems(config()))
             await asyncio.sleep(_AGAIN_S)
 
     async def check_start(self, since: int) -> bool:
@@ -59,11 +59,11 @@ class Retention:
         kept = await self._bus.streams.kept(stream)
         return Reach(kept.max_age, kept.max_bytes, kept.first_sequence > 1, kept.first, kept.now)
 
-    def _tell(self, why: str) -> None:
+    def _report(self, why: str) -> None:
         self._ready(f"streams of {self._site}", not why, why)
-        if why and why != self._told:
+        if why and why != self._logged:
             log.error("the streams keep too little", site=self._site, why=why)
-        self._told = why
+        self._logged = why
 
 
 @contextlib.asynccontextmanager

@@ -90,7 +90,7 @@ class PageServer:
     def apply(self, sites: Sequence[SiteSettings]) -> None:
         """Make config.json: what people call these sites, their zones and rules, what profiles allow; CSV's columns."""
         names = {one.id: _names(one) for one in sites}
-        told = {
+        config = {
             "server": self._settings.server,
             "key": self._settings.ask_key,
             "cameras": self._settings.cameras,
@@ -101,7 +101,7 @@ class PageServer:
             "columns": COLUMNS,
             "names": names,
         }
-        body = msgspec.json.encode(told)
+        body = msgspec.json.encode(config)
         self._files["config.json"] = _File(body, gzip.compress(body, mtime=0), "application/json")
 
     async def start(self) -> None:

@@ -13,7 +13,7 @@ from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
 from services.bus.connection.connection import Connection, Handler
-from services.bus.connection.error_log import OnTrouble
+from services.bus.connection.error_log import OnError
 from services.bus.service.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
 from services.bus.streams.ordered_consumer import Asking, Follower, Removed, Stored, StreamReset
@@ -34,10 +34,10 @@ class Bus:
 
     @classmethod
     async def connect(
-        cls, settings: NatsSettings, service: str, account: Account = "MAIN", on_trouble: OnTrouble | None = None
+        cls, settings: NatsSettings, service: str, account: Account = "MAIN", on_error: OnError | None = None
     ) -> Self:
         """Return a connected bus; retry for ever (see `Connection.open`)."""
-        connection = await Connection.open(settings, service, account, on_trouble)
+        connection = await Connection.open(settings, service, account, on_error)
         # On a server without Moretta's identities every service may create the streams; the first one does.
         who = settings.user or service
         makes = who == STREAM_OWNER or settings.seed is None

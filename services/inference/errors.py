@@ -62,7 +62,7 @@ def _nonsense(errors: ModelErrors) -> str:
     return ""
 
 
-class ErrorsTeller:
+class ModelErrorsPublisher:
     """Stores the model's errors in the stream of each site, once a minute; nothing where nobody estimated them.
 
     Aggregate decides from that stream alone, so that a replay finds the same errors (ADR 7).
@@ -74,16 +74,16 @@ class ErrorsTeller:
         self._bus, self.sites = bus, sites
         self._model, self._sha256, self._errors = model, model_sha256, errors
 
-    async def tell(self) -> None:
-        """Store them once, in 5 s at most; what cannot be stored is logged, and told again a minute later."""
+    async def publish(self) -> None:
+        """Store them once, in 5 s at most; what cannot be stored is logged, and tried again a minute later."""
         if self._errors is not None:
-            await asyncio.gather(*(self._tell(site, self._errors) for site in self.sites))
+            await asyncio.gather(*(self._publish(site, self._errors) for site in self.sites))
 
-    async def _tell(self, site: str, errors: ModelErrors) -> None:
-        said = ModelV1(site=site, model=self._model, model_sha256=self._sha256, errors=errors)
+    async def _publish(self, site: str, errors: ModelErrors) -> None:
+        message = ModelV1(site=site, model=self._model, model_sha256=self._sha256, errors=errors)
         try:
             async with asyncio.timeout(_LIMIT_S):
-                await self._bus.store(MODELS, said)
+                await self._bus.store(MODELS, message)
         except Exception as error:  # frames are analysed all the same: windows have the interval of chance alone
             log.warning("model errors not stored", site=site, error=str(error) or type(error).__name__)
 
@@ -91,4 +91,4 @@ class ErrorsTeller:
         """Store them again and again, for ever."""
         while True:
             await asyncio.sleep(_EVERY_S)
-            await self.tell()
+            await self.publish()

@@ -128,9 +128,9 @@ class KeyReceiver:
             raise SealError("this worker has no such site")
         self._expire(boottime_ns())
         refused = "nothing was announced lately"
-        for said in reversed(self._private):
+        for announced in reversed(self._private):
             try:
-                return unwrap_key(said.private, message), said.made
+                return unwrap_key(announced.private, message), announced.made
             except SealError as error:
                 refused = str(error)  # the text only: a kept error keeps its stack, and so the private key
         raise SealError(refused)

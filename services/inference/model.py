@@ -166,7 +166,7 @@ def _array(one: onnxruntime.NodeArg) -> tuple[str, tuple[int | None, ...]]:
     return one.type, tuple(side if isinstance(side, int) else None for side in one.shape)
 
 
-def _told(arrays: Arrays) -> str:
+def _described(arrays: Arrays) -> str:
     """Return arrays in words."""
     parts = []
     for name, (kind, sides) in arrays.items():
@@ -201,7 +201,7 @@ def _session(content: bytes, path: Path, arrays: tuple[Arrays, Arrays]) -> onnxr
     found = [{one.name: _array(one) for one in some} for some in (session.get_inputs(), session.get_outputs())]
     for does, there, due in zip(("takes", "gives"), found, arrays, strict=True):
         if not _fits(there, due):
-            raise ModelError(f"{path}: {does} {_told(there)}; expected {_told(due)}")
+            raise ModelError(f"{path}: {does} {_described(there)}; expected {_described(due)}")
     return session
 
 

@@ -43,7 +43,7 @@ class SightingsPublisher:
             until, sightings, trace = await self._queue.get()
             try:
                 with follow("inference.publish", trace, site=sightings.site, camera=sightings.camera) as span:
-                    span.tell(outcome="stored" if await self._store(sightings, until) else "lost")
+                    span.set_attributes(outcome="stored" if await self._store(sightings, until) else "lost")
             finally:
                 self._queue.task_done()
 

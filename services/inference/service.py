@@ -11,7 +11,7 @@ from prometheus_client import Info
 
 from proto.subjects import FRAMES
 from services.bus import Bus
-from services.inference.errors import ErrorsTeller, read_errors
+from services.inference.errors import ModelErrorsPublisher, read_errors
 from services.inference.keys import KeyReceiver
 from services.inference.lanes import Lanes
 from services.inference.metrics import FrameMetrics
@@ -50,9 +50,9 @@ async def wire(app: App, settings: InferenceFile) -> None:
     publisher = SightingsPublisher(main)
     app.spawn("publish sightings", publisher.run())
     app.on_stop("flush sightings", publisher.flush)
-    teller = ErrorsTeller(main, _site_ids(settings), lanes.model.id, lanes.model.sha256, errors)
-    await teller.tell()
-    app.spawn("tell the model's errors", teller.run())
+    errors_publisher = ModelErrorsPublisher(main, _site_ids(settings), lanes.model.id, lanes.model.sha256, errors)
+    await errors_publisher.publish()
+    app.spawn("publish the model's errors", errors_publisher.run())
 
     frames = await Bus.connect(settings.nats, "inference", "FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
@@ -64,7 +64,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
 
     metrics = FrameMetrics()
     metrics.keep(settings.sites)
-    app.spawn("tell the counts of frames", metrics.run())
+    app.spawn("publish the counts of frames", metrics.run())
     worker = Worker(name, lanes, keys.keys, publisher.emit, metrics=metrics)
     worker.warmed(warm_ns)
     app.on_stop("finish frames in hand", worker.finish)
@@ -77,7 +77,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
             keys.trust(new.sealing.private(), new.sealing.trusted())
         except ValueError as error:
             raise StartError(str(error)) from None
-        keys.sites = teller.sites = _site_ids(new)
+        keys.sites = errors_publisher.sites = _site_ids(new)
         metrics.keep(new.sites)
 
     app.on_reload(apply)

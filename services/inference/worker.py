@@ -79,7 +79,7 @@ class Worker:
             refusal = "busy"
         if refusal is not None:
             self._metrics.taken(turn.age(self._clock()) / 1e9)
-            await self._tell(turn, refusal, None)
+            await self._finish(turn, refusal, None)
         elif lane is None:
             self._waiting.append(turn)
         else:
@@ -100,7 +100,7 @@ class Worker:
         while self._waiting and (lane := self._lanes.free()) is not None:
             turn, refused = self._next()
             for other, why in refused:
-                self._spawn(self._tell(other, why, None), f"refuse {other.request.subject}")
+                self._spawn(self._finish(other, why, None), f"refuse {other.request.subject}")
             if turn is not None:
                 self._begin(lane, turn)
 
@@ -139,18 +139,18 @@ class Worker:
             following, refused = self._next() if self._lanes.is_used(lane) else (None, [])
             lane.busy = following is not None  # before anything is awaited: nobody else may take it
             self._widen()
-            await self._tell(turn, outcome, analysed)
+            await self._finish(turn, outcome, analysed)
             for other, why in refused:
-                await self._tell(other, why, None)
+                await self._finish(other, why, None)
             turn = following
 
-    async def _tell(self, turn: _Turn, outcome: Outcome, analysed: Analysed | None) -> None:
+    async def _finish(self, turn: _Turn, outcome: Outcome, analysed: Analysed | None) -> None:
         with turn.span as span:
-            span.tell(outcome=outcome)
+            span.set_attributes(outcome=outcome)
             if analysed is None:
                 await self._reply(turn, outcome)
                 return
-            await self._reply(turn, outcome, analysed.service_ns, _told(analysed.quality))
+            await self._reply(turn, outcome, analysed.service_ns, _quality_message(analysed.quality))
             if span:
                 _stages(span, analysed)
             try:
@@ -243,7 +243,7 @@ def _stages(span: Span, analysed: Analysed) -> None:
     span.stage("inference.wipe", analysed.judged, analysed.wiped)
 
 
-def _told(quality: Quality | None) -> FrameQualityV1 | None:
+def _quality_message(quality: Quality | None) -> FrameQualityV1 | None:
     if quality is None:
         return None
     light = quality.light

@@ -72,7 +72,7 @@ class Probes:
 
     async def start(self, settings: ProbesSettings) -> None:
         """Start serving. OSError if the port is taken."""
-        _as_services_tell(self._registry)
+        _choose_metrics(self._registry)
         app = web.Application()
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
@@ -126,7 +126,7 @@ class _WithoutProcessorTime(Collector):
 _WITHOUT_CPU = _WithoutProcessorTime()
 
 
-def _as_services_tell(registry: CollectorRegistry) -> None:
+def _choose_metrics(registry: CollectorRegistry) -> None:
     """Remove metrics that nobody may see or nobody needs, and add the expiry of certificates."""
     # The rate of garbage collections follows the number of objects made, and so the number of faces. So does processor
     # time, which the machine tells its administrator anyhow.

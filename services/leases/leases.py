@@ -181,7 +181,7 @@ class Leases:
         self._left = True
         await self._remove(self._replicas, self._replicas.subject(replica=self.me), self._presence)
 
-    def say(self, key: LeaseKey, *, live: bool) -> None:
+    def set_live(self, key: LeaseKey, *, live: bool) -> None:
         """Note whether a lease of ours is live; the other replicas learn it soon."""
         held = self.held.get(key)
         if held is not None and held.live != live:
@@ -280,8 +280,8 @@ class Leases:
 
     def _entry(self, key: LeaseKey, held: HeldLease) -> Struct:
         tokens = dict(zip(self._row.fields, key, strict=True))
-        said = {"live": held.live, "offered": held.offered, "number": held.number}
-        return self._row.message(holder=self.me, **said, **tokens)
+        state = {"live": held.live, "offered": held.offered, "number": held.number}
+        return self._row.message(holder=self.me, **state, **tokens)
 
     def _subject(self, key: LeaseKey) -> str:
         return self._row.subject(**dict(zip(self._row.fields, key, strict=True)))

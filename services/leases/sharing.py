@@ -81,7 +81,7 @@ class SiteSharing:
                 self._leases.offer(offers)
             await self._serve(wanted)
             for name in self._sites.running:
-                self._leases.say((name,), live=name in self._sites.caught_up)
+                self._leases.set_live((name,), live=name in self._sites.caught_up)
 
     async def hand_over(self) -> None:
         """Offer all leases, wait until they are taken or the time is over, then give back the rest."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from threading import Lock
 
-from services.sites.steps import told
+from services.sites.steps import published_loss
 
 PERIOD_S = 60.0
 """Metrics of pictures change once in this time where people depend on a site, and not with each picture."""
@@ -28,7 +28,7 @@ class Outcomes:
         with self._guard:
             counts, self._counts = self._counts, Counter()
         whole = counts.total()
-        found = {one: told(count, whole) for one, count in counts.items() if one != self._usual}
+        found = {one: published_loss(count, whole) for one, count in counts.items() if one != self._usual}
         most = max(whole, sum(found.values()))
         found = {one: count * whole // most for one, count in found.items() if most}
         return {**found, self._usual: whole - sum(found.values())}
@@ -50,5 +50,5 @@ class Times:
         """Return how many since the last call were within the limit, and beyond it, in steps."""
         with self._guard:
             whole, beyond, self._all, self._beyond = self._all, self._beyond, 0, 0
-        late = told(beyond, whole)
+        late = published_loss(beyond, whole)
         return whole - late, late

@@ -13,7 +13,7 @@ CONFIGURED = Gauge(
 )
 
 
-def tell(sites: Iterable[SiteSettings]) -> None:
+def update(sites: Iterable[SiteSettings]) -> None:
     """Set the metric for the cameras of these sites and no others.
 
     Recordings (`close_on_end`) are left out, since they end by themselves.

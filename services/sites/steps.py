@@ -1,15 +1,15 @@
-"""How coarsely figures about pictures are told where people depend on them (docs/privacy.md). Pure.
+"""How coarsely figures about pictures are published where people depend on them (docs/privacy.md). Pure.
 
 A picture with faces takes longer to analyse than one without. So a time, or a share of pictures that took too long,
-tells whether somebody is in front of a camera, unless it is told in steps that a machine which keeps the promise never
+reveals whether somebody is in front of a camera. It is published in steps, which a machine that keeps the promise never
 leaves.
 """
 
 import math
 
 STEPS = (0.01, 0.03, 0.06, 0.144, 0.5, 1.0)
-"""A share of pictures is told as the least of these that is not below it. The first is what the promise allows; the
-next ones are the burn rates that alerts judge (k8s/moretta/files/rules.yaml), so alerts judge as exactly as before."""
+"""A share of pictures is published as the least of these that is not below it. The first is what the promise allows;
+the next ones are the burn rates that alerts judge (k8s/moretta/files/rules.yaml), so alerts judge exactly."""
 LEAST = STEPS[0]
 
 
@@ -19,8 +19,8 @@ def at_most(part: int, whole: int) -> float:
     return next((step for step in STEPS if share <= step), STEPS[-1])
 
 
-def told(part: int, whole: int) -> int:
-    """Return how many of a whole are told as lost: none up to the least step, else the step's share, rounded down."""
+def published_loss(part: int, whole: int) -> int:
+    """Return how many of a whole count as lost: none up to the least step, else the step's share, rounded down."""
     step = at_most(part, whole)
     return 0 if step == LEAST else share_of(step, whole)
 

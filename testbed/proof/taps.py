@@ -44,7 +44,7 @@ class Tap:
         client = self._connection.client
         self._connection.asks_again = False
         # The connection would log the refusals, which are expected here.
-        self._connection._trouble.tell = self._denied  # noqa: SLF001
+        self._connection.errors.on_error = self._denied
         allowed = [one.partition(" ") for one in rights_of(self.identity, self.account).subscribe]
         for subject, _, queue in allowed:
             # A member of the workers' queue group takes frames away from the worker: see `join`.

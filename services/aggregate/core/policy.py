@@ -106,7 +106,7 @@ def publishable(windows: Sequence[WindowV1], suppress_below: int = 0, *, rest: b
     if site is None or site.persons is None:
         return shown
     small = max(PROFILES[site.profile].small, suppress_below)
-    while _is_telling(site, zones, small, rest=rest):
+    while _reveals_small(site, zones, small, rest=rest):
         smallest = min((w.persons for w in zones if w.persons), default=None)
         if smallest is None:
             break
@@ -114,7 +114,7 @@ def publishable(windows: Sequence[WindowV1], suppress_below: int = 0, *, rest: b
     return [*zones, site]
 
 
-def _is_telling(site: WindowV1, zones: list[WindowV1], small: int, *, rest: bool) -> bool:
+def _reveals_small(site: WindowV1, zones: list[WindowV1], small: int, *, rest: bool) -> bool:
     """Return whether the whole site minus the published zones reveals how many people are in a small zone.
 
     It does if the difference is small. It also does if the difference leaves no choice: two zones of fewer than ten

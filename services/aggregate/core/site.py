@@ -54,7 +54,7 @@ class SiteCore:
         self._errors: dict[Model, ModelErrors] = {}
         """Those last heard of each model; a new stream has them only when inference announces them again."""
         self._late: Counter[str] = Counter()
-        self._untold = 0
+        self._late_since = 0
         """Sightings that come late for event time before this moment are in no window's late total."""
         self._restored, self._first = Restored(), FirstWindow(0, "started-late", [])
         self._mark = ReplayMark()
@@ -180,7 +180,7 @@ class SiteCore:
             return "fenced"
         if message.at >= self._open:
             return None
-        if message.at >= self._untold:
+        if message.at >= self._late_since:
             self._late.update(config.grounds[message.camera].late(message.faces))
         return "late"
 
@@ -218,7 +218,7 @@ class SiteCore:
         for track in closed:
             config = self._schedule.at(track.last)
             ground = config.grounds.get(name, PLAIN)
-            person = track.told()
+            person = track.collect()
             if person.hits < config.tracking.min_hits or not ground.confirms(person.largest, track.net):
                 continue
             created, sequence, index = self._place
@@ -306,7 +306,7 @@ class SiteCore:
             yield from self._publish(window, slot.config)
         if all(window.late_total is None for window in windows):  # nor may later ones, under another profile
             self._late.clear()
-            self._untold = slot.end
+            self._late_since = slot.end
         yield from self._part()
 
     def _part(self) -> list[Decision]:

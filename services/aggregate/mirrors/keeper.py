@@ -27,7 +27,7 @@ log = get_logger()
 EVERY_S = 15.0
 """How soon a new reader has its mirrors, and a lost one is made again."""
 State = Literal["served", "failed"]
-Tell = Callable[[Mapping[State, int]], None]
+Report = Callable[[Mapping[State, int]], None]
 """Called after each turn with the number of readers' accounts in each state."""
 _RIGHTS = ""
 """What the question about our own rights is called among the accounts that failed."""
@@ -54,7 +54,7 @@ class Mirrors:
         """Called with the reader's account for each of its consumers that was removed."""
         self._compared: dict[str, tuple[Subject, ...]] = {}
         self._accounts: dict[str, tuple[Subject, ...]] = {}
-        self._told: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         self._without_limits: dict[str, str] = {}
         self._originals = Originals(self._client)
         self._wake = asyncio.Event()
@@ -66,12 +66,12 @@ class Mirrors:
 
         Without an answer about our own rights all known ones count as failed, and at least one.
         """
-        if _RIGHTS in self._told:
+        if _RIGHTS in self._problems:
             return {"served": 0, "failed": len(self._accounts) or 1}
-        served = [account for account, rows in self._accounts.items() if rows and account not in self._told]
-        return {"served": len(served), "failed": sum(bool(self._accounts.get(account)) for account in self._told)}
+        served = [account for account, rows in self._accounts.items() if rows and account not in self._problems]
+        return {"served": len(served), "failed": sum(bool(self._accounts.get(account)) for account in self._problems)}
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, report: Report) -> None:
         """Keep them up, for ever."""
         while True:
             self._wake.clear()
@@ -80,7 +80,7 @@ class Mirrors:
             except (nats.errors.Error, OSError) as error:
                 why = "no answer about our own rights; is nats.conf of this version? `moretta nats apply` brings it up"
                 self._warn(_RIGHTS, f"{type(error).__name__}: {why}")
-            tell(self.states)
+            report(self.states)
             try:
                 async with asyncio.timeout(EVERY_S):
                     await self._wake.wait()
@@ -96,7 +96,7 @@ class Mirrors:
         """Look after each reader once; return the readers' accounts."""
         answer = await self._client.request(USER_INFO, b"", timeout=TIMEOUT_S)
         self._accounts = readers_of(answer.data)
-        self._told = {account: why for account, why in self._told.items() if account in self._accounts}
+        self._problems = {account: why for account, why in self._problems.items() if account in self._accounts}
         self._compared = {account: rows for account, rows in self._compared.items() if account in self._accounts}
         if self._accounts and await self._originals.look():
             self._compared.clear()
@@ -113,8 +113,8 @@ class Mirrors:
         behind = await self._originals.behind(f"{READERS_API}{account}.", names)
         if behind is not None:
             self._warn(account, f"{behind} {_BEHIND}")
-        elif self._originals.is_due or not self._told.get(account, "").endswith(_BEHIND):
-            self._told.pop(account, None)
+        elif self._originals.is_due or not self._problems.get(account, "").endswith(_BEHIND):
+            self._problems.pop(account, None)
 
     async def keep_limits(self) -> None:
         """Look after readers' consumers, for ever; apart from `run`, which a flood of theirs holds up."""
@@ -168,9 +168,9 @@ class Mirrors:
         self._compared[account] = rows
 
     def _warn(self, account: str, why: str) -> None:
-        if self._told.get(account) != why:
+        if self._problems.get(account) != why:
             log.warning("a reader is not served", account=account or None, error=why)
-        self._told[account] = why
+        self._problems[account] = why
 
 
 async def remove_old(client: Client, api: str, names: Iterable[str]) -> list[str]:

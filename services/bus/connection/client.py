@@ -67,9 +67,9 @@ class SecureClient(Client):
             found = await super()._process_headers(headers)
         except Exception:
             found = None
-        said = request_info(headers)
+        info = request_info(headers)
         others = {name: text for name, text in (found or {}).items() if name != REQUEST_INFO}
-        return (others | ({REQUEST_INFO: said} if said else {})) or None
+        return (others | ({REQUEST_INFO: info} if info else {})) or None
 
     async def _connect_to_server(self, s: Any) -> None:
         """Connect to a server of the list; raise CancelledError if this task was cancelled before.

@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from proto.codec import ContractError, decode, decode_as, encode, encode_as
 from proto.subjects import Account, Subject
 from services.bus.connection.client import SecureClient, come_as
-from services.bus.connection.error_log import CONNECTED, ErrorLog, OnTrouble
+from services.bus.connection.error_log import CONNECTED, ErrorLog, OnError
 from services.bus.connection.resubscribe import RefusedSubjects
 from services.bus.connection.shutdown import end_client
 from services.bus.nkey import Seed
@@ -112,7 +112,7 @@ class Connection:
         self.client, self.account = client, account
         self.on_undecodable = on_undecodable
         self.reconnected: list[Callable[[], Awaitable[None]]] = []
-        self._trouble = ErrorLog("", account)
+        self.errors = ErrorLog("", account)
         self._refused = RefusedSubjects(client)
         self.asks_again = True
         """Whether to ask again for refused subscriptions; off for a caller that looks for refusals."""
@@ -123,25 +123,25 @@ class Connection:
 
     @classmethod
     async def open(
-        cls, settings: NatsSettings, name: str, account: Account = "MAIN", on_trouble: OnTrouble | None = None
+        cls, settings: NatsSettings, name: str, account: Account = "MAIN", on_error: OnError | None = None
     ) -> Self:
         """Connect, and retry for ever. Every new error is one log line that says where and what.
 
-        Until it is connected, `on_trouble` gets the errors instead.
+        Until it is connected, `on_error` gets the errors instead.
         """
         tls = settings.tls()
         connection = cls(SecureClient(tls), account)
-        trouble = connection._trouble = ErrorLog(settings.url, account, on_trouble)
-        trouble.secure = tls is not None
+        errors = connection.errors = ErrorLog(settings.url, account, on_error)
+        errors.secure = tls is not None
         if settings.is_open():
             log.warning("NATS connection not encrypted", url=settings.url, advice="set nats.ca_file to require TLS")
         try:
             await connection._connect(settings, name)
-        except BaseException:  # cancelled, or `on_trouble` raised: nobody else could close it
-            trouble.closing = True
+        except BaseException:  # cancelled, or `on_error` raised: nobody else could close it
+            errors.closing = True
             await end_client(connection.client, _CLOSE_S)
             raise
-        trouble.tell = None
+        errors.on_error = None
         CONNECTED.labels(account).set(1)
         return connection
 
@@ -162,13 +162,13 @@ class Connection:
             ping_interval=_PING_S,
             max_outstanding_pings=_PINGS_OUT,
             error_cb=self._error,
-            disconnected_cb=self._trouble.lost,
+            disconnected_cb=self.errors.lost,
             reconnected_cb=self._back,
         )
         log.info("connected to NATS", url=settings.url, account=self.account, user=user)
 
     async def _error(self, error: Exception) -> None:
-        await self._trouble.error(error)
+        await self.errors.error(error)
         if self.asks_again:
             self._refused.heard(str(error))
 
@@ -312,7 +312,7 @@ class Connection:
             await asyncio.wait(self._dead_letters, timeout=limit_s)
         for task in self._dead_letters:
             task.cancel()
-        self._trouble.closing = True
+        self.errors.closing = True
         if (why := await end_client(self.client, limit_s)) is not None:
             log.warning("could not drain NATS", error=why, account=self.account)
         CONNECTED.labels(self.account).set(0)

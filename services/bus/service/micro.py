@@ -96,7 +96,7 @@ class Questions:
     def __init__(self, row: str) -> None:
         self._row = row
         self._waiting: FairQueue[_Question] = FairQueue(*LIMITS)
-        self._told = TokenBucket(REFUSALS_PER_S)
+        self._refusals_to_log = TokenBucket(REFUSALS_PER_S)
         self._answering: asyncio.Task[None] | None = None
         self._subjects: frozenset[str] = frozenset()
         for fate in get_args(Fate):
@@ -117,7 +117,7 @@ class Questions:
             self._answering = asyncio.create_task(self._answer_all(), name=f"answer {self._row}")
 
     async def _turn_away(self, msg: Msg, why: tuple[str, str]) -> None:
-        if not self._told.spend(time.monotonic()):
+        if not self._refusals_to_log.spend(time.monotonic()):
             self._count("dropped")
             return
         self._count("refused")
@@ -191,7 +191,7 @@ class _InboxesOnly:
         return getattr(self._client, name)
 
     async def subscribe(self, subject: str, queue: str = "", cb: Callable[[Msg], Awaitable[None]] | None = None) -> Any:
-        async def tell(msg: Msg) -> None:
+        async def deliver(msg: Msg) -> None:
             if cb is not None and msg.reply.startswith(INBOXES):
                 await cb(msg)
 
@@ -201,7 +201,7 @@ class _InboxesOnly:
 
         if queue:  # queued as fast as they come, so nats-py's own limit drops none
             return await self._client.subscribe(subject, queue=queue, cb=ask)
-        return await self._client.subscribe(subject, cb=tell, pending_msgs_limit=_WAITING)
+        return await self._client.subscribe(subject, cb=deliver, pending_msgs_limit=_WAITING)
 
 
 class MicroService:

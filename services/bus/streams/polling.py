@@ -53,10 +53,10 @@ async def session(
     js: JetStreamContext, stream: str, filters: list[str], start: int, created: int
 ) -> AsyncGenerator[tuple[int, Stored | Removed | None], None]:
     """Yield messages as they come, each with the sequence to go on from. End when one may have been missed."""
-    async with _told(js, filters) as told:
+    async with _arrival(js, filters) as arrived:
         asked = time.monotonic()
         while time.monotonic() - asked < LOST_S:
-            told.clear()
+            arrived.clear()
             asked = time.monotonic()
             info = await js.stream_info(stream)
             if nanoseconds(info.created) != created:
@@ -68,20 +68,20 @@ async def session(
             yield start, None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_S):
-                    await told.wait()
+                    await arrived.wait()
 
 
 @contextlib.asynccontextmanager
-async def _told(js: JetStreamContext, filters: list[str]) -> AsyncIterator[asyncio.Event]:
+async def _arrival(js: JetStreamContext, filters: list[str]) -> AsyncIterator[asyncio.Event]:
     """Yield an event that every message on these subjects sets."""
-    client, told = client_of(js), asyncio.Event()
+    client, arrived = client_of(js), asyncio.Event()
 
     async def wake(_msg: Msg) -> None:
-        told.set()
+        arrived.set()
 
     subscriptions = [await client.subscribe(one, cb=wake) for one in filters]
     try:
-        yield told
+        yield arrived
     finally:
         for subscription in subscriptions:
             with contextlib.suppress(Exception):

@@ -56,11 +56,11 @@ class Waiting:
     @property
     def in_words(self) -> str:
         """Return what is wrong and what to do; empty if nothing is wrong."""
-        told = ", ".join(f"{name} for {seconds:.0f} s" for name, seconds in self.long.items())
+        streams = ", ".join(f"{name} for {seconds:.0f} s" for name, seconds in self.long.items())
         why = "is its disk full?"
         if self._copies > 1:
             why = f"no majority of {self._copies} copies: start every server that is away; are their disks full?"
-        return f"NATS takes no message for {told}; {why} See docs/operations.md" if told else ""
+        return f"NATS takes no message for {streams}; {why} See docs/operations.md" if streams else ""
 
 
 log = get_logger()

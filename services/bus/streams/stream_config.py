@@ -44,9 +44,9 @@ class FieldDifference:
 
     def __str__(self) -> str:
         """Return the difference as a line for people."""
-        return self.told()
+        return self.in_words()
 
-    def told(self, *, shrink: bool = False) -> str:
+    def in_words(self, *, shrink: bool = False) -> str:
         """Return the difference as a line for people; `shrink` means that a `kept` surplus is taken away."""
         want = _shown(self.field, self.want)
         texts: dict[Outcome, str] = {

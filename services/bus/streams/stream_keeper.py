@@ -32,7 +32,7 @@ class Upkeep:
         self._client, self._js, self._replicas, self._makes = connection.client, js, replicas, makes
         self._table = {one.name: one for one in sized(sizes)}
         self._wanted: set[str] = set()
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         # A memory stream does not survive its server: make it again as soon as a server is back.
         connection.reconnected.append(self._again)
 
@@ -67,20 +67,20 @@ class Upkeep:
             todo = f"; {self._needed()}" if error.err_code in NO_ROOM else ""
             raise NoRoom(f"the server makes no stream {name} as it should be: {error.description}{todo}") from None
         for one in made.found:
-            if (text := str(one)) not in self._told:
+            if (text := str(one)) not in self._logged:
                 log.info("stream differs from table", outcome=one.outcome, what=text)
-            self._told.add(text)
+            self._logged.add(text)
 
     async def trying(self, call: Callable[[], Any]) -> Any:
         """Return the result of the call; retry after errors that pass by themselves."""
-        told = False
+        is_logged = False
         while True:
             try:
                 return await call()
             except TRANSIENT as error:
-                if not told:
+                if not is_logged:
                     log.warning("JetStream not answering", error=str(error) or type(error).__name__)
-                told = True
+                is_logged = True
                 await asyncio.sleep(RETRY_S)
                 if isinstance(error, NoStreamResponseError):
                     await self._again()  # the stream is gone, or could not be made when the server came back

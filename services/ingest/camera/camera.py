@@ -237,7 +237,7 @@ class Camera:
         log.error("camera thread stuck", site=self.site, camera=self.settings.id, reason=why)
         is_for_good = self._play.is_decoding and self._leased.life.origin != "device"
         if not (is_for_good or self._leased.life.stopping):  # it waits, and may go on
-            self._leased.turn(lambda life: life.say("stalled", "timeout", why))
+            self._leased.turn(lambda life: life.enter("stalled", "timeout", why))
             return
         if self._thread is not None:
             _give_way(self._thread, STUCK_NICE)

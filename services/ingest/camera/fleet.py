@@ -146,7 +146,7 @@ class Fleet:
     async def apply(self, sites: list[SiteSettings], givers: dict[str, KeyGiver]) -> None:
         """Apply new settings: stop the cameras that were removed or changed; the others play on."""
         self._givers, before = givers, set(self.wanted)
-        configured.tell(sites)
+        configured.update(sites)
         self.profiles = {site.id: site.profile for site in sites}
         self._paces = {site.id: Pace.of(site) for site in sites}
         self.wanted = {(site.id, camera.id): camera for site in sites for camera in site.cameras}

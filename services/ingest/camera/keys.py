@@ -33,7 +33,7 @@ _REMEMBERED = 1_024
 class _Worker:
     """A worker's last announcement, and when it came (ns, `boottime_ns`)."""
 
-    said: WorkerV1
+    announcement: WorkerV1
     seen: int
 
 
@@ -61,7 +61,7 @@ class KeyGiver:
     def trust(self, identity: Ed25519PrivateKey, trusted: tuple[Ed25519PublicKey, ...]) -> None:
         """Replace the identities: a worker without a signature from `trusted` gets no key from now on."""
         self._identity, self._trusted = identity, trusted
-        for name in [n for n, worker in self._workers.items() if not is_genuine(trusted, worker.said)]:
+        for name in [n for n, worker in self._workers.items() if not is_genuine(trusted, worker.announcement)]:
             del self._workers[name]
             log.warning("worker no longer trusted", worker=name, site=self._site)
         self.show(self._shown)
@@ -148,7 +148,7 @@ class KeyGiver:
 
     def _hear(self, worker: _Worker) -> None:
         """Keep an announcement unchecked, for `begin`; with it only those of the last moments."""
-        name = worker.said.worker
+        name = worker.announcement.worker
         self._heard.pop(name, None)
         self._heard[name] = worker
         while worker.seen - self._heard[oldest := next(iter(self._heard))].seen > KEEP_NS:
@@ -158,7 +158,7 @@ class KeyGiver:
 
     def _accept(self, worker: _Worker) -> bool:
         """Take an announcement if it is genuine and recent; return whether its worker was unknown."""
-        message = worker.said
+        message = worker.announcement
         if message.site != self._site or not is_genuine(self._trusted, message):
             self._refuse(message, "an announcement was not signed for this site by the inference identity")
             return False
@@ -207,10 +207,10 @@ class KeyGiver:
     async def _give(self, key: FrameKey, worker: _Worker) -> None:
         if key.cipher is None:
             return
-        now, said = boottime_ns(), worker.said
+        now, announcement = boottime_ns(), worker.announcement
         try:
-            wrapped = wrap_key(self._identity, key, said, age=now - key.born, waited=now - worker.seen)
+            wrapped = wrap_key(self._identity, key, announcement, age=now - key.born, waited=now - worker.seen)
             await self._bus.publish(KEYS, wrapped)
         except Exception as error:
             # One worker's strange key, or a connection just lost, must not keep keys from the other workers.
-            log.warning("frame key not handed out", worker=said.worker, site=self._site, error=str(error))
+            log.warning("frame key not handed out", worker=announcement.worker, site=self._site, error=str(error))

@@ -112,8 +112,10 @@ class LeasedLife:
         """Apply a step to the camera's life and report a new state; return the life after it."""
         with self._guard:
             before, self._life = self._life, step(self._life)
-            if (told := self._life.told) is not None and told is not before.told:
-                self._report(CameraStatus(self.site, self.camera, self.lease, *told[:2], self._utc(), told.message))
+            if (reported := self._life.reported) is not None and reported is not before.reported:
+                self._report(
+                    CameraStatus(self.site, self.camera, self.lease, *reported[:2], self._utc(), reported.message)
+                )
             return self._life
 
     def renumber(self, lease: int) -> None:

@@ -138,12 +138,12 @@ class CameraMetrics:
         ANALYSED.labels(self.site, self.camera).set(analysed_fps)
         AGE.labels(self.site, self.camera).set(age_s)
 
-    def steps(self, told: Figures | None, *, is_live: bool, age_s: float) -> None:
+    def steps(self, figures: Figures | None, *, is_live: bool, age_s: float) -> None:
         """Record the rates of the last period, and the age in whole seconds."""
         AGE.labels(self.site, self.camera).set(int(age_s))
-        if told is not None:
-            FPS.labels(self.site, self.camera).set((told.fps or 0) if is_live else 0)
-            ANALYSED.labels(self.site, self.camera).set(told.analysed_fps if is_live else 0)
+        if figures is not None:
+            FPS.labels(self.site, self.camera).set((figures.fps or 0) if is_live else 0)
+            ANALYSED.labels(self.site, self.camera).set(figures.analysed_fps if is_live else 0)
 
     def described(self, stats: CameraStats) -> None:
         """Record the decoder in use, the size of the pictures, and which are decoded."""

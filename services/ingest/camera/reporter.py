@@ -77,7 +77,7 @@ class Reporter:
         self._camera: Camera | None = None
         self._sender: FrameSender | None = None
         self._metrics: CameraMetrics | None = None
-        self._began = self._told = boottime()
+        self._began = self._reported_at = boottime()
         self._measured = _Measured(self._began)
         self.latest: CameraV1 | None = None
         """The last message about the camera."""
@@ -216,12 +216,12 @@ class Reporter:
             at=status.at,
         )
         await self._bus.store(CAMERA_EVENTS, event)
-        self._told = boottime()
+        self._reported_at = boottime()
 
     async def _repeat(self) -> None:
         status = self._camera.status if self._camera else None
         is_silent = status is not None and status.state not in {"live", "ended"}
-        if status is not None and is_silent and boottime() - self._told >= REPEAT_S:
+        if status is not None and is_silent and boottime() - self._reported_at >= REPEAT_S:
             await self._event(status)
 
     async def _figures(self) -> None:
@@ -238,7 +238,7 @@ class Reporter:
         assert self._sender is not None
         stats = self._camera.stats()
         self._count(stats)
-        told = self._windows.latest
+        figures = self._windows.latest
         reason = "no-worker" if status.state == "live" and self._sender.without_worker else status.reason
         self.latest = CameraV1(
             site=status.site,
@@ -250,16 +250,16 @@ class Reporter:
             decoder=stats.decoder,
             width=stats.width,
             height=stats.height,
-            fps=told.fps if told else None,
-            analysed_fps=told.analysed_fps if told else None,
-            shed_share=told.shed_share if told else None,
-            lifetime=_lifetime(told) if told else None,
+            fps=figures.fps if figures else None,
+            analysed_fps=figures.analysed_fps if figures else None,
+            shed_share=figures.shed_share if figures else None,
+            lifetime=_lifetime(figures) if figures else None,
         )
         return self.latest
 
 
-def _lifetime(told: Figures) -> Lifetime:
-    return Lifetime(told.start, told.end, told.pictures, told.late)
+def _lifetime(figures: Figures) -> Lifetime:
+    return Lifetime(figures.start, figures.end, figures.pictures, figures.late)
 
 
 def _log(status: CameraStatus) -> None:

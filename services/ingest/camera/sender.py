@@ -50,7 +50,7 @@ class FrameSender:
         self._sealed_with: FrameKey | None = None
         self._prover = b""
         self.lifetimes = Lifetimes()
-        self.without_worker = self._told_too_large = self._told_forged = False
+        self.without_worker = self._logged_too_large = self._logged_forged = False
         self.on_quality: Callable[[FrameV1, FrameQualityV1], None] | None = None
         """While set, the sender requests each picture's quality and passes it on here: the camera is being aimed."""
         self.answered = 0
@@ -63,7 +63,7 @@ class FrameSender:
     async def _one(self, picture: Picture) -> None:
         start = picture.decoded_ns
         with self._traced(start) as span:
-            span.tell(outcome=await self._send(picture))
+            span.set_attributes(outcome=await self._send(picture))
 
     def _traced(self, start: int) -> Span:
         """Return the span of a picture; it tells how long that took, which only a trial may (docs/privacy.md)."""
@@ -170,7 +170,7 @@ class FrameSender:
     async def _ask(self, frame: FrameV1, age_ns: int) -> Answer:
         with current().child("ingest.ask") as span:
             answer = await self._request(frame, age_ns)
-            span.tell(outcome=answer)
+            span.set_attributes(outcome=answer)
             return answer
 
     async def _request(self, frame: FrameV1, age_ns: int) -> Answer:
@@ -182,9 +182,9 @@ class FrameSender:
         except NoWorkers:
             return "no-worker"
         except TooLarge as error:
-            if not self._told_too_large:
+            if not self._logged_too_large:
                 log.error("frame too large for NATS", camera=self.name, error=str(error))
-            self._told_too_large = True
+            self._logged_too_large = True
             return "invalid"
         except Exception as error:
             # Time-outs, or NATS is reconnecting: nobody answered within the budget.
@@ -207,9 +207,9 @@ class FrameSender:
         ):
             return True
         FORGED.inc()
-        if not self._told_forged:
+        if not self._logged_forged:
             log.error("answer without the frame's key", camera=self.name, outcome=reply.outcome)
-        self._told_forged = True
+        self._logged_forged = True
         return False
 
     def _account(self, verdict: Ended, lifetime_ns: int) -> None:

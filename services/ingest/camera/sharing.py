@@ -46,7 +46,7 @@ class CameraSharing:
             await self._release()
             self._drop()
             await self._serve()
-            self._tell()
+            self._set_live()
 
     async def _mind_the_clock(self) -> None:
         """Pause live cameras while this host's clock is wrong; go on by the clock as it is now (ADR 38).
@@ -138,9 +138,9 @@ class CameraSharing:
             self._used[camera.site, camera.settings.id] = number
             camera.renumber(number)
 
-    def _tell(self) -> None:
+    def _set_live(self) -> None:
         for place, camera in self._fleet.running.items():
-            self._leases.say(place, live=self._is_live(place, camera))
+            self._leases.set_live(place, live=self._is_live(place, camera))
 
     def _is_live(self, place: SiteCamera, camera: Camera) -> bool:
         """Whether a lease has effect here. While a camera waits for a peer, it has none: another replica may take it.

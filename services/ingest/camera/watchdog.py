@@ -47,7 +47,7 @@ class Watchdog:
         self._handle = loop.call_later(WATCH_S, self.look, loop, is_gone)
         self._look_at_thread()
         life, decoder = self._life(), self._play.decoder
-        if decoder is None or life.told is None:
+        if decoder is None or life.reported is None:
             return
         if life.is_leaving:
             decoder.discard(wait=False)

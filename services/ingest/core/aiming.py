@@ -122,7 +122,7 @@ class Aiming:
         self._seeing = max(1e-6, 1.0 - hidden)
         self._silent_ns = max(_SILENT_NS, 3 * period_ns)
         self._faces, self._steps = _Faces(), 0
-        self._told: dict[str, Any] = {}
+        self._face_figures: dict[str, Any] = {}
         self._small = Advice("move-closer")
         self._last: Looked | None = None
         self._fresh: list[tuple[int, FrameQualityV1]] = []
@@ -140,7 +140,7 @@ class Aiming:
         """Return the current report; the last one, with `ended`, when the time is over or somebody ended the order."""
         self._renew(now)
         left = max(0, self._end - now)
-        told = AimReportV1(
+        report = AimReportV1(
             site=self._place[0],
             camera=self._place[1],
             since=self.since,
@@ -148,16 +148,16 @@ class Aiming:
             left=0 if ended else left,
             ended=ended or (None if left else "time"),
             **self._of_picture(),
-            **self._told,
+            **self._face_figures,
         )
-        advice = advice_of(told, self._small, silent=self._is_silent(now), withheld=self.withheld)
-        return structs.replace(told, advice=advice)
+        advice = advice_of(report, self._small, silent=self._is_silent(now), withheld=self.withheld)
+        return structs.replace(report, advice=advice)
 
     def _renew(self, now: int) -> None:
         """Update the face figures at each step to the faces seen up to it; an end between two steps is no step."""
         steps = (min(now, self._end) - self._start) // _RENEWED_NS
         if steps > self._steps and self._last is not None and self._faces.seen >= MIN_SEEN:
-            self._told = self._of_faces(self._last)
+            self._face_figures = self._of_faces(self._last)
             limit = _HARDLY_FOUND * self._last.quality.smallest
             self._small = Advice("move-closer", self._faces.under(limit), round(limit, 1))
         self._steps = max(steps, self._steps)

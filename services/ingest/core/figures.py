@@ -7,7 +7,7 @@ picture would tell whether somebody is in front of the camera.
 import math
 from dataclasses import dataclass
 
-from services.sites.steps import at_most, share_of, told, two_digits, two_digits_up
+from services.sites.steps import at_most, published_loss, share_of, two_digits, two_digits_up
 
 SECOND = 1_000_000_000
 
@@ -80,8 +80,8 @@ class Spans:
         # We are asked every few seconds, so what was counted spans a little more or less than the window.
         scale = self._length / max(1, now - self._began)
         sampled = math.floor(found.sampled * scale + 0.5)
-        lived = sampled - told(found.shed, found.sampled) * sampled // max(1, found.sampled)
-        analysed = lived - told(found.unconfirmed, found.sampled) * sampled // max(1, found.sampled)
+        lived = sampled - published_loss(found.shed, found.sampled) * sampled // max(1, found.sampled)
+        analysed = lived - published_loss(found.unconfirmed, found.sampled) * sampled // max(1, found.sampled)
         pictures = two_digits_up(max(0, lived))
         share = at_most(found.late, found.sampled - found.shed)
         return Figures(

@@ -209,8 +209,8 @@ def _mid(section: list[str]) -> str:
 
 
 def _direction(session: list[str], section: list[str]) -> str:
-    said = (line for line in [*reversed(section), *reversed(session)] if line in _DIRECTIONS)
-    return next(said, "a=sendrecv")
+    stated = (line for line in [*reversed(section), *reversed(session)] if line in _DIRECTIONS)
+    return next(stated, "a=sendrecv")
 
 
 def _is_whole(lines: list[str]) -> bool:

@@ -33,10 +33,10 @@ CLOSED = CameraTrouble("end-of-stream", "the camera closed the stream")
 
 @dataclass(frozen=True, slots=True)
 class CameraProgress:
-    """A camera's place in its life. Each method returns the life that follows; `told` is a new one if there is news."""
+    """A camera's place in its life. Each method returns the life that follows; with news, `reported` is a new one."""
 
     origin: Origin
-    told: ReportedState | None = None
+    reported: ReportedState | None = None
     paused: bool = False
     stopping: bool = False
     other_picture: CameraTrouble | None = None
@@ -53,34 +53,34 @@ class CameraProgress:
     @property
     def state(self) -> CameraState | None:
         """The current state; None before the start."""
-        return None if self.told is None else self.told.state
+        return None if self.reported is None else self.reported.state
 
-    def say(self, state: CameraState, reason: CameraReason | None = None, message: str = "") -> "CameraProgress":
+    def enter(self, state: CameraState, reason: CameraReason | None = None, message: str = "") -> "CameraProgress":
         """Return the life in this state. While stopping it stays as it is; while paused it takes only `paused`.
 
         When stuck it takes only that and `paused`.
         """
-        told = ReportedState(state, reason, message)
+        reported = ReportedState(state, reason, message)
         is_held = self.paused or (self.stuck is not None and reason != "stuck")
-        if self.stopping or (is_held and state != "paused") or told == self.told:
+        if self.stopping or (is_held and state != "paused") or reported == self.reported:
             return self
-        return replace(self, told=told)
+        return replace(self, reported=reported)
 
     def connecting(self) -> "CameraProgress":
         """Note an attempt to connect. `failed-config` stays: only a person can fix it, so a vain attempt is no news."""
-        return self if self.state == "failed-config" else self.say("connecting")
+        return self if self.state == "failed-config" else self.enter("connecting")
 
     def live(self) -> "CameraProgress":
         """Note that a picture came."""
-        return self if self.is_leaving else self.say("live")
+        return self if self.is_leaving else self.enter("live")
 
     def silent(self) -> "CameraProgress":
         """Note that no picture came for too long."""
-        return self.say("stalled", "timeout", "no picture came") if self.state == "live" else self
+        return self.enter("stalled", "timeout", "no picture came") if self.state == "live" else self
 
     def ended(self) -> "CameraProgress":
         """Note the end of the source: a file is over, any other source should have gone on."""
-        return self.say("ended") if self.origin == "file" else self.failed(CLOSED)
+        return self.enter("ended") if self.origin == "file" else self.failed(CLOSED)
 
     def failed(self, trouble: CameraTrouble) -> "CameraProgress":
         """Note that pictures have stopped, or that none came."""
@@ -93,7 +93,7 @@ class CameraProgress:
             state = "stalled"
         elif again == "backoff":
             state = "backing-off"
-        return life.say(state, trouble.reason, trouble.message)
+        return life.enter(state, trouble.reason, trouble.message)
 
     def again(self, trouble: CameraTrouble | None) -> Again:
         """Return when to retry after this trouble or, with None, after the source's end."""
@@ -111,7 +111,7 @@ class CameraProgress:
 
     def pause(self, reason: PauseReason) -> "CameraProgress":
         """Pause for this reason; a camera that is being stopped, or has ended, stays so."""
-        return self if self.stopping or self.state == "ended" else replace(self, paused=True).say("paused", reason)
+        return self if self.stopping or self.state == "ended" else replace(self, paused=True).enter("paused", reason)
 
     def resume(self) -> "CameraProgress":
         """End the pause and report it at once: the thread may be blocked in a read, and go on without reconnecting."""
@@ -119,13 +119,13 @@ class CameraProgress:
             return self
         life = replace(self, paused=False)
         if life.stuck is not None:
-            return life.say("failed-config", *life.stuck)
-        return life if life.other_picture else life.say("connecting")
+            return life.enter("failed-config", *life.stuck)
+        return life if life.other_picture else life.enter("connecting")
 
     def stick(self, message: str) -> "CameraProgress":
         """Note that the thread is stuck, or was in an earlier life of this camera."""
         life = replace(self, stuck=CameraTrouble("stuck", message))
-        return life.say("failed-config", "stuck", message)
+        return life.enter("failed-config", "stuck", message)
 
     def stop(self) -> "CameraProgress":
         """Take the camera out of service: it reports nothing any more."""

@@ -67,7 +67,7 @@ class _Run:
         picture = PictureSize(stats.width, stats.height) if stats.width and stats.height else analysed
         self.aiming.add(time.monotonic_ns(), Looked(quality, analysed, picture))
 
-    def tell(self, report: AimReportV1) -> None:
+    def put(self, report: AimReportV1) -> None:
         if self.reports.full():
             self.reports.get_nowait()
         self.reports.put_nowait(report)
@@ -141,14 +141,14 @@ class Aimer:
             raise AimRefused("elsewhere", f"{order.camera} is not served here at the moment")
         status = post.camera.status
         if status is None or status.state != "live":
-            told = (
+            state = (
                 "connecting"
                 if status is None
                 else f"{status.state} ({status.reason})"
                 if status.reason
                 else status.state
             )
-            raise AimRefused("not-live", f"{order.camera} is {told}; only a camera that is live can be aimed")
+            raise AimRefused("not-live", f"{order.camera} is {state}; only a camera that is live can be aimed")
         return post
 
     async def _order(self, order: AimRequestV1, request: Request) -> None:
@@ -215,7 +215,7 @@ class Aimer:
                 await asyncio.sleep(EVERY_S)
                 report = run.aiming.report(time.monotonic_ns(), self._why_over(run))
                 ended = report.ended
-                run.tell(report)
+                run.put(report)
                 await self._publish(report)
         finally:
             if self._runs.get(run.place) is run:

@@ -260,8 +260,8 @@ class Pausing:
         self._at(order.site).end(given, recorded=True)
         self._bus.streams.waiting.done(_STREAM)
         self._learn(found)
-        said = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
-        log.warning(f"{order.action} by an operator", **said)
+        fields = {"site": order.site, "camera": order.camera, "operator": order.operator, "why": order.why}
+        log.warning(f"{order.action} by an operator", **fields)
 
     async def _append(self, given: Given, request_id: str | None) -> Recorded:
         """Record an order after the last record. One of the replicas that obey it does so; the others find it done.

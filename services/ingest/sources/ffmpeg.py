@@ -38,7 +38,7 @@ class LavHandler(logging.Handler):
     def __init__(self, logger: Any = None, clock: Callable[[], int] = time.monotonic_ns) -> None:
         super().__init__(logging.WARNING)
         self._logger, self._clock = logger, clock
-        self._said: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+        self._logged: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         self._guard = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -55,13 +55,13 @@ class LavHandler(logging.Handler):
         """Return None if the line must be held back, else how often it was held back since it was last logged."""
         now = self._clock()
         with self._guard:
-            said_at, held = self._said.pop(line, (now - QUIET_NS, 0))
-            if now - said_at < QUIET_NS:
-                self._said[line] = (said_at, held + 1)
+            logged_at, held = self._logged.pop(line, (now - QUIET_NS, 0))
+            if now - logged_at < QUIET_NS:
+                self._logged[line] = (logged_at, held + 1)
                 return None
-            self._said[line] = (now, 0)
-            if len(self._said) > _REMEMBERED:
-                self._said.popitem(last=False)
+            self._logged[line] = (now, 0)
+            if len(self._logged) > _REMEMBERED:
+                self._logged.popitem(last=False)
             return held
 
 

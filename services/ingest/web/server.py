@@ -73,8 +73,8 @@ class WebServer:
                 f"ingest.web.port: cannot listen on {where}: {error.strerror}; take a free port, or 0"
             ) from None
         self.url = f"https://{self._host()}:{port}/"
-        self._tell()
-        self._tls.renewed = self._tell
+        self._log_address()
+        self._tls.renewed = self._log_address
 
     @property
     def fingerprint(self) -> str:
@@ -93,7 +93,7 @@ class WebServer:
         await self._whip.stop()
         await self._runner.cleanup()
 
-    def _tell(self) -> None:
+    def _log_address(self) -> None:
         log.info("camera page", url=self.url, fingerprint=self.fingerprint)
 
     def _host(self) -> str:

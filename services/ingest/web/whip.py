@@ -97,7 +97,7 @@ class Whip:
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
         dropped = WHIP_DROPPED.labels(camera.site, camera.settings.id)
-        encoded = EncodedQueue(codec, on_close=lambda: _tell(loop, over), on_drop=dropped.inc)
+        encoded = EncodedQueue(codec, on_close=lambda: _set_threadsafe(loop, over), on_drop=dropped.inc)
         assert camera.seat is not None
         if not await _takes(camera.seat, encoded):
             return _refused(camera)
@@ -143,12 +143,12 @@ class Whip:
             self._sessions.pop(session.id, None)
             PEERS.dec()
             why = session.encoded.closed
-            told = {"reason": why and why.reason, "why": why and why.message, "refused": session.peer.refused}
-            log.info("a peer is gone", **told, **names)
+            outcome = {"reason": why and why.reason, "why": why and why.message, "refused": session.peer.refused}
+            log.info("a peer is gone", **outcome, **names)
             await session.peer.close()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
+def _set_threadsafe(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
         loop.call_soon_threadsafe(over.set)
 

@@ -52,10 +52,10 @@ def _load(file: Path, schema: type[T], environ: Mapping[str, str], *, secrets: b
     settings: T | None = _convert_sound(raw, schema, [path for path, _ in found])
     found = [each for each in found if each[0] not in unsaid]
     check: Callable[[], list[Problem]] | None = getattr(settings, "problems", None)
-    told = [path for path, _ in found]
+    reported = [path for path, _ in found]
     # Report nothing more about a value with a wrong part: it was checked without that part.
     more = [each for each in (check() if check is not None else []) if each[0] not in unsaid]
-    found += [each for each in more if not any(path.startswith(each[0]) for path in told)]
+    found += [each for each in more if not any(path.startswith(each[0]) for path in reported)]
     if settings is None or found:
         raise SettingsError(file, [(path, why + _origin(path, origins)) for path, why in found])
     return settings

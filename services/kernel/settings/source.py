@@ -149,8 +149,8 @@ def _content(item: str, path: str, folder: Path, found: list[Problem]) -> str:
         text: str = (folder / item).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not a text file"
-        said = f"cannot read {item!r}: {why}; name a readable file with the secret"
-        found.append((path, _SEED_ITSELF if _SEED.search(item) else said))
+        unreadable = f"cannot read {item!r}: {why}; name a readable file with the secret"
+        found.append((path, _SEED_ITSELF if _SEED.search(item) else unreadable))
     else:
         if text:
             return text

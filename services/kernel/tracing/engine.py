@@ -49,12 +49,12 @@ class Traces:
 
     def __init__(self, service: str, ratio: float, processor: SpanProcessor) -> None:
         # Not Resource.create: it adds what the environment and detectors report, such as hosts and command lines.
-        said = {
+        attributes = {
             "service.namespace": "moretta",
             "service.name": f"moretta-{service}",
             "service.version": version("moretta"),
         }
-        resource = Resource({**said, "service.instance.id": secrets.token_hex(8)})
+        resource = Resource({**attributes, "service.instance.id": secrets.token_hex(8)})
         provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, span_limits=_LIMITS)
         provider.add_span_processor(processor)
         self._tracer, self._ratio = provider.get_tracer("moretta"), ratio
@@ -67,19 +67,19 @@ class Traces:
         *,
         often: bool,
         start: int | None,
-        said: dict[str, str | None],
+        attributes: dict[str, str | None],
     ) -> Span:
         """Return a span; see `services.kernel.tracing.begin`."""
         known = _context(parent)
         if known is None and often and random.random() >= self._ratio:  # noqa: S311 - which of them is no secret
             return OFF
         found = [Link(one) for one in map(_context, links) if one is not None]
-        return _Recorded(self._tracer, name, known, found[-MOST_LINKS:], start, said)
+        return _Recorded(self._tracer, name, known, found[-MOST_LINKS:], start, attributes)
 
-    def follow(self, name: Name, parent: str, *, start: int | None, said: dict[str, str | None]) -> Span:
+    def follow(self, name: Name, parent: str, *, start: int | None, attributes: dict[str, str | None]) -> Span:
         """Return a span; see `services.kernel.tracing.follow`."""
         known = _context(parent)
-        return OFF if known is None else _Recorded(self._tracer, name, known, (), start, said)
+        return OFF if known is None else _Recorded(self._tracer, name, known, (), start, attributes)
 
 
 class _Recorded(Span):
@@ -94,12 +94,12 @@ class _Recorded(Span):
         parent: SpanContext | None,
         links: Sequence[Link],
         start: int | None,
-        said: dict[str, str | None],
+        attributes: dict[str, str | None],
     ) -> None:
         self._tracer = tracer
         self._span = _start(tracer, name, parent, links, start)
         self._token: Token[Span] | None = None
-        self.tell(**said)
+        self.set_attributes(**attributes)
         context = self._span.get_span_context()
         self.trace_id = format_trace_id(context.trace_id)
         self.traceparent = f"00-{self.trace_id}-{format_span_id(context.span_id)}-01"
@@ -121,7 +121,7 @@ class _Recorded(Span):
             self._span.set_status(Status(StatusCode.ERROR))
         self._span.end()
 
-    def tell(self, **attributes: str | None) -> None:
+    def set_attributes(self, **attributes: str | None) -> None:
         for name, value in attributes.items():
             if name not in ATTRIBUTES:
                 raise ValueError(f"a span says nothing of {name}")

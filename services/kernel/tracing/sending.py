@@ -85,13 +85,13 @@ class Sending(SpanProcessor):
                 else getattr(error, "strerror", None) or type(error).__name__
             )
             _drop(len(batch), "refused" if isinstance(error, CollectorRefused) else "unreachable")
-            self._tell(why)
+            self._log_change(why)
         else:
             _drop(refused, "refused")
             SENT.inc(len(batch) - refused)
-            self._tell("the collector refused some" if refused else "")
+            self._log_change("the collector refused some" if refused else "")
 
-    def _tell(self, trouble: str) -> None:
+    def _log_change(self, trouble: str) -> None:
         """Log a change, not every batch."""
         if trouble and trouble != self._trouble:
             log.warning("traces dropped", why=trouble)

@@ -62,7 +62,7 @@ class Span:
     ) -> None:
         """End the span."""
 
-    def tell(self, **attributes: str | None) -> None:
+    def set_attributes(self, **attributes: str | None) -> None:
         """Add attributes: only names in ATTRIBUTES, and only words and ids."""
 
     def child(self, name: Name, **attributes: str | None) -> "Span":
@@ -89,10 +89,10 @@ class Engine(Protocol):
         *,
         often: bool,
         start: int | None,
-        said: dict[str, str | None],
+        attributes: dict[str, str | None],
     ) -> Span: ...
 
-    def follow(self, name: Name, parent: str, *, start: int | None, said: dict[str, str | None]) -> Span: ...
+    def follow(self, name: Name, parent: str, *, start: int | None, attributes: dict[str, str | None]) -> Span: ...
 
 
 _ENGINE: Engine | None = None
@@ -113,18 +113,20 @@ def begin(
     *,
     often: bool = False,
     start: int | None = None,
-    **said: str | None,
+    **attributes: str | None,
 ) -> Span:
     """Return a span that continues the trace of `parent`, or begins a trace; `start` is `boottime_ns`, None: now.
 
     With `often`, only a share of spans begins a trace. `links` are the traceparents of the spans that led to this one.
     """
-    return OFF if _ENGINE is None else _ENGINE.begin(name, parent, links, often=often, start=start, said=said)
+    return (
+        OFF if _ENGINE is None else _ENGINE.begin(name, parent, links, often=often, start=start, attributes=attributes)
+    )
 
 
-def follow(name: Name, parent: str, *, start: int | None = None, **said: str | None) -> Span:
+def follow(name: Name, parent: str, *, start: int | None = None, **attributes: str | None) -> Span:
     """Return a span that continues the trace of `parent`; OFF if `parent` is not traced."""
-    return OFF if _ENGINE is None or not parent else _ENGINE.follow(name, parent, start=start, said=said)
+    return OFF if _ENGINE is None or not parent else _ENGINE.follow(name, parent, start=start, attributes=attributes)
 
 
 def current() -> Span:

@@ -111,7 +111,7 @@ class DeliveryAgent:
         try:
             with follow("notify.deliver", envelope.trace, site=envelope.site, channel=channel) as span:
                 known, failure = await self._attempt(due, ledger)
-                span.tell(outcome=known.outcome, reason=known.reason)
+                span.set_attributes(outcome=known.outcome, reason=known.reason)
                 await ledger.record(due, known, failure)
         finally:  # after any error, this process does not send an accepted message again
             self._outbox.done(due, known, failure, self._clock())

@@ -62,7 +62,7 @@ def _place(tmp_path: Path):
 async def refused(settings: NatsSettings, words: str) -> None:
     """Connecting goes on, and says why it has not come to an end: the words are a regular expression."""
     said: list[str] = []
-    connecting = asyncio.create_task(Bus.connect(settings, "notify", on_trouble=said.append))
+    connecting = asyncio.create_task(Bus.connect(settings, "notify", on_error=said.append))
     await until(lambda: any(re.search(words, one) for one in said), lambda: f"{words!r} in {said}", 30)
     assert not connecting.done()
     connecting.cancel()

@@ -59,7 +59,7 @@ async def test_certificate_and_seed_are_both_asked_for(tmp_path: Path, authority
         assert await streams_of(out, ours, tls, server) == []
         for lacking in ({"client_cert_file": None}, {"seed": None, "password": Secret("x" * 20)}):
             said: list[str] = []
-            trying = asyncio.create_task(Bus.connect(changed(whole, **lacking), "operator", on_trouble=said.append))
+            trying = asyncio.create_task(Bus.connect(changed(whole, **lacking), "operator", on_error=said.append))
             await until(lambda said=said: said, "why", LIMIT_S)
             trying.cancel()
             await asyncio.gather(trying, return_exceptions=True)

@@ -271,11 +271,11 @@ async def test_a_camera_stays_where_its_peer_is(served):
     clock = SimpleNamespace(forward=0, back=0)
     sharing = CameraSharing(served.app, SimpleNamespace(running={place: served.phone}), leases, clock)
     await until(lambda: served.state == "connecting")
-    sharing._tell()
+    sharing._set_live()
     publisher = Publisher()
     assert sharing._movable() == {place}
     await served.publish(publisher)
-    sharing._tell()
+    sharing._set_live()
     assert (sharing._movable(), told) == (set(), [False, True])
     await publisher.close()  # without DELETE: DTLS says goodbye
     await until(lambda: served.reasons("stalled") == ["end-of-stream"])

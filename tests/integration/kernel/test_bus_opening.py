@@ -90,7 +90,7 @@ async def test_a_connection_whose_trouble_ends_the_wait_is_closed(silent: Silent
 
     async with asyncio.timeout(patient(20)):
         with pytest.raises(LookupError, match="expecting INFO"):
-            await Bus.connect(NatsSettings(url=silent.url), "notify", on_trouble=give_up)
+            await Bus.connect(NatsSettings(url=silent.url), "notify", on_error=give_up)
     await until(lambda: not silent.connected, "it is closed")
     assert [tasks_of(client) for client in made] == [[]]
 

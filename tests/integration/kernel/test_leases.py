@@ -101,7 +101,7 @@ async def test_what_only_keeps_a_lease_alive_wakes_nobody(url):
         revision = b.view.leases[GATE].revision
         await until(lambda: b.view.leases[GATE].revision > revision + 3, limit_s=LIMIT_S)
         assert not b.changed.is_set()
-        a.say(GATE, live=True)
+        a.set_live(GATE, live=True)
         await until(b.changed.is_set, limit_s=LIMIT_S)
         assert b.view.leases[GATE].live
         await end_tasks([watching])
@@ -122,7 +122,7 @@ async def test_what_is_offered_is_handed_over(url):
         assert await a.take(GATE, idle_too=True), "b has no pictures yet"
         await until(lambda: not b.held, limit_s=LIMIT_S)
         assert not b.ceded, "it offered nothing"
-        a.say(GATE, live=True)
+        a.set_live(GATE, live=True)
         await until(lambda: GATE in b.view.leases and b.view.leases[GATE].live, limit_s=LIMIT_S)
         assert not await b.take(GATE, idle_too=True)
 

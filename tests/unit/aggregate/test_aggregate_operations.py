@@ -64,7 +64,7 @@ def test_a_camera_is_down_until_it_is_seen_again_for_nine_tenths(make):
 
 
 @pytest.mark.parametrize(
-    ("missed", "says", "reason"),
+    ("missed", "verdict", "reason"),
     [
         ([], "good", None),
         ([(6, "frames-lost")], "good", None),
@@ -80,7 +80,7 @@ def test_a_camera_is_down_until_it_is_seen_again_for_nine_tenths(make):
         ([(25, "paused"), (20, "camera-down")], "between", None),
     ],
 )
-def test_what_a_window_says_of_a_camera(make, missed, says, reason):
+def test_what_a_window_says_of_a_camera(make, missed, verdict, reason):
     """More than half of the whole window, lost for other reasons than a pause or a late start, is bad."""
     slot, at = OpenWindow(make.hour, make.hour + 60 * make.second, make.config()), make.hour
     for seconds, why in missed:
@@ -88,7 +88,7 @@ def test_what_a_window_says_of_a_camera(make, missed, says, reason):
         at += seconds * make.second
     slot.note("door", CoverageSpan(at, slot.end))
     found = judge_camera(slot, "door")
-    assert (found.says, found.reason) == (says, reason)
+    assert (found.verdict, found.reason) == (verdict, reason)
     assert found.coverage == pytest.approx((slot.end - at) / (slot.end - slot.start))
 
 
@@ -98,7 +98,7 @@ def window(judged, coverage=1.0, gaps=()):
 
 
 @pytest.mark.parametrize(
-    ("seen", "says", "reason"),
+    ("seen", "verdict", "reason"),
     [
         (window(60), "good", None),
         (window(30), "good", None),
@@ -110,30 +110,30 @@ def window(judged, coverage=1.0, gaps=()):
         (window(0, 0.6, ["paused"]), "bad", None),
     ],
 )
-def test_what_a_window_says_of_a_zone(seen, says, reason):
+def test_what_a_window_says_of_a_zone(seen, verdict, reason):
     """Bad is what none of its rules can judge; a pause is no lack of data."""
     found = judge_zone([RULE, STRICT], seen)
-    assert (found.says, found.reason) == (says, reason)
+    assert (found.verdict, found.reason) == (verdict, reason)
 
 
 SAYS = st.lists(st.sampled_from(["bad", "bad", "good", "between", "excused"]), max_size=40)
 
 
-def walk(says, needed):
+def walk(verdict, needed):
     """Return where a camera stands after each window."""
     standing, found = Standing(), []
-    for start, one in enumerate(says):
+    for start, one in enumerate(verdict):
         found.append(standing := fold(standing, WindowFinding(one), start, needed))
     return found
 
 
 @given(SAYS, st.integers(1, 4))
-def test_a_row_fires_and_one_good_window_resolves(says, needed):
+def test_a_row_fires_and_one_good_window_resolves(verdict, needed):
     """It fires with the last of so many bad windows in a row, since the first; the first good window resolves."""
-    standings = walk(says, needed)
-    for before, after, one, index in zip([Standing(), *standings], standings, says, range(99), strict=False):
+    standings = walk(verdict, needed)
+    for before, after, one, index in zip([Standing(), *standings], standings, verdict, range(99), strict=False):
         if after.firing and not before.firing:
-            since = [s for s in says[after.since : index + 1] if s != "excused"]
+            since = [s for s in verdict[after.since : index + 1] if s != "excused"]
             assert since == ["bad"] * needed
         assert before.firing or after.firing == (one == "bad" and after.row >= needed)
         assert not before.firing or after.firing == (one != "good")
@@ -141,10 +141,10 @@ def test_a_row_fires_and_one_good_window_resolves(says, needed):
 
 
 @given(SAYS, st.integers(1, 4))
-def test_a_pause_changes_nothing(says, needed):
+def test_a_pause_changes_nothing(verdict, needed):
     """Windows that were missed because of a pause, put in anywhere, neither fire, nor resolve, nor end a row."""
-    without = [s for s in says if s != "excused"]
-    kept = [s for s, one in zip(walk(says, needed), says, strict=True) if one != "excused"]
+    without = [s for s in verdict if s != "excused"]
+    kept = [s for s, one in zip(walk(verdict, needed), verdict, strict=True) if one != "excused"]
     assert [(s.firing, s.row) for s in kept] == [(s.firing, s.row) for s in walk(without, needed)]
 
 

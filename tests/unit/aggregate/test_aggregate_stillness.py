@@ -25,7 +25,7 @@ def ended(pictures, gap=GAP):
     tracker = Tracker()
 
     def people(at, tracks):
-        found = [track.told() for track in tracks]
+        found = [track.collect() for track in tracks]
         return [(at, person.evidence.verdict()) for person in found if person.hits >= 3]
 
     for at, faces in pictures:
@@ -187,7 +187,7 @@ def test_a_model_that_changes_while_somebody_is_still_judges_nobody_by_the_one_b
         x = 0.3 + 0.01 * min(step, 20)
         tracker.step(step * SECOND // 5, ASPECT, [sighting(x, 0.2, 0.05, "masked")], "ab"[step > 80], GAP)
     [track] = tracker.close_before(None)
-    assert (track.told().evidence.model, track.told().evidence.verdict()) == ("b", "unknown")
+    assert (track.collect().evidence.model, track.collect().evidence.verdict()) == ("b", "unknown")
 
 
 def test_a_portrait_is_waited_for():
@@ -222,7 +222,7 @@ def _hanging(rng):
     return lambda at: face if first <= at < last else None
 
 
-def told(core, messages):
+def collect(core, messages):
     """Return the passages and windows that are published, in order."""
     return [o for message in messages for o in core.step(message) if isinstance(o, PassageV1 | WindowV1)]
 
@@ -247,18 +247,18 @@ def test_a_crash_anywhere_changes_no_byte(make, seed):
     """
     rng, messages = random.Random(seed), scene(seed)
     config = make.config(window_s=60.0, lateness_s=3.0, tracking=TrackingSettings())
-    wanted, stored, place = told(SiteCore(config), messages), [], 0
+    wanted, stored, place = collect(SiteCore(config), messages), [], 0
     core = SiteCore(config)
     for cut in [*sorted(rng.sample(range(len(messages)), 2)), len(messages)]:
-        stored += told(core, messages[place:cut])
+        stored += collect(core, messages[place:cut])
         if cut < len(messages):
-            last = told(core, [messages[cut]])
+            last = collect(core, [messages[cut]])
             stored += last[: rng.randint(0, len(last))]
             core = SiteCore(config)
             stored += make.restore(core, stored, [config])
             oldest = messages[cut].time - needed(config)
             first = next(number for number, message in enumerate(messages) if message.time >= oldest)
-            stored += told(core, messages[first:cut])
+            stored += collect(core, messages[first:cut])
             place = cut
     for kind, row in ((PassageV1, PASSAGES), (WindowV1, WINDOWS)):
         assert [encode(row, one) for one in stored if isinstance(one, kind)] == [

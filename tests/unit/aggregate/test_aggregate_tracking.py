@@ -33,7 +33,7 @@ def test_two_who_cross_stay_two(make):
         for s in range(17)
     ]
     tracks = follow(make, pictures)
-    assert sorted(t.told().evidence.verdict() for t in tracks) == ["masked", "unmasked"]
+    assert sorted(t.collect().evidence.verdict() for t in tracks) == ["masked", "unmasked"]
     assert [t.hits for t in tracks] == [17, 17]
 
 
@@ -117,7 +117,7 @@ def test_the_order_of_faces_changes_nothing(make, seed, rng):
     shuffled = [(step, rng.sample(faces, len(faces))) for step, faces in pictures]
 
     def shape(tracks):
-        return [(t.last, t.hits, t.motion.x, t.motion.y, t.told().evidence.odds) for t in tracks]
+        return [(t.last, t.hits, t.motion.x, t.motion.y, t.collect().evidence.odds) for t in tracks]
 
     assert shape(follow(make, pictures)) == shape(follow(make, shuffled))
 
@@ -138,7 +138,7 @@ def test_the_order_of_faces_changes_nothing_where_all_are_alike(make, pictures, 
             (step, [make.face(x / 8, y / 8, 0.125, *rest) for x, y, *rest in row]) for step, row in enumerate(listed)
         ]
         return [
-            (t.last, t.hits, t.motion.x, t.motion.y, t.told().evidence.odds, t.told().zones)
+            (t.last, t.hits, t.motion.x, t.motion.y, t.collect().evidence.odds, t.collect().zones)
             for t in follow(make, faces, 1)
         ]
 
@@ -151,7 +151,7 @@ def test_a_tie_is_broken_the_same_way_in_any_order(make):
     middle = [make.face(0.5, 0.5, 0.125, "unknown")]
     one, other = (follow(make, [(0, faces), (1, middle)], min_hits=1) for faces in (pair, pair[::-1]))
     assert [t.hits for t in one] == [2, 1]
-    assert [(t.hits, t.told().evidence.odds) for t in one] == [(t.hits, t.told().evidence.odds) for t in other]
+    assert [(t.hits, t.collect().evidence.odds) for t in one] == [(t.hits, t.collect().evidence.odds) for t in other]
 
 
 @given(st.lists(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.4)), max_size=6), max_size=12))

@@ -11,7 +11,7 @@ from patience import until
 from proto.sightings import ModelV1
 from proto.subjects import MODELS
 from services.inference import errors as sut
-from services.inference.errors import ERRORS_NAME, ErrorsFile, ErrorsTeller, read_errors
+from services.inference.errors import ERRORS_NAME, ErrorsFile, ModelErrorsPublisher, read_errors
 
 
 class JetStream:
@@ -96,12 +96,12 @@ async def test_each_site_is_told_again_and_again(monkeypatch):
     monkeypatch.setattr(sut, "_EVERY_S", 0.01)
     jetstream = JetStream()
     jetstream.broken = "market"
-    teller = ErrorsTeller(jetstream, ["market", "gate"], "masks-1", SHA, ERRORS)
-    await teller.tell()
+    publisher = ModelErrorsPublisher(jetstream, ["market", "gate"], "masks-1", SHA, ERRORS)
+    await publisher.publish()
     said = ModelV1(site="gate", model="masks-1", model_sha256=SHA, errors=ERRORS)
     assert jetstream.stored == [said]
-    jetstream.broken, teller.sites = "", ["port"]
-    running = asyncio.create_task(teller.run())
+    jetstream.broken, publisher.sites = "", ["port"]
+    running = asyncio.create_task(publisher.run())
     await until(lambda: len(jetstream.stored) > 3, "told again")
     running.cancel()
     assert jetstream.stored[1:4] == [structs.replace(said, site="port")] * 3
@@ -112,7 +112,7 @@ async def test_a_bus_that_does_not_answer_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(sut, "_LIMIT_S", 0.01)
     jetstream = JetStream()
     jetstream.hangs = True
-    await ErrorsTeller(jetstream, ["market"], "masks-1", SHA, ERRORS).tell()
+    await ModelErrorsPublisher(jetstream, ["market"], "masks-1", SHA, ERRORS).publish()
     assert jetstream.stored == []
 
 
@@ -120,7 +120,7 @@ async def test_a_site_that_does_not_answer_keeps_no_other_waiting():
     """Sites are told at the same time: a hundred of them take no longer than one."""
     jetstream = JetStream()
     jetstream.hangs = "market"
-    telling = asyncio.create_task(ErrorsTeller(jetstream, ["market", "gate"], "masks-1", SHA, ERRORS).tell())
+    telling = asyncio.create_task(ModelErrorsPublisher(jetstream, ["market", "gate"], "masks-1", SHA, ERRORS).publish())
     await until(lambda: [one.site for one in jetstream.stored] == ["gate"], "the other is told")
     jetstream.hangs = False
     await telling
@@ -130,5 +130,5 @@ async def test_a_site_that_does_not_answer_keeps_no_other_waiting():
 async def test_of_a_model_that_nobody_measured_nothing_is_told():
     """Without a file aggregate hears nothing, and windows have the interval of chance alone."""
     jetstream = JetStream()
-    await ErrorsTeller(jetstream, ["market"], "masks-1", SHA, None).tell()
+    await ModelErrorsPublisher(jetstream, ["market"], "masks-1", SHA, None).publish()
     assert jetstream.stored == []

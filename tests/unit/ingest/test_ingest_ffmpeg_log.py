@@ -95,7 +95,7 @@ def test_memory_is_bounded(handler):
         for i in range(1000):
             say("line " + "x" * i)
     assert len(logs) == 1000
-    assert len(handler._said) <= 256
+    assert len(handler._logged) <= 256
 
 
 def test_installing_twice_says_it_once(handler):

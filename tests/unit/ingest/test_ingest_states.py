@@ -44,7 +44,7 @@ def after(origin, *steps):
 def test_what_follows_on_a_trouble(origin, trouble, state, again):
     """Which state is told, with the reason, and when it is tried again."""
     life = after(origin, "connecting", "live").failed(trouble)
-    assert (life.state, life.told.reason, life.told.message) == (state, trouble.reason, trouble.message)
+    assert (life.state, life.reported.reason, life.reported.message) == (state, trouble.reason, trouble.message)
     assert life.again(trouble) == again
     assert (life.other_picture is not None) == (trouble is OTHER)
 
@@ -63,15 +63,15 @@ def test_an_end(origin, state, again):
 def test_in_a_pause_nothing_else_is_told(step):
     """Whatever the thread was in the middle of; it is tried again once the pause is over."""
     life = after("network", "live", "pause", step)
-    assert (life.state, life.told.reason, life.again(GONE)) == ("paused", "operator", "now")
+    assert (life.state, life.reported.reason, life.again(GONE)) == ("paused", "operator", "now")
 
 
 def test_a_pause_may_have_another_reason():
     """By hours first, then by an operator: that is news, and the same again is none."""
     rests = after("network", "live", "rest")
     paused = rests.pause("operator")
-    assert (rests.told.reason, paused.told.reason) == ("schedule", "operator")
-    assert paused.pause("operator").told is paused.told
+    assert (rests.reported.reason, paused.reported.reason) == ("schedule", "operator")
+    assert paused.pause("operator").reported is paused.reported
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_going_on(steps, state):
 def test_once_stuck_nothing_else_is_told(step):
     """Whatever a thread that comes back still does: it is never tried again, over a pause and beyond."""
     life = after("network", "live", "stick", step)
-    assert (life.told, life.again(GONE)) == (("failed-config", "stuck", "for 60 s"), "never")
+    assert (life.reported, life.again(GONE)) == (("failed-config", "stuck", "for 60 s"), "never")
     paused = after("network", "live", "stick", "pause", step)
-    assert (paused.state, paused.again(GONE), paused.resume().told) == ("paused", "never", life.told)
+    assert (paused.state, paused.again(GONE), paused.resume().reported) == ("paused", "never", life.reported)
     assert after("network", "live", "pause", "stick").state == "paused"
-    assert after("network", "live", "pause", "stick", "resume").told == life.told
+    assert after("network", "live", "pause", "stick", "resume").reported == life.reported
 
 
 def test_trying_in_vain_is_no_news():
     """A camera that a person has to mend is tried every half minute, and stays what it is until there is a picture."""
     failed = after("network", "connecting", "refused")
-    assert failed.connecting().told is failed.told
-    assert failed.connecting().failed(REFUSED).told is failed.told
+    assert failed.connecting().reported is failed.reported
+    assert failed.connecting().failed(REFUSED).reported is failed.reported
     assert failed.connecting().live().state == "live"
 
 
@@ -114,9 +114,9 @@ def test_whatever_happens(origin, steps):
     life = CameraProgress(origin)
     for step in steps:
         before, life = life, STEPS[step](life)
-        assert not (before.stopping and (life.told is not before.told or not life.stopping))
+        assert not (before.stopping and (life.reported is not before.reported or not life.stopping))
         assert not life.paused or life.stopping or life.state == "paused"
         assert before.other_picture is None or life.other_picture is not None
         assert before.stuck is None or (life.stuck is not None and life.again(GONE) == life.again(None) == "never")
-        assert life.told is before.told or life.told != before.told
+        assert life.reported is before.reported or life.reported != before.reported
         assert life.state != "ended" or origin == "file"

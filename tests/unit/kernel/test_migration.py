@@ -107,6 +107,6 @@ def test_each_difference_is_a_line():
         "S: max_bytes is 4 MiB, 1 MiB is enough here: kept, --shrink takes it away",
         "S: num_replicas is 3, 1 is enough here: kept, --shrink takes it away",
     ]
-    assert found[-1].told(shrink=True) == "S: num_replicas is 3, becomes 1, no more"
+    assert found[-1].in_words(shrink=True) == "S: num_replicas is 3, becomes 1, no more"
     with pytest.raises(StreamConflict, match=r"stream S: storage is file, must be memory"):
         raise StreamConflict([one for one in found if one.outcome == "refused"])

@@ -37,7 +37,7 @@ class Bucket:
         for key, held in self.held.items():
             held.offered = key in keys
 
-    def say(self, key, *, live):
+    def set_live(self, key, *, live):
         self.said[key] = live
 
     async def announce(self, *, leaving=False):

@@ -23,9 +23,9 @@ def site(name: str, *cameras: str, ends: bool = False) -> SiteSettings:
 
 def test_the_cameras_of_the_settings_are_told_and_no_others():
     """What is taken out of the settings is told no more; recordings end by themselves, and are no camera to miss."""
-    metrics.tell([site("forville", "gate", "hall"), site("films", "one", ends=True)])
+    metrics.update([site("forville", "gate", "hall"), site("films", "one", ends=True)])
     assert told() == {("forville", "gate"), ("forville", "hall")}
-    metrics.tell([site("forville", "gate"), site("station", "hall")])
+    metrics.update([site("forville", "gate"), site("station", "hall")])
     assert told() == {("forville", "gate"), ("station", "hall")}
-    metrics.tell([])
+    metrics.update([])
     assert told() == set()

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.sites.counted import Outcomes, Times
-from services.sites.steps import LEAST, STEPS, at_most, told, two_digits, two_digits_up
+from services.sites.steps import LEAST, STEPS, at_most, published_loss, two_digits, two_digits_up
 
 PARTS = st.integers(0, 10**6).flatmap(lambda whole: st.tuples(st.integers(0, whole), st.just(whole)))
 
@@ -17,7 +17,7 @@ PARTS = st.integers(0, 10**6).flatmap(lambda whole: st.tuples(st.integers(0, who
 )  # fmt: skip
 def test_shares_are_told_as_the_step_that_bounds_them(part, whole, step, lost):
     """Up to what the promise allows, nothing is lost; beyond, the whole step."""
-    assert (at_most(part, whole), told(part, whole)) == (step, lost)
+    assert (at_most(part, whole), published_loss(part, whole)) == (step, lost)
 
 
 @given(PARTS)
@@ -26,8 +26,8 @@ def test_a_step_is_a_bound(pair):
     part, whole = pair
     assert at_most(part, whole) in STEPS
     assert part <= at_most(part, whole) * whole + 1e-6
-    assert (told(part, whole) == 0) == (at_most(part, whole) == LEAST) or whole < 100
-    assert told(part, whole) <= whole
+    assert (published_loss(part, whole) == 0) == (at_most(part, whole) == LEAST) or whole < 100
+    assert published_loss(part, whole) <= whole
 
 
 def test_two_digits():
@@ -69,7 +69,7 @@ def test_outcomes_are_told_as_many_as_there_were(counts):
     found, whole = outcomes.take(), sum(counts.values())
     assert sum(found.values()) == whole
     assert all(count >= 0 for count in found.values())
-    steps = {one: told(count, whole) for one, count in counts.items() if one != "done" and count}
+    steps = {one: published_loss(count, whole) for one, count in counts.items() if one != "done" and count}
     assert {one: found[one] for one in steps} == steps or sum(steps.values()) > whole
 
 

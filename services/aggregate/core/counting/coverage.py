@@ -41,15 +41,15 @@ class Coverage:
         """Count the time after a picture as observed, for at most `VOUCHES` periods."""
         self._see(at, at + VOUCHES * period)
         if self._reason_at(at) != "frames-lost":
-            self._say(at, at, "frames-lost")
+            self._set_reason(at, at, "frames-lost")
 
     def excuse(self, at: int, reason: GapReason) -> None:
         """Set the reason for a gap that may follow this moment; a gap in progress gets this reason as a whole."""
         if any(start <= at < end for start, end in self._seen):
-            self._say(at, at, reason)
+            self._set_reason(at, at, reason)
             return
         silent = max((end for _, end in self._seen if end <= at), default=self._settled)
-        self._say(min(at, max(silent, self._turned)), at, reason)
+        self._set_reason(min(at, max(silent, self._turned)), at, reason)
 
     def turn(self, at: int, reason: GapReason) -> None:
         """Set the reason for gaps from this moment on; reasons for earlier time stay."""
@@ -77,7 +77,7 @@ class Coverage:
         borders = [start, *(at for at, _ in self._why if start < at < end), end]
         return [CoverageSpan(one, two, self._reason_at(one)) for one, two in pairwise(borders) if one < two]
 
-    def _say(self, since: int, until: int, reason: GapReason) -> None:
+    def _set_reason(self, since: int, until: int, reason: GapReason) -> None:
         """Apply a reason from `since` on; it replaces those that begin from then up to `until`."""
         later = list[tuple[int, GapReason]]()
         while self._why and self._why[-1][0] >= since:

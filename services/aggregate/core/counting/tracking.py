@@ -106,7 +106,7 @@ class Track:
         self.last = picture.at
         was_portrait = self.is_portrait
         if self.stillness.moves(picture.at, face.place):
-            self.told()
+            self.collect()
         elif self.is_portrait and not was_portrait:
             self.person = Person(Evidence(picture.model))
         self.stands = picture.at - self.since >= STOOD and not self.is_portrait and not picture.hangs(face.place)
@@ -116,7 +116,7 @@ class Track:
         else:
             self.here.append((picture.model, face, picture.ground.zone_at(*picture.point(self.seen))))
 
-    def told(self) -> Person:
+    def collect(self) -> Person:
         """Return what its sightings say about a person; where it was still they say nothing."""
         for model, face, zone in self.here:
             self.person.add(model, face.sighting, face.place.size, zone)

@@ -160,8 +160,8 @@ def first_config(stored: Sequence[StoredConfig], needless: int, ours: SiteConfig
     skipped = [start.skips(one.time) for one in stored]
     left = stored[max(0, len(skipped) - 1 - skipped[::-1].index(True)) if any(skipped) else 0 :]
     first = left[0].config if left else ours
-    told = (one.since for one in left if one.config.sha256 == first.sha256)
-    return first, next((since for since in told if since is not None), None)
+    moments = (one.since for one in left if one.config.sha256 == first.sha256)
+    return first, next((since for since in moments if since is not None), None)
 
 
 class FirstWindow(NamedTuple):

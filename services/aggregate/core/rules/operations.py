@@ -35,7 +35,7 @@ OURS: frozenset[OperationalKind] = frozenset({"camera-down", "no-data"})
 class WindowFinding:
     """The result of a window for a camera or a zone."""
 
-    says: Literal["bad", "good", "between", "excused"]
+    verdict: Literal["bad", "good", "between", "excused"]
     reason: GapReason | None = None
     coverage: float | None = None
     config: str | None = None
@@ -92,13 +92,13 @@ def fold(standing: Standing, finding: WindowFinding, start: int, needed: int) ->
     """
     if finding.config != standing.config:
         standing = replace(standing, row=0, config=finding.config)
-    if finding.says == "bad":
+    if finding.verdict == "bad":
         row = standing.row + 1 if start - standing.last <= APART else 1
         since = standing.since if standing.firing or row > 1 else start
         return replace(standing, firing=standing.firing or row >= needed, row=row, since=since, last=start)
-    if finding.says == "excused":
+    if finding.verdict == "excused":
         return standing
-    return replace(standing, row=0, firing=standing.firing and finding.says != "good")
+    return replace(standing, row=0, firing=standing.firing and finding.verdict != "good")
 
 
 class Operations:
@@ -183,7 +183,7 @@ def is_enough(windows: Sequence[WindowV1], zone: str, config: SiteConfig, alert:
         return True
     days = config.operations.no_data_windows + 1
     is_older = bool(mine) and mine[-1].start - mine[0].start > days * APART
-    return is_older or any(judge_zone(rules, window).says in {"good", "between"} for window in mine)
+    return is_older or any(judge_zone(rules, window).verdict in {"good", "between"} for window in mine)
 
 
 def _ruled(config: SiteConfig) -> dict[str, list[RuleSettings]]:

@@ -98,11 +98,11 @@ class RuleBook:
             self._states[key] = _base(fired.get(key), changed.get(key))
         missing: list[Decision] = []
         for rule in config.rules if config else []:
-            alert, told = fired.get((rule.zone, rule.id)), changed.get((rule.zone, rule.id))
+            alert, last = fired.get((rule.zone, rule.id)), changed.get((rule.zone, rule.id))
             judged = trailing(config, [w for w in windows if w.zone == rule.zone])
             if judged and PROFILES[judged[-1].profile].rules:
                 self._judged[rule.zone, rule.id] = rule, judged[-1]
-            decisions = [d for w in judged if told is None or w.start > told.start for d in self.take([rule], w)]
+            decisions = [d for w in judged if last is None or w.start > last.start for d in self.take([rule], w)]
             missing += [d for d in decisions if alert is None or not isinstance(d, AlertV1) or d.start > alert.start]
         return missing
 
@@ -112,7 +112,7 @@ def is_enough(windows: Sequence[WindowV1], states: Iterable[RuleStateV1]) -> boo
 
     No message says that a row continues. `states` are the last changes of the rules of this zone.
     """
-    begun = (told.start for told in states if told.state in {"pending", "recovering"})
+    begun = (last.start for last in states if last.state in {"pending", "recovering"})
     return bool(windows) and windows[0].start <= min(begun, default=windows[-1].start)
 
 
@@ -129,23 +129,23 @@ def ending(
         yield _normal(last, judged)
 
 
-def _base(alert: AlertV1 | None, told: RuleStateV1 | None) -> RuleState:
+def _base(alert: AlertV1 | None, last: RuleStateV1 | None) -> RuleState:
     """Return a rule's state after its last change of state, which follows the alert that its window decided.
 
     So if an alert is later than that change, a crash kept the alert's own change from being published.
     """
-    if told is None:
+    if last is None:
         return RuleState()
-    firing = told.state in {"firing", "recovering"}
-    if told.state == "no-data" and alert is not None:
-        firing = (alert.state == "firing") == (alert.start <= told.start)
+    firing = last.state in {"firing", "recovering"}
+    if last.state == "no-data" and alert is not None:
+        firing = (alert.state == "firing") == (alert.start <= last.start)
     return RuleState(
         firing=firing,
-        row=told.row,
-        since=told.since or 0,
-        config=told.config_sha256,
-        blind=told.state == "no-data",
-        until=told.start if told.state == "no-data" else told.end,
+        row=last.row,
+        since=last.since or 0,
+        config=last.config_sha256,
+        blind=last.state == "no-data",
+        until=last.start if last.state == "no-data" else last.end,
     )
 
 
