@@ -214,8 +214,8 @@ def check_config(
     """
     from operate.check_config.check_config import looked_at, result
 
-    names, said = looked_at(file, values or [], chart, secrets=not without_secrets)
-    for path, why in said:
+    names, warnings = looked_at(file, values or [], chart, secrets=not without_secrets)
+    for path, why in warnings:
         typer.echo(": ".join(part for part in (names, path, why) if part), err=True)
     typer.echo(f"{names}: {result(values or [], chart, secrets=not without_secrets)}")
 

@@ -67,9 +67,9 @@ def examine(
         from operate import output
         from testbed.round_trip import round_trip as trip
 
-        with output.stages() as tell:
+        with output.stages() as on_step:
             found = asyncio.run(
-                trip.round_trip(deployment, trip.RoundTripOptions(round_trip, listen, limit, metrics), tell)
+                trip.round_trip(deployment, trip.RoundTripOptions(round_trip, listen, limit, metrics), on_step)
             )
     if as_json:
         print(json.dumps(figures(found)))

@@ -129,7 +129,7 @@ def add(
     match = Match(site or [], zone or [], rule or [], receiver or [])
     who = operator or operator_name()
     made, doubts, zones = asyncio.run(run_add(config, match, (length, until), operator=who, why=why))
-    _tell(in_words(made, zones, time.time_ns()), doubts)
+    _print(in_words(made, zones, time.time_ns()), doubts)
 
 
 @silence.command("list")
@@ -161,10 +161,10 @@ def expire(
     from operate.orders import operator_name
 
     ended, doubts, zones = asyncio.run(run_expire(config, name, operator=operator or operator_name(), why=why))
-    _tell(in_words(ended, zones, time.time_ns()), doubts)
+    _print(in_words(ended, zones, time.time_ns()), doubts)
 
 
-def _tell(what: str, doubts: list[str]) -> None:
+def _print(what: str, doubts: list[str]) -> None:
     typer.echo(what)
     for doubt in doubts:
         typer.echo(f"moretta silence: warning: {doubt}", err=True)

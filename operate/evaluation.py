@@ -68,9 +68,9 @@ def _summary(values: dict[str, Any]) -> Table:
     for one in models:
         table.add_column(one["model"] if len(models) > 1 else "", justify="right")
     for part in (_found, _judged, _rates):
-        told = [dict(part(one)) if part is _found or "mask_rate" in one else {} for one in models]
-        for words in max(told, key=len):
-            table.add_row(words, *(one.get(words, "–") for one in told))
+        columns = [dict(part(one)) if part is _found or "mask_rate" in one else {} for one in models]
+        for words in max(columns, key=len):
+            table.add_row(words, *(one.get(words, "–") for one in columns))
         table.add_section()
     return table
 

@@ -74,10 +74,10 @@ class LiveState:
 
         None before a window with a picture has ended.
         """
-        told = [one for camera in self.cameras.values() if (one := camera.lifetime) is not None and one.pictures]
-        if not told:
+        lifetimes = [one for camera in self.cameras.values() if (one := camera.lifetime) is not None and one.pictures]
+        if not lifetimes:
             return None
-        worst = max(told, key=lambda one: one.late / one.pictures)
+        worst = max(lifetimes, key=lambda one: one.late / one.pictures)
         return worst.late, worst.pictures
 
     def status(self) -> dict[str, Any]:

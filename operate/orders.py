@@ -96,20 +96,20 @@ async def connect_as(identity: Identity, file: Path) -> Bus:
     except TimeoutError:
         # The error of NATS or TLS explains more than the connection reset that follows it.
         telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
-        said = next(telling, heard[-1] if heard else "")
-        if _NOBODY in said:
+        error = next(telling, heard[-1] if heard else "")
+        if _NOBODY in error:
             why_not = f"nothing listens at {redact(nats.url)}; is NATS there, or `moretta up` running?"
             raise SettingsError(file, [("nats.url", why_not)]) from None
-        last = f" ({redact(said)})" if said else ""
+        last = f" ({redact(error)})" if error else ""
         where = f"no connection to {redact(nats.url)} in {_CONNECT_S:g} s{last}"
-        raise SettingsError(file, [("nats.url", f"{where}; {_question(nats, identity, said)}")]) from None
+        raise SettingsError(file, [("nats.url", f"{where}; {_question(nats, identity, error)}")]) from None
     except CertificateError as error:
         raise SettingsError(file, [(error.field, error.why)]) from None
 
 
-def _question(nats: NatsSettings, identity: Identity, said: str) -> str:
+def _question(nats: NatsSettings, identity: Identity, error: str) -> str:
     """Return what to look at. Who refuses a certificate may end the connection before its reason is read."""
-    if nats.client_cert_file and "Authorization" not in said and "CERTIFICATE_VERIFY_FAILED" not in said:
+    if nats.client_cert_file and "Authorization" not in error and "CERTIFICATE_VERIFY_FAILED" not in error:
         return "is NATS there, and does it trust the CA of nats.client_cert_file?"
     return f"is NATS there, and are user and password, or the seed, those of {identity}?"
 
@@ -149,7 +149,7 @@ def in_words(reply: PauseReplyV1) -> str:
     return f"{reply.site}: paused are {own}" if own else f"{reply.site}: goes on; no order to pause is in force"
 
 
-async def told_sites(bus: Bus) -> dict[str, dict[str, str]]:
+async def counted_sites(bus: Bus) -> dict[str, dict[str, str]]:
     """Return each site that aggregates answer for, with its time zone, its zones and what closes its windows."""
-    told = [json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
-    return {one["metadata"]["site"]: one["metadata"] for info in told for one in info["endpoints"]}
+    answers = [json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]
+    return {one["metadata"]["site"]: one["metadata"] for info in answers for one in info["endpoints"]}

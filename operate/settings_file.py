@@ -151,10 +151,10 @@ def tls_of(settings: Any) -> Iterator[Callable[[], object]]:
                 yield partial(hook.tls, f"notify.receivers[{i}].webhooks[{j}]")
 
 
-def require(file: Path, told_as: Path | str | None = None) -> None:
+def require(file: Path, shown_as: Path | str | None = None) -> None:
     """Raise SettingsError unless all four services can use the file; `told_as` is its name in the error."""
     if found := check(file):
-        raise SettingsError(told_as or file, found)
+        raise SettingsError(shown_as or file, found)
 
 
 def elsewhere(file: Path) -> str | None:

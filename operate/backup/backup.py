@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from operate.backup.backup_folder import checked, finish, fresh
 from operate.backup.contents import FILES, Contents, StreamContent, order
-from operate.backup.snapshots import BackupError, Told, put_back, remove, state_of, take
+from operate.backup.snapshots import BackupError, OnBytes, put_back, remove, state_of, take
 from operate.output import Advance
 from proto.subjects import STREAMS, Stream
 from services.bus import Connection, NatsSettings
@@ -31,8 +31,8 @@ async def connected(settings: NatsSettings, file: Path) -> AsyncIterator[Client]
         async with asyncio.timeout(_CONNECT_S):
             connection = await Connection.open(settings, settings.user or "backup", on_error=heard.append)
     except TimeoutError:
-        said = redact(heard[-1]) if heard else "no answer"
-        where = f"no connection to {redact(settings.url)}: {said}"
+        answer = redact(heard[-1]) if heard else "no answer"
+        where = f"no connection to {redact(settings.url)}: {answer}"
         why = f"{where}; is NATS there, and is the seed that of the identity backup?"
         raise SettingsError(file, [("nats.url", why)]) from None
     except CertificateError as error:
@@ -68,16 +68,16 @@ async def _taken(client: Client, streams: list[Stream], folder: Path, advance: A
     return parts
 
 
-def _within(advance: Advance, before: int, size: int, total: int) -> Told:
+def _within(advance: Advance, before: int, size: int, total: int) -> OnBytes:
     """Return a function that reports progress within one stream. Its snapshot is compressed, so smaller than `size`."""
     passed = 0
 
-    def told(more: int) -> None:
+    def on_bytes(more: int) -> None:
         nonlocal passed
         passed = min(size, passed + more)
         advance(before + passed, total)
 
-    return told
+    return on_bytes
 
 
 async def restore(settings: NatsSettings, file: Path, folder: Path, *, replace: bool, advance: Advance) -> list[str]:
@@ -152,14 +152,14 @@ async def _put_all(client: Client, folder: Path, contents: Contents, replicas: i
     total, passed = sum(part.sizes[FILES[1]] for part in contents.parts), 0
     done: list[str] = []
 
-    def told(more: int) -> None:
+    def on_bytes(more: int) -> None:
         nonlocal passed
         passed += more
         advance(passed, total)
 
     for part in contents.parts:
         try:
-            await put_back(client, streams[part.stream], folder, replicas, told)
+            await put_back(client, streams[part.stream], folder, replicas, on_bytes)
         except BackupError as error:
             back = ", ".join(done) or "none"
             raise BackupError(f"{error}; put back so far: {back}. Mend it and restore again, with --replace") from None

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from operate.backup.contents import FILES, FORMAT, LIST, Contents, Said, StreamContent, problems, with_digest
+from operate.backup.contents import (
+    FILES,
+    FORMAT,
+    LIST,
+    Contents,
+    StreamContent,
+    StreamDescription,
+    problems,
+    with_digest,
+)
 from services.kernel.settings import SettingsError
 
 _BLOCK = 1 << 20
@@ -79,15 +88,15 @@ def checked(folder: Path) -> Contents:
     if wrong := problems(contents, found, there - {LIST, *found}):
         raise SettingsError(folder, wrong)
     for part in contents.parts:
-        said_of(folder, part.stream)
+        description_of(folder, part.stream)
     return contents
 
 
-def said_of(folder: Path, stream: str) -> Said:
+def description_of(folder: Path, stream: str) -> StreamDescription:
     """Return the server's description of a stream; SettingsError if the file holds something else."""
     file = f"{stream}/{FILES[0]}"
     try:
-        return msgspec.json.decode((folder / file).read_bytes(), type=Said)
+        return msgspec.json.decode((folder / file).read_bytes(), type=StreamDescription)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SettingsError(folder, [(file, f"is no answer of JetStream: {error}")]) from None
 

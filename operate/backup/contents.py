@@ -35,7 +35,7 @@ class StreamContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sha256: dict[str, str]
 
 
-class Said(Struct, frozen=True, kw_only=True):
+class StreamDescription(Struct, frozen=True, kw_only=True):
     """The server's description of a stream, which came with the snapshot; the server wants the state back."""
 
     config: dict[str, Any]
@@ -99,13 +99,13 @@ def _wrong(part: StreamContent, name: str, found: tuple[int, str] | None) -> lis
     return [] if digest == part.sha256.get(name) else ["is damaged, or was changed: its digest is another one"]
 
 
-def configuration(stream: Stream, said: Config, replicas: int) -> Config:
+def configuration(stream: Stream, config: Config, replicas: int) -> Config:
     """Return the configuration of a restored stream: this version's table, but with no limit lower than it was.
 
     A stream can be configured to copy from others and to republish, so only numbers are taken from the backup (ADR 20).
     The server takes the configuration that it is given, not the snapshot's own (tried).
     """
     want = config_of(stream, replicas)
-    numbers = {field: value for field in _LIMITS if isinstance(value := said.get(field), int)}
+    numbers = {field: value for field in _LIMITS if isinstance(value := config.get(field), int)}
     more = [one for one in differences(want | numbers, want) if one.outcome == "kept"]
     return want | {one.field: one.have for one in more}

@@ -11,7 +11,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from operate.backup.backup_folder import described, parts_of, private, said_of
+from operate.backup.backup_folder import described, description_of, parts_of, private
 from operate.backup.contents import FILES, StreamContent, configuration
 from proto.permissions import JETSTREAM_API, stream_info
 from proto.subjects import Stream
@@ -23,7 +23,7 @@ later."""
 _UNHEARD_S = 0.2
 _PART_BYTES = 1 << 17
 _NOT_FOUND = 10059
-Told = Callable[[int], None]
+OnBytes = Callable[[int], None]
 """Called with the number of further bytes that have passed."""
 
 
@@ -68,7 +68,7 @@ def good(answer: dict[str, Any], name: str) -> dict[str, Any]:
     return answer
 
 
-async def take(client: Client, stream: Stream, folder: Path, told: Told) -> StreamContent:
+async def take(client: Client, stream: Stream, folder: Path, on_bytes: OnBytes) -> StreamContent:
     """Write a stream's two files below `folder`; messages that come later are not in them."""
     place = folder / stream.name
     place.mkdir(mode=0o700)
@@ -85,7 +85,7 @@ async def take(client: Client, stream: Stream, folder: Path, told: Told) -> Stre
                 archive.write(part.data)
                 if part.reply:
                     await client.publish(part.reply, b"")
-                told(len(part.data))
+                on_bytes(len(part.data))
     except nats.errors.Error as error:
         raise BackupError(f"{stream.name}: the snapshot broke off ({error or type(error).__name__})") from None
     finally:
@@ -103,17 +103,17 @@ def _ended(stream: Stream, headers: dict[str, str] | None) -> None:
         raise BackupError(f"{stream.name}: the snapshot broke off ({why})")
 
 
-async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, told: Told) -> None:
+async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, on_bytes: OnBytes) -> None:
     """Restore a stream from its two files; no stream of its name may exist."""
-    said = said_of(folder, stream.name)
-    body = {"config": configuration(stream, said.config, replicas), "state": said.state}
+    description = description_of(folder, stream.name)
+    body = {"config": configuration(stream, description.config, replicas), "state": description.state}
     begun = good(await asked(client, f"{JETSTREAM_API}STREAM.RESTORE.{stream.name}", body), stream.name)
     try:
         for part in parts_of(folder / stream.name / FILES[1]):
             answer = await _handed(client, begun["deliver_subject"], part, _ANSWER_S)
             if answer.data:
                 good(json.loads(answer.data), stream.name)
-            told(len(part))
+            on_bytes(len(part))
         end = await _handed(client, begun["deliver_subject"], b"", 6 * _ANSWER_S)
     except nats.errors.Error as error:
         raise BackupError(f"{stream.name}: restoring broke off ({error or type(error).__name__})") from None

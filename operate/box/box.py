@@ -223,7 +223,7 @@ class Box:
 
         # Go's own fatal errors exit with 2 too, so for nats-server no exit code means a user's mistake.
         environment = {**os.environ, **SERVER}
-        return Program("nats-server", command, environment, self._nats_answers, self._nats_said, usage=None)
+        return Program("nats-server", command, environment, self._nats_answers, self._nats_logged, usage=None)
 
     def _write_nats_conf(self) -> None:
         """Write nats.conf with the port in use: the services, and users of their files, know no other port."""
@@ -238,7 +238,7 @@ class Box:
             return page or self._door
         return WebSocket(self._door.listen, [*page.origins, *self._door.origins], is_open=page.is_open)
 
-    def _nats_said(self, line: str) -> None:
+    def _nats_logged(self, line: str) -> None:
         if self._page and (match := _LISTENING_WEB.search(line)):
             self._page.bus_port = int(match.group(1))
         if match := _LISTENING.search(line):

@@ -59,11 +59,11 @@ class Child:
             refused = refused + 1 if code == self.program.usage else 0
             if refused == 2 and not self.ran_well:
                 self.failed = "\n".join(self.last_words) or f"{self.program.name} could not start"
-                _say(on_exit, f"{self.program.name}: cannot start")
+                _write_line(on_exit, f"{self.program.name}: cannot start")
                 return
             if time.monotonic() - started > HEALTHY_S:
                 wait, self.ran_well = FIRST_WAIT_S, True
-            _say(on_exit, f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
+            _write_line(on_exit, f"{self.program.name} ended ({_reason(code)}); starting it again in {wait:.1f} s")
             if not await self._is_wanted_after(wait):
                 return
             wait = min(LONGEST_WAIT_S, wait * 2)
@@ -103,13 +103,13 @@ class Child:
             try:
                 line = await process.stderr.readline()
             except ValueError:  # a line beyond the reader's limit; the rest of it follows
-                _say(self.program.stderr, f"{self.program.name} {TOO_LONG}")
+                _write_line(self.program.stderr, f"{self.program.name} {TOO_LONG}")
                 continue
             if not line:
                 return
             text = line.decode(errors="backslashreplace").rstrip()
             self.last_words.append(text)
-            _say(self.program.stderr, text)
+            _write_line(self.program.stderr, text)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Kill a process that runs but does not answer: a frozen process would never end by itself."""
@@ -117,7 +117,7 @@ class Child:
         while silent < FROZEN_AFTER:
             await asyncio.sleep(CHECK_S)
             silent = 0 if await self._answers() else silent + 1
-        _say(self.program.stderr, f"{self.program.name} does not answer; killing it")
+        _write_line(self.program.stderr, f"{self.program.name} does not answer; killing it")
         process.kill()
 
     async def _answers(self) -> bool:
@@ -142,7 +142,7 @@ class Child:
                 await process.wait()
 
 
-def _say(take: Callable[[str], None], text: str) -> None:
+def _write_line(take: Callable[[str], None], text: str) -> None:
     """Pass a line on; where our own standard error is gone or full, the program is watched and read all the same."""
     with contextlib.suppress(OSError):
         take(text)

@@ -152,8 +152,8 @@ async def count(folder: Path, source: str, fps: float, progress: Callable[[float
     """
     settings_file = folder / "settings.yaml"
     settings_file.write_text(yaml.safe_dump(settings_of(source, fps)), encoding="utf-8")
-    tally, said = FilmCount(), list[str]()
-    async with Box(folder, settings_file, on_line=lambda name, line: said.append(f"{name}: {line}")) as box:
+    tally, lines = FilmCount(), list[str]()
+    async with Box(folder, settings_file, on_line=lambda name, line: lines.append(f"{name}: {line}")) as box:
         taps = [await _tap(box, "aggregate", tally, progress), await _tap(box, "subscriber", tally, progress)]
         failed = asyncio.create_task(box.failed())
         starts = _starts(box)
@@ -171,10 +171,10 @@ async def count(folder: Path, source: str, fps: float, progress: Callable[[float
         raise BoxError("\n".join(faults))
     if begun_again:
         raise CountError(
-            "\n".join([f"{source}: ingest or NATS ended while it was counted; count it again", *said[-5:]])
+            "\n".join([f"{source}: ingest or NATS ended while it was counted; count it again", *lines[-5:]])
         )
     if not _usable(tally):
-        raise BoxError("\n".join([f"{source}: cannot be read", *said[-5:]]))
+        raise BoxError("\n".join([f"{source}: cannot be read", *lines[-5:]]))
     return tally
 
 

@@ -52,7 +52,7 @@ class Screen:
         self._sites = {site.id: site for site in sites}
         self._view.keep(sites)
 
-    def said(self, name: str, line: str) -> None:
+    def write(self, name: str, line: str) -> None:
         """Keep a log line for the panel below the tables; a JSON line is made readable."""
         self._lines.append(f"{name}: {readable(line)}")
 
@@ -132,14 +132,14 @@ def first_numbers(sites: Iterable[SiteSettings], now: int) -> str:
 def readable(line: str) -> str:
     """Return a service's JSON log line as text: the event, the reason, and the other fields."""
     try:
-        told: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+        logged: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.MsgspecError:
         return line
-    told = {key: value for key, value in told.items() if value is not None and value != ""}
+    logged = {key: value for key, value in logged.items() if value is not None and value != ""}
     about = [
-        f"{k}={v}" for k, v in told.items() if k not in {"event", "why", "service", "level", "timestamp", "exception"}
+        f"{k}={v}" for k, v in logged.items() if k not in {"event", "why", "service", "level", "timestamp", "exception"}
     ]
-    parts = [str(told.get("event", "")), str(told.get("why", "")), " ".join(about)]
+    parts = [str(logged.get("event", "")), str(logged.get("why", "")), " ".join(about)]
     return " · ".join(part for part in parts if part)
 
 
@@ -168,14 +168,14 @@ class _PageLogged(msgspec.Struct):
 def page_sign(line: str) -> str | None:
     """Return the text to show for this log line of ingest; None if the line is about something else."""
     try:
-        told = msgspec.json.decode(line, type=_PageLogged)
+        logged = msgspec.json.decode(line, type=_PageLogged)
     except msgspec.MsgspecError:
         return None
-    if told.event != "camera page":
+    if logged.event != "camera page":
         return None
     drawn = io.StringIO()
-    segno.make(told.url, micro=False).terminal(drawn, compact=True, border=2)
+    segno.make(logged.url, micro=False).terminal(drawn, compact=True, border=2)
     return (
-        f"{drawn.getvalue()}camera page: {told.url}\n"
-        f"a browser that warns must show this certificate (SHA-256): {told.fingerprint}"
+        f"{drawn.getvalue()}camera page: {logged.url}\n"
+        f"a browser that warns must show this certificate (SHA-256): {logged.fingerprint}"
     )

@@ -58,7 +58,7 @@ async def up(
     view = LiveState()
     screen = Screen(view, sites)
     console = get_console()
-    said = screen.said if console.is_terminal else _say
+    print_line = screen.write if console.is_terminal else _print_log
     ended = ended_by_signal()
     ingest, file = load(settings_file, IngestFile), load(settings_file, AggregateFile)
     ports = wanted(ingest, file.aggregate.page, door)
@@ -68,7 +68,7 @@ async def up(
         box = Box(
             folder,
             settings_file,
-            on_line=_with_page(said, screen),
+            on_line=_with_page(print_line, screen),
             probes_port=ingest.probes.port,
             page=linked(file.aggregate.page or usual_page(ports, door, claim), ingest.ingest.web),
             door=door,
@@ -76,13 +76,13 @@ async def up(
         )
         key = f", with the key in {box.page_key}" if box.page_key else ""
         screen.page = f"numbers in a browser: {box.page_url}{key}"
-        _say("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
+        _print_log("moretta", f"{screen.page}\n{first_numbers(sites, time.time_ns())}")
         # Without this handler SIGHUP would end the process at once and leave its secrets behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
         await stack.enter_async_context(box)
         screen.notes.append(f"operators: -c {box.operator_file}")
         if door is not None:
-            _tell(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
+            _add_note(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
         for site in sites:
             order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
             print(order, file=sys.stderr, flush=True)
@@ -132,7 +132,7 @@ async def _begin_readers(screen: Screen, view: LiveState, bus: Bus, address: str
                     await bus.streams.js.stream_info(_LAST)
                     late = ""
                 await asyncio.sleep(_SOON_S)
-    _tell(screen, f"{address}{late}")
+    _add_note(screen, f"{address}{late}")
     if not late:
         await _recall(screen, view, bus)
 
@@ -141,19 +141,19 @@ async def _recall(screen: Screen, view: LiveState, bus: Bus) -> None:
     try:
         found = await bus.latest(ALERTS)
     except (nats.errors.Error, nats.js.errors.Error) as error:
-        _tell(screen, f"alerts of before this start could not be read: {error}")
+        _add_note(screen, f"alerts of before this start could not be read: {error}")
         return
     for stored in found:
         assert isinstance(stored.message, AlertV1)
         view.recall(stored.message)
 
 
-def _tell(screen: Screen, note: str) -> None:
+def _add_note(screen: Screen, note: str) -> None:
     screen.notes.append(note)
-    _say("moretta", note)
+    _print_log("moretta", note)
 
 
-def _say(_name: str, line: str) -> None:
+def _print_log(_name: str, line: str) -> None:
     """Print to standard error, or above the live table, which takes that over and would wrap a line to be copied."""
     if isinstance(sys.stderr, FileProxy):
         get_console().print(Text.from_ansi(line), soft_wrap=True)
@@ -161,13 +161,13 @@ def _say(_name: str, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _with_page(said: Callable[[str, str], None], screen: Screen) -> Callable[[str, str], None]:
+def _with_page(print_line: Callable[[str, str], None], screen: Screen) -> Callable[[str, str], None]:
     """Show log lines, and the camera page when ingest logs it. Its address stays visible, unlike the QR code."""
 
     def on_line(name: str, line: str) -> None:
-        said(name, line)
+        print_line(name, line)
         if name == "ingest" and (sign := page_sign(line)) is not None:
-            _say(name, sign)
+            _print_log(name, sign)
             page = next(one for one in sign.splitlines() if one.startswith("camera page: "))
             screen.notes = [*(note for note in screen.notes if not note.startswith("camera page: ")), page]
 
@@ -190,7 +190,7 @@ async def _show(console: Console, screen: Screen, view: LiveState) -> None:
     while has_reader():
         _print_line({"status": view.status()})
         await asyncio.sleep(_REFRESH_S)
-    _say("moretta", "nobody reads standard output any more; stopping")
+    _print_log("moretta", "nobody reads standard output any more; stopping")
 
 
 async def _follow(file: Path, screen: Screen) -> None:

@@ -65,8 +65,8 @@ def _context(address: CameraAddress, ca_file: str | None) -> ssl.SSLContext:
 def seen(one: OnvifCamera, host: str) -> CameraAnswers:
     """Return what a camera says, with progress; SettingsError if it cannot be asked."""
     try:
-        with output.stages() as tell:
-            return one.look(tell)
+        with output.stages() as on_step:
+            return one.look(on_step)
     except CameraError as error:
         raise SettingsError(camera_address(host).label, [("", str(error))]) from None
 

@@ -13,7 +13,7 @@ from operate.cameras.core.video_streams import VideoStream
 from operate.cameras.core.xml import Element, XmlError, parsed
 from operate.cameras.exchange import Exchange, ExchangeError
 
-Tell = Callable[[str, float], None]
+OnStep = Callable[[str, float], None]
 """Called with what is asked for next."""
 _NO_LOGIN = "needs a login: give --user and --password-file; on many cameras ONVIF has users of its own"
 _WRONG_LOGIN = "refuses the login of {user!r}: is it a user of ONVIF there, and does the file hold its password?"
@@ -44,12 +44,12 @@ class OnvifCamera:
         """How far the camera's clock is ahead of ours: it refuses a login of another time."""
         self._urls: dict[str, str] = {}
 
-    def look(self, tell: Tell) -> CameraAnswers:
+    def look(self, on_step: OnStep) -> CameraAnswers:
         """Return what the camera says of its streams; CameraError if it says nothing usable."""
-        tell(f"asking {self._address.label}", 0)
+        on_step(f"asking {self._address.label}", 0)
         self._set_clock()
         service, path, profiles = self._profiles(self._media())
-        streams = [one if one.refused else self._addressed(one, service, path, tell) for one in profiles]
+        streams = [one if one.refused else self._addressed(one, service, path, on_step) for one in profiles]
         return CameraAnswers(address=self._address, model=self._model(), streams=streams)
 
     def url_of(self, token: str) -> str:
@@ -91,8 +91,8 @@ class OnvifCamera:
                     return service, media[service], found
         raise CameraError(last)
 
-    def _addressed(self, stream: VideoStream, service: MediaService, path: str, tell: Tell) -> VideoStream:
-        tell(f"asking {self._address.label} for the address of {stream.name}", 0)
+    def _addressed(self, stream: VideoStream, service: MediaService, path: str, on_step: OnStep) -> VideoStream:
+        on_step(f"asking {self._address.label} for the address of {stream.name}", 0)
         try:
             uri = replies.stream_uri(self._asked(path, requests.stream_address(service, stream.token)))
             known = self._exchange.peers

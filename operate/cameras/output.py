@@ -50,8 +50,8 @@ def streams(seen: CameraAnswers, choice: Choice | None, *, long_side: int, fps: 
     why = in_words(choice, long_side=long_side, fps=fps) if choice else "none of its streams can be taken"
     if as_json:
         chosen = {**msgspec.to_builtins(choice), "why": why} if choice else None
-        told = {"address": seen.address.label, "model": seen.model, "streams": seen.streams, "choice": chosen}
-        print(msgspec.json.encode(told).decode())
+        answer = {"address": seen.address.label, "model": seen.model, "streams": seen.streams, "choice": chosen}
+        print(msgspec.json.encode(answer).decode())
         return
     console = _console()
     console.print(Text(" ".join(part for part in (seen.address.label, seen.model) if part), "bold"))

@@ -18,10 +18,10 @@ _MOST_OF_ONE = 16
 _MOST_SENDERS = 1_000
 """So many addresses are heard: anybody on the network can make them up."""
 _DATAGRAM = 65_535
-_TELL_S = 0.1
+_PROGRESS_S = 0.1
 _AGAIN_S = (0.0, 0.4)
 """When the question is sent: UDP may lose it, and WS-Discovery asks for a repetition (SOAP over UDP, appendix I)."""
-Tell = Callable[[float], None]
+OnProgress = Callable[[float], None]
 """Called with the seconds that have passed."""
 
 
@@ -37,7 +37,7 @@ def own_addresses() -> list[str]:
     return sorted(found, key=socket.inet_aton)
 
 
-def search(sources: list[str], wait_s: float, tell: Tell, *, link_local: bool) -> list[Found]:
+def search(sources: list[str], wait_s: float, on_progress: OnProgress, *, link_local: bool) -> list[Found]:
     """Return the cameras that answered within `wait_s` seconds at these addresses of this machine."""
     asked: set[str] = set()
     heard: defaultdict[str, set[Found]] = defaultdict(set)
@@ -48,14 +48,14 @@ def search(sources: list[str], wait_s: float, tell: Tell, *, link_local: bool) -
             if times and now >= times[0]:
                 times.pop(0)
                 asked |= _ask(sockets)
-            until = min([began + wait_s, now + _TELL_S, *times[:1]])
+            until = min([began + wait_s, now + _PROGRESS_S, *times[:1]])
             for key, _ in waiting.select(max(0.0, until - now)):
                 data, sender = _heard(cast("socket.socket", key.fileobj))
                 known = heard.get(sender, set())
                 has_room = len(known) < _MOST_OF_ONE and (known or len(heard) < _MOST_SENDERS)
-                if has_room and (told := answers(data, sender, asked, link_local=link_local)):
-                    heard[sender].update(told)
-            tell(time.monotonic() - began)
+                if has_room and (answers_by := answers(data, sender, asked, link_local=link_local)):
+                    heard[sender].update(answers_by)
+            on_progress(time.monotonic() - began)
     return together([one for each in heard.values() for one in each])
 
 

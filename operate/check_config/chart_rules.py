@@ -50,13 +50,13 @@ def unlooked(chart: Path | None) -> str | None:
 def chart_problems(values: Values, chart: Path | None, folder: Path) -> list[Problem]:
     """Return what the chart refuses of these values: all that its schema does, or else a template's first sentence."""
     chart, nats = chart or CHART, section(values.merged(), "nats")
-    said = _rendered(values, chart, values.copies)
-    if _NO_KEYS.match(said) and not nats.get("keys"):
-        said = _rendered(values, chart, [_stand_ins(nats, folder), *values.copies])
-    if not said.startswith(_BY_SCHEMA):
-        pathed = _PATHED.fullmatch(said)
-        return [(pathed["path"], pathed["why"])] if pathed else [("", said)] if said else []
-    return list(dict.fromkeys(_by_schema(said, values.merged())))
+    output = _rendered(values, chart, values.copies)
+    if _NO_KEYS.match(output) and not nats.get("keys"):
+        output = _rendered(values, chart, [_stand_ins(nats, folder), *values.copies])
+    if not output.startswith(_BY_SCHEMA):
+        pathed = _PATHED.fullmatch(output)
+        return [(pathed["path"], pathed["why"])] if pathed else [("", output)] if output else []
+    return list(dict.fromkeys(_by_schema(output, values.merged())))
 
 
 def _rendered(values: Values, chart: Path, files: list[Path]) -> str:
@@ -72,10 +72,10 @@ def _rendered(values: Values, chart: Path, files: list[Path]) -> str:
     return "" if done.returncode == 0 else refusal(done.stderr)
 
 
-def refusal(said: str) -> str:
+def refusal(output: str) -> str:
     """Return what helm refuses, without its warnings before, the place in a template and its advice behind."""
-    found = _REFUSAL.search(said.rstrip())
-    return (found["said"] if found else said).strip() or "helm failed, and said nothing"
+    found = _REFUSAL.search(output.rstrip())
+    return (found["said"] if found else output).strip() or "helm failed, and said nothing"
 
 
 def _stand_ins(nats: dict[str, Any], folder: Path) -> Path:
@@ -95,12 +95,12 @@ def _key(name: str) -> str:
     return "U" + base64.b32encode(hashlib.sha512(name.encode()).digest()).decode()[:55]
 
 
-def _by_schema(said: str, merged: dict[str, Any]) -> Iterator[Problem]:
+def _by_schema(output: str, merged: dict[str, Any]) -> Iterator[Problem]:
     """Yield each error of the chart's schema in helm's words, with its path in the values and the value there.
 
     The value of an unknown key is not shown: it may be a password in a place where the chart takes none.
     """
-    for line in _SCHEMA.finditer(said):
+    for line in _SCHEMA.finditer(output):
         if line["why"] in {"validation failed", "anyOf failed"}:
             continue
         place = (line["pointer"] or "").split("/")[1:] if line["dotted"] is None else line["dotted"].split(".")

@@ -107,13 +107,13 @@ def _below(found: Iterable[Problem]) -> list[Problem]:
     return [(f"{BELOW}.{path}" if path else BELOW, why) for path, why in found]
 
 
-def _more(of_chart: list[Problem], told: list[Problem]) -> list[Problem]:
+def _more(of_chart: list[Problem], found: list[Problem]) -> list[Problem]:
     """Return what the chart adds to what services told: not what is told already, in their words or at their place."""
-    paths = [path for path, _ in told]
-    return [one for one in of_chart if one not in told and not (one[0] and _is_told(one[0], paths))]
+    paths = [path for path, _ in found]
+    return [one for one in of_chart if one not in found and not (one[0] and _is_known(one[0], paths))]
 
 
-def _is_told(path: str, paths: list[str]) -> bool:
+def _is_known(path: str, paths: list[str]) -> bool:
     """Return whether a place, one within it, or one around it is among these."""
     return any(
         long == short or long.startswith((f"{short}.", f"{short}["))

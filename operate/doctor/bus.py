@@ -13,7 +13,7 @@ from operate.doctor import mirrors
 from operate.doctor.core import judged, rights, storage
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from operate.doctor.core.oversized_streams import AnalysedSize, too_large
-from operate.orders import told_sites
+from operate.orders import counted_sites
 from proto.permissions import APART, READER, rights_of, stream_info
 from proto.public import CameraV1, WindowV1
 from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream, covers
@@ -49,8 +49,8 @@ async def connected(settings: NatsSettings) -> tuple[Bus | None, Finding]:
             bus = await Bus.connect(settings, who, on_error=heard.append)
     except TimeoutError:
         telling = (one for one in reversed(heard) if one.startswith(("nats:", "[SSL")))
-        said = redact(next(telling, heard[-1] if heard else "no answer"))
-        todo = words_of(nats.errors.Error(said), secure=settings.ca_file is not None)
+        error = redact(next(telling, heard[-1] if heard else "no answer"))
+        todo = words_of(nats.errors.Error(error), secure=settings.ca_file is not None)
         todo += "" if settings.seed else "; of a box name its folder with --data"
         return None, fail(check, f"no connection to {where} as {who}", todo)
     except CertificateError as error:
@@ -120,8 +120,8 @@ async def streams(bus: Bus, who: Identity, replicas: int, sizes: Sizes) -> list[
 async def reserved(bus: Bus | None, who: Identity, sizes: Sizes) -> int:
     """Return how many bytes streams may take on disk, as the server reports it for those that we may ask for."""
     infos = await _seen(bus, who, sizes) if bus else {}
-    told = {stream.name: storage.limit(info) for stream, info in infos.items() if info}
-    return sum(told.get(one.name, one.max_bytes) for one in sized(sizes) if one.storage == "file")
+    known = {stream.name: storage.limit(info) for stream, info in infos.items() if info}
+    return sum(known.get(one.name, one.max_bytes) for one in sized(sizes) if one.storage == "file")
 
 
 async def _seen(bus: Bus, who: Identity, sizes: Sizes) -> dict[Stream, dict[str, Any] | None]:
@@ -158,10 +158,10 @@ async def windows(bus: Bus, sites: list[SiteSettings], utc: int | None = None) -
 
 async def services(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
     """Return which services answer: aggregate by its micro service, ingest by its cameras' states."""
-    told = set(await told_sites(bus))
-    lacking = sorted({site.id for site in sites} - told)
+    known = set(await counted_sites(bus))
+    lacking = sorted({site.id for site in sites} - known)
     todo = "is aggregate running, and has it this settings file? Its log says which sites it has"
-    here = ok("aggregate", f"counts for {', '.join(sorted(told)) or 'no site'}")
+    here = ok("aggregate", f"counts for {', '.join(sorted(known)) or 'no site'}")
     found = [fail("aggregate", f"nobody answers for {', '.join(lacking)}", todo) if lacking else here]
     unseen = left_out("notify", "its leases are not for others to see; its /readyz and its log say whether it is well")
     return [*found, *await _cameras(bus, sites), unseen]
@@ -170,9 +170,9 @@ async def services(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
 async def _cameras(bus: Bus, sites: list[SiteSettings]) -> list[Finding]:
     stored = [cast("CameraV1", one.message) for one in await bus.latest(CAMERAS)]
     wanted = {(site.id, camera.id) for site in sites for camera in site.cameras}
-    told = {(one.site, one.camera): one for one in stored}
-    found = judged.cameras({place: told.get(place) for place in sorted(wanted)}, time.time_ns())
-    return [*found, *too_large(told, _analysed(sites))]
+    known = {(one.site, one.camera): one for one in stored}
+    found = judged.cameras({place: known.get(place) for place in sorted(wanted)}, time.time_ns())
+    return [*found, *too_large(known, _analysed(sites))]
 
 
 def _analysed(sites: list[SiteSettings]) -> dict[tuple[str, str], AnalysedSize]:

@@ -135,14 +135,14 @@ def _tried(cameras: list[tuple[str, CameraSettings]], options: DoctorOptions) ->
 
 
 def _left_out(check: str, why: str) -> Check:
-    async def told() -> list[Finding]:
+    async def run() -> list[Finding]:
         return [left_out(check, why)]
 
-    return told
+    return run
 
 
 def _one(look: Callable[[], Awaitable[Finding]]) -> Check:
-    async def told() -> list[Finding]:
+    async def run() -> list[Finding]:
         return [await look()]
 
-    return told
+    return run

@@ -27,7 +27,7 @@ async def sandbox(file: Path, sites: list[SiteSettings]) -> list[Finding]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
     try:
-        said, wrong = await process.communicate()
+        output, wrong = await process.communicate()
     except BaseException:
         process.kill()
         await process.wait()
@@ -35,7 +35,7 @@ async def sandbox(file: Path, sites: list[SiteSettings]) -> list[Finding]:
     if process.returncode:
         last = wrong.decode(errors="replace").strip().splitlines()[-1:]
         return [fail("sandbox", f"could not be tried: {' '.join(last)}", "see the settings' lines")]
-    measures: Findings = {name: MeasureFinding(*one) for name, one in json.loads(said).items()}
+    measures: Findings = {name: MeasureFinding(*one) for name, one in json.loads(output).items()}
     return list(_sandbox(measures, sites))
 
 

@@ -81,7 +81,7 @@ async def _exceeding(bus: Bus, api: str, stream: str) -> list[str]:
 async def _late(bus: Bus, api: str, names: Iterable[str]) -> list[tuple[str, str]]:
     """Return each stream that does not keep up, with what is behind."""
     found = await late(lambda name: _info(bus, api, name), names)
-    return [(name, "; ".join(told)) for name, told in found.items()]
+    return [(name, "; ".join(problems)) for name, problems in found.items()]
 
 
 async def _info(bus: Bus, api: str, name: str) -> Info:

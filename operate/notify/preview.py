@@ -52,7 +52,7 @@ async def write(file: Path, out: Path, site: str | None) -> list[Path]:
     place = _site(file, settings, site)
     day = local(time.time_ns(), local_zone(place)).date() - timedelta(days=1)
     writer = _Writer(settings, Sample(place, day, shipped_errors()), _folder(out))
-    written = [path for told in writer.told() for path in await writer.write(told)]
+    written = [path for message in writer.messages() for path in await writer.write(message)]
     if not written:
         why = f"none has an e-mail address or a number and is told anything of {place.id}; nothing was written"
         raise SettingsError(file, [("notify.receivers", why)])
@@ -85,7 +85,7 @@ class _Writer:
         notify = settings.notify
         self._style = Style(MailSender("", ""), lambda _: sample.site, notify.public_url or "", notify.contact)
 
-    def told(self) -> Iterator[PreviewMessage]:
+    def messages(self) -> Iterator[PreviewMessage]:
         """Yield what each receiver would get: an alert and its end, of each audience, and the daily report."""
         site = self._sample.site
         rules = site.rules if PROFILES[site.profile].rules else []
@@ -101,26 +101,26 @@ class _Writer:
                 key = ReportKey(plan.site, plan.receiver, story.day, plan.due(story.day), plan.zone_detail)
                 yield PreviewMessage("report", plan.receiver, notification_of(key, key.due), story)
 
-    async def write(self, told: PreviewMessage) -> list[Path]:
+    async def write(self, message: PreviewMessage) -> list[Path]:
         """Write one message as a page where its receiver has an e-mail address, and as text where it has a number."""
-        receiver, written = self._receivers[told.receiver], []
-        name, words = f"{told.receiver}-{told.kind}", words_in(receiver.language)
+        receiver, written = self._receivers[message.receiver], []
+        name, words = f"{message.receiver}-{message.kind}", words_in(receiver.language)
         if receiver.email:
-            letter = await self._letter(told, words)
+            letter = await self._letter(message, words)
             written.append(_saved(self._out / f"{name}.html", page_of(letter, words)))
-        if receiver.sms and self._sms is not None and told.kind != "report":
-            text = sms_text(told.notification, told.sample.site, words, self._sms.max_segments)
+        if receiver.sms and self._sms is not None and message.kind != "report":
+            text = sms_text(message.notification, message.sample.site, words, self._sms.max_segments)
             written.append(_saved(self._out / f"{name}-sms.txt", f"{text or ''}\n"))
         return written
 
-    async def _letter(self, told: PreviewMessage, words: Words) -> Letter:
-        sample, notification = told.sample, told.notification
-        if told.kind != "report":
+    async def _letter(self, message: PreviewMessage, words: Words) -> Letter:
+        sample, notification = message.sample, message.notification
+        if message.kind != "report":
             return await letter_about(notification, words.language, self._style, sample.windows())
-        plan = next(one for one in self._schedule if (one.site, one.receiver) == (sample.site.id, told.receiver))
+        plan = next(one for one in self._schedule if (one.site, one.receiver) == (sample.site.id, message.receiver))
         asked = question_of(sample.site, sample.day, notification.at, zone_detail=plan.zone_detail)
-        report = report_of(replace(asked, receiver=told.receiver), sample.windows(), sample.alerts())
-        footer = Footer(told.receiver, self._style.link, own_text(self._style.contact, sample.site, words))
+        report = report_of(replace(asked, receiver=message.receiver), sample.windows(), sample.alerts())
+        footer = Footer(message.receiver, self._style.link, own_text(self._style.contact, sample.site, words))
         return await render_report(report, sample.site, words, notification, footer)
 
 

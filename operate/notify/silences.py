@@ -21,7 +21,7 @@ from msgspec import structs
 from rich.table import Table
 from rich.text import Text
 
-from operate.orders import ANSWER_S, checked, operator_bus, told_sites
+from operate.orders import ANSWER_S, checked, counted_sites, operator_bus
 from proto.notifications import NotificationV1, SilenceHeldRequestV1, SilenceV1
 from proto.public import OperationalKind, WindowV1
 from proto.subjects import NOTIFICATIONS, OPERATIONS, RULES, SILENCE_HELD, SILENCES, WINDOWS
@@ -45,23 +45,23 @@ async def published(bus: Bus) -> Names:
     with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
         async with asyncio.timeout(_READ_S):
             rows = [await bus.latest(row) for row in (WINDOWS, RULES, NOTIFICATIONS)]
-            windows, rules, told = ([stored.message for stored in row] for row in rows)
-            return _names(windows, rules, told)
+            windows, rules, receivers = ([stored.message for stored in row] for row in rows)
+            return _names(windows, rules, receivers)
     return {}
 
 
-def _names(windows: list[Any], rules: list[Any], told: list[Any]) -> Names:
+def _names(windows: list[Any], rules: list[Any], receivers: list[Any]) -> Names:
     return {
         "site": {one.site for one in windows},
         "zone": {one.zone for one in windows},
         "rule": {one.rule for one in rules} | {*get_args(OperationalKind)},
-        "receiver": {one.receiver for one in told},
+        "receiver": {one.receiver for one in receivers},
     }
 
 
 async def sites(bus: Bus) -> set[str]:
     """Return the sites about which anything was published or notified, and those that aggregates count for now."""
-    found = set(await told_sites(bus))
+    found = set(await counted_sites(bus))
     for row in (WINDOWS, OPERATIONS, NOTIFICATIONS):
         with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
             async with asyncio.timeout(_READ_S):
@@ -249,7 +249,8 @@ def local(moment: int, zone: tzinfo | None = None) -> str:
 async def zones_of(bus: Bus) -> Zones:
     """Return the time zone of each site that aggregates answer for; none if nobody does."""
     with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
-        return {site: told["timezone"] for site, told in (await told_sites(bus)).items() if "timezone" in told}
+        found = await counted_sites(bus)
+        return {site: metadata["timezone"] for site, metadata in found.items() if "timezone" in metadata}
     return {}
 
 
@@ -284,6 +285,6 @@ def table(silences: list[SilenceV1], zones: Zones) -> Table:
         zone = clock(one, zones)
         end = local(one.ends, zone) + (" (over)" if one.ends <= now else "")
         # As Text and on one line, so that neither rich nor the terminal takes anything in it for markup.
-        said = (Text(one_line(words)) for words in (one.operator, one.why))
-        shown.add_row(one.silence, about(one), local(one.starts, zone), end, *said)
+        texts = (Text(one_line(words)) for words in (one.operator, one.why))
+        shown.add_row(one.silence, about(one), local(one.starts, zone), end, *texts)
     return shown

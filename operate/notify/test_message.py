@@ -38,7 +38,7 @@ async def send(file: Path, receiver: str, site: str | None) -> tuple[list[str], 
     if site is not None and site not in directory.sites:
         known = ", ".join(directory.sites) or "none"
         raise SettingsError(_COMMAND, [("--site", f"{site!r} is no site in {file}; there are: {known}")])
-    told = example(receiver, site or next(iter(directory.sites), "site"), time.time_ns())
+    notification = example(receiver, site or next(iter(directory.sites), "site"), time.time_ns())
     try:
         channels = channels_of(directory, None)
     except StartError as error:  # a certificate that can't be read
@@ -47,7 +47,7 @@ async def send(file: Path, receiver: str, site: str | None) -> tuple[list[str], 
     try:
         for recipient in directory.recipients(receiver):
             channel = channels.get(recipient.channel)
-            failure = _NONE if channel is None else await channel.send(told, recipient)
+            failure = _NONE if channel is None else await channel.send(notification, recipient)
             lines.append(_line(recipient, failure))
             good = good and failure is None
     finally:

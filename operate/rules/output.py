@@ -26,7 +26,7 @@ class JudgedWindow:
     """One window and what it did to a rule."""
 
     window: WindowV1
-    says: Judgement
+    judgement: Judgement
     state: RuleStateName
     change: RuleStateV1 | None
     alert: AlertV1 | None
@@ -145,7 +145,7 @@ def _cells(line: JudgedWindow) -> tuple[str, ...]:
     people = "–" if window.persons is None else str(window.persons)
     because = line.change.reason if line.change else ""
     alert = line.alert.state if line.alert else ""
-    return people, rate, percent(window.coverage), line.says, line.state, because, alert
+    return people, rate, percent(window.coverage), line.judgement, line.state, because, alert
 
 
 def summary(outcomes: list[Outcome]) -> str:

@@ -11,14 +11,14 @@ VOLUME_MIB = 4_096
 
 def values(need: Need, core_month: float | None = None) -> str:
     """Return YAML for `helm -f`; with a core's monthly price, also the cost of a camera."""
-    lines = [f"# {line}" for line in _told(need, core_month)]
+    lines = [f"# {line}" for line in _comment(need, core_month)]
     for part in need.parts:
         lines += _values(part)
     lines += list(_streams(need)) if need.sizes else []
     return "\n".join(lines) + "\n"
 
 
-def _told(need: Need, core_month: float | None) -> Iterator[str]:
+def _comment(need: Need, core_month: float | None) -> Iterator[str]:
     wanted = need.wanted
     sites = f"{wanted.sites} site{'s' * (wanted.sites > 1)}"
     analysed = f"{wanted.fps:g} pictures a second analysed"

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from operate.orders import operator_bus, told_sites
+from operate.orders import counted_sites, operator_bus
 from proto.public import WindowV1
 from proto.stats import PeriodV1
 from proto.subjects import WINDOWS
@@ -197,7 +197,7 @@ async def compare(config: Path, site: str, file: Path, zone: str) -> Calibration
     """Read the file and the windows published meanwhile; SettingsError if the user can mend what is wrong."""
     bus = await operator_bus(config)
     try:
-        clock = _clock(site, zone, await told_sites(bus))
+        clock = _clock(site, zone, await counted_sites(bus))
         rows = read_rows(file, clock)
         stored = await _windows(bus.read(WINDOWS, since=rows[0].start, site=site, zone=zone))
     finally:

@@ -27,8 +27,8 @@ def table(found: Calibration) -> Table:
     place = "the whole site" if found.zone == WHOLE_SITE else f"zone {found.zone}"
     windows = "1 window" if found.windows == 1 else f"{found.windows} windows"
     title = f"{found.site}, {place}: {windows} counted by hand"
-    told = "Nothing is corrected. If they differ: docs/operations.md#calibrate"
-    drawn = Table(title=title, caption=told, title_justify="left", caption_justify="left")
+    caption = "Nothing is corrected. If they differ: docs/operations.md#calibrate"
+    drawn = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     drawn.add_column("")
     for name in ("by hand", "published", "difference"):
         drawn.add_column(name, justify="right")
@@ -39,15 +39,15 @@ def table(found: Calibration) -> Table:
 
 def _lines(found: Calibration) -> Iterator[tuple[str, str, str, str]]:
     """Yield what each line says: the figure's name, by hand, published, and how they differ."""
-    hand, told, apart = found.by_hand, found.published, found.difference
+    hand, published, apart = found.by_hand, found.published, found.difference
     more = NONE if apart.persons is None else f"{apart.persons:+.1%}"
     points = NONE if apart.rate is None else f"{100 * apart.rate:+.1f} points"
-    yield "people (passages)", str(hand.persons), str(told.persons), more
-    yield "with a mask", str(hand.masked), str(told.masked), ""
-    yield "others", str(hand.others), str(told.others), ""
-    yield "not judged", NONE, str(told.unknown), ""
-    yield "rate", percent(hand.rate), percent(told.rate), points
-    yield "95 % interval", NONE, _span(told.interval), _holds(found.inside)
+    yield "people (passages)", str(hand.persons), str(published.persons), more
+    yield "with a mask", str(hand.masked), str(published.masked), ""
+    yield "others", str(hand.others), str(published.others), ""
+    yield "not judged", NONE, str(published.unknown), ""
+    yield "rate", percent(hand.rate), percent(published.rate), points
+    yield "95 % interval", NONE, _span(published.interval), _holds(found.inside)
 
 
 def _span(ends: Interval | None) -> str:

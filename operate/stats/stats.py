@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 from rich.console import Console
 
-from operate.orders import ANSWER_S, checked, operator_bus, told_sites
+from operate.orders import ANSWER_S, checked, counted_sites, operator_bus
 from operate.stats.stats_table import as_csv, table
 from proto.codec import as_json
 from proto.stats import StatsReplyV1, StatsRequestV1, Step
@@ -113,13 +113,13 @@ async def _answer(bus: Bus, question: StatsRequestV1) -> StatsReplyV1:
         raise NoStatsError(f"{_COMMAND}: aggregate could not answer: {error.why}") from None
     assert isinstance(reply, StatsReplyV1)
     if reply.error is not None:
-        raise _refused(reply, await told_sites(bus) if reply.error == "unknown-zone" else {})
+        raise _refused(reply, await counted_sites(bus) if reply.error == "unknown-zone" else {})
     return reply
 
 
 async def _nobody(bus: Bus, site: str) -> Exception:
     """Return the error if no aggregate answers for a site: aggregates say for which other sites they answer."""
-    sites = sorted(await told_sites(bus))
+    sites = sorted(await counted_sites(bus))
     if not sites:
         return NoStatsError(f"{_COMMAND}: nobody answers: no aggregate is connected to this NATS")
     why = f"no such site {site!r}; aggregate counts here for {', '.join(sites)}"

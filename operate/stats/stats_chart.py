@@ -75,9 +75,9 @@ def _cut(axes: Axes, reply: StatsReplyV1) -> None:
     """Write since when nothing was published, if the picture begins later."""
     first = reply.periods[0].start
     if _begin(reply.periods) > drawing.days(first):
-        told = f" ◂ none since\n {local(first, ZoneInfo(reply.timezone)):%Y-%m-%d %H:%M} "
+        label = f" ◂ none since\n {local(first, ZoneInfo(reply.timezone)):%Y-%m-%d %H:%M} "
         look = {"boxstyle": "square,pad=0.3", "facecolor": "white", "edgecolor": "none"}
-        axes.text(0.01, 0.5, told, transform=axes.transAxes, va="center", color=drawing.MISSING, bbox=look)
+        axes.text(0.01, 0.5, label, transform=axes.transAxes, va="center", color=drawing.MISSING, bbox=look)
 
 
 def _dates(reply: StatsReplyV1) -> str:

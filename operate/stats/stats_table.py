@@ -119,32 +119,32 @@ def notes(period: PeriodV1, *, goes_on: bool) -> Text:
     """Return in words why figures are missing or cover only a part of the period, such as one that is not over."""
     if not period.windows_published:
         return Text(f"GAP: no window published, {period.windows_expected} missing", style="bold red")
-    told = ["so far"] if goes_on else []
+    notes = ["so far"] if goes_on else []
     if period.suppressed is not None:
-        told.append(SUPPRESSED[period.suppressed])
+        notes.append(SUPPRESSED[period.suppressed])
     elif period.windows_suppressed:
-        told.append(f"{period.windows_suppressed} of {period.windows_published} windows not shown")
+        notes.append(f"{period.windows_suppressed} of {period.windows_published} windows not shown")
     if missing := period.windows_expected - period.windows_published:
-        told.append(f"{missing} of {period.windows_expected} windows missing")
-    told += [GAPS[gap] for gap in period.gaps]
-    told += [f"profile {profile}: a trial" for profile in period.profiles if PROFILES[profile].is_trial]
-    return Text(", ".join(told), style="yellow" if told else "")
+        notes.append(f"{missing} of {period.windows_expected} windows missing")
+    notes += [GAPS[gap] for gap in period.gaps]
+    notes += [f"profile {profile}: a trial" for profile in period.profiles if PROFILES[profile].is_trial]
+    return Text(", ".join(notes), style="yellow" if notes else "")
 
 
 def _below(reply: StatsReplyV1) -> list[str]:
     """Return the notes below the table."""
-    told = []
+    notes = []
     seen = [period for period in reply.periods if period.persons is not None]
     if any(period.masked is None or period.coverage is None for period in seen):
         profiles = ", ".join(sorted({p for period in seen for p in period.profiles}))
-        told.append(f"–: not published under this profile ({profiles}).")
+        notes.append(f"–: not published under this profile ({profiles}).")
     if any(period.rate is not None and period.masked is None and period.windows_published > 1 for period in seen):
-        told.append("Rates over several windows are means weighted by people: an approximation.")
+        notes.append("Rates over several windows are means weighted by people: an approximation.")
     if any("camera-down" in period.gaps for period in reply.periods):
-        told.append("camera down: no picture came from it. A recorded film that is over counts as down.")
+        notes.append("camera down: no picture came from it. A recorded film that is over counts as down.")
     if any(period.windows_suppressed for period in reply.periods):
-        told.append("Windows that are not shown are in no figure here, in no sum and in no rate.")
-    return told
+        notes.append("Windows that are not shown are in no figure here, in no sum and in no rate.")
+    return notes
 
 
 class Clock:
@@ -182,8 +182,8 @@ class Clock:
         offset = f" ({start:%z})" if self._changes else ""
         same = start.date() == end.date() or (_is_midnight(end) and start.date() == end.date() - _DAY)
         until = _time(end) if same else f"{end:%Y-%m-%d} {_time(end)}"
-        is_told = self._is_one_day or self._has_headings
-        return f"{'' if is_told else f'{day} '}{_time(start)} to {until}{offset}"
+        is_shown = self._is_one_day or self._has_headings
+        return f"{'' if is_shown else f'{day} '}{_time(start)} to {until}{offset}"
 
 
 def _is_midnight(moment: datetime) -> bool:

@@ -27,7 +27,7 @@ MOST_NS = 500_000_000
 from it: somebody at a window's border could count twice. A step of the clock by more than this is noticed."""
 FAR_NS = 2_000_000_000
 """An offset beyond this is too large to publish by: a site goes to another replica, and messages wait."""
-TELL_NS = 60_000_000_000
+NOTIFY_NS = 60_000_000_000
 """An offset beyond this is too large to tell people by: when, and whether it is too late."""
 _UNKNOWN = "this host's clock was not compared with the NATS server's yet, at the start or since it was set"
 _ANSWER_S = 2.0

@@ -4,7 +4,7 @@ import asyncio
 
 from proto.subjects import ALERTS, NOTIFY_LEASES, NOTIFY_REPLICAS, REPLAY, SILENCE_HELD
 from services.bus import Bus
-from services.bus.clock import TELL_NS, HostClock
+from services.bus.clock import NOTIFY_NS, HostClock
 from services.kernel.app import App
 from services.kernel.log import get_logger
 from services.leases import Leases, SiteSharing, new_replica_name
@@ -37,7 +37,7 @@ async def wire(app: App, file: NotifyFile) -> None:
     leases = Leases(bus, NOTIFY_LEASES, NOTIFY_REPLICAS, file.notify.replica or new_replica_name())
     agent = DeliveryAgent(Outbox(directory.give_up_after_s))
     sites = NotifiedSites(app, bus, agent, directory)
-    host = HostClock(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready, far_ns=TELL_NS)
+    host = HostClock(lambda: bus.clock_offset(str(ALERTS.stream)), app.probes.ready, far_ns=NOTIFY_NS)
     await host.measure()
     sharing = SiteSharing(sites, leases, drains=True, wrong=lambda: host.wrong)
     reports = DeliveryReports(bus)

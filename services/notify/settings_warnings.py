@@ -44,12 +44,12 @@ def _untranslated(file: NotifyFile) -> Iterator[Problem]:
         ("notify.contact", file.notify.contact, {receiver.language for receiver in receivers})
     ]
     for index, site in enumerate(file.sites):
-        told = {
+        field_languages = {
             one.language for one in receivers if one.audience == "field" and (not one.sites or site.id in one.sites)
         }
         for place, rule in enumerate(site.rules):
             path = f"sites[{index}].rules[{place}]"
-            texts += [(f"{path}.name", rule.name, told), (f"{path}.action", rule.action, told)]
+            texts += [(f"{path}.name", rule.name, field_languages), (f"{path}.action", rule.action, field_languages)]
     for path, text, languages in texts:
         for language in lacking(text, languages):
             yield path, f"has no text in {language!r}; receivers with that language get the one in the site's"
@@ -63,7 +63,7 @@ def _one_channel(file: NotifyFile) -> Iterator[Problem]:
     ]  # nobody depends on a trial
     alone: dict[Way | None, list[SiteId]] = defaultdict(list)
     for site in judged:
-        ways = _told_of_trouble(plan, site.id, receivers)
+        ways = _ways_to_operators(plan, site.id, receivers)
         if len({server for _, server in ways}) <= 1:
             alone[ways[0] if ways else None].append(site.id)
     for way, sites in alone.items():
@@ -78,7 +78,7 @@ def _one_channel(file: NotifyFile) -> Iterator[Problem]:
         yield f"notify.receivers[{index}]", f"{why}; {cure}"
 
 
-def _told_of_trouble(plan: RoutingPlan, site: SiteId, receivers: list[ReceiverSettings]) -> list[Way]:
+def _ways_to_operators(plan: RoutingPlan, site: SiteId, receivers: list[ReceiverSettings]) -> list[Way]:
     """Return how operators are notified of an alarm of notify itself, for the kind that reaches the fewest servers."""
     places = {receiver.id: index for index, receiver in enumerate(receivers)}
     found = []

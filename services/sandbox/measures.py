@@ -16,7 +16,7 @@ MEASURES: tuple[Measure, ...] = get_args(Measure)
 STATES: tuple[State, ...] = get_args(State)
 
 _ALWAYS: frozenset[Measure] = frozenset({"core", "dumpable"})
-_TOLD: frozenset[Measure] = frozenset({"memory-lock"})
+_OPTIONAL: frozenset[Measure] = frozenset({"memory-lock"})
 """Measures that a machine may refuse to users who are not its administrator: reported, and never demanded."""
 _NOT_EVERYWHERE: frozenset[Measure] = frozenset({"landlock", "freed-memory"})
 """Measures that an old kernel or another C library than glibc lacks: reported if absent, demanded if available."""
@@ -54,7 +54,7 @@ def demanded(profiles: Iterable[Profile]) -> frozenset[Measure]:
     `lab`, for trials, demands that no core file is left and that no other process looks in. The others demand all
     measures but the locking of memory.
     """
-    return frozenset(MEASURES) - _TOLD if any_lasting(profiles) else _ALWAYS
+    return frozenset(MEASURES) - _OPTIONAL if any_lasting(profiles) else _ALWAYS
 
 
 def shortfalls(findings: Findings, profiles: Iterable[Profile]) -> list[str]:

@@ -38,25 +38,25 @@ class PlantingPlaces:
 async def planted(name: str, rows: Mapping[str, bytes], image: bytes, ground: PlantingPlaces) -> AsyncIterator[str]:
     """Plant a row in each place and the image in a file while the block runs; yield the URL of the metrics page."""
     listener = await asyncio.start_server(_swallow, "127.0.0.1", 0)
-    said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def line(text: str) -> None:
         ground.line(name, text)
-        if text.startswith(READY) and not said.done():
-            said.set_result(text.rsplit(maxsplit=1)[-1])
+        if text.startswith(READY) and not ready.done():
+            ready.set_result(text.rsplit(maxsplit=1)[-1])
 
     file = _write(name, _plan(name, rows, image, ground) | {"listener": listener.sockets[0].getsockname()[1]}, ground)
     command = [*ground.under(name), sys.executable, "-P", "-m", "testbed.proof.planter", str(file)]
     child = Child(Program(name, lambda: command, dict(os.environ), _always, line))
 
     def ended(text: str) -> None:
-        if not said.done():
-            said.set_exception(StoryError(f"{text}; it said: " + " ".join(child.last_words)))
+        if not ready.done():
+            ready.set_exception(StoryError(f"{text}; it said: " + " ".join(child.last_words)))
 
     running = asyncio.create_task(child.run(ended))
     try:
         async with asyncio.timeout(_LIMIT_S):
-            port = await said
+            port = await ready
         yield f"http://127.0.0.1:{port}/metrics"
     except TimeoutError:
         raise StoryError(f"{name} planted nothing in {_LIMIT_S:g} s") from None

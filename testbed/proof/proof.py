@@ -50,9 +50,11 @@ class ProofOptions:
 class Proof:
     """A run in a scratch folder, which the caller removes."""
 
-    def __init__(self, scratch: Path, options: ProofOptions, tell: Callable[[str], None], secret: FilmNeedles) -> None:
-        self._scratch, self._options, self._show, self.secret = scratch, options, tell, secret
-        self._told: list[str] = []
+    def __init__(
+        self, scratch: Path, options: ProofOptions, on_event: Callable[[str], None], secret: FilmNeedles
+    ) -> None:
+        self._scratch, self._options, self._show, self.secret = scratch, options, on_event, secret
+        self._events: list[str] = []
         self._faults: list[str] = []
         self.search = Search(secret)
         self._watch = TapSearch(self.search)
@@ -60,11 +62,11 @@ class Proof:
         self._image = canary_image()
         self.search.plants_image(self._image)
         left_out(self.search.places.values(), options.without)
-        self.tell(f"a film of {secret.pictures} pictures, {len(secret.needles)} needles of them and their packets")
+        self.on_event(f"a film of {secret.pictures} pictures, {len(secret.needles)} needles of them and their packets")
 
-    def tell(self, text: str) -> None:
+    def on_event(self, text: str) -> None:
         """Report an event."""
-        self._told.append(text)
+        self._events.append(text)
         self._show(text)
 
     async def run(self, film: Path, stream: Path, began: float) -> Findings:
@@ -142,7 +144,7 @@ class Proof:
         require(file)
         watch = self._watch
         async with Box(self._disk.box, file, on_line=watch.line, under=self._under) as self.box:
-            story = Story(self.box, camera, self.search, self.tell, watch)
+            story = Story(self.box, camera, self.search, self.on_event, watch)
             watch.public = story.take
             self.ground = PlantingPlaces(
                 self._scratch, self._disk.box, around.smtp_port, around.sms, self._under, watch.line
@@ -152,7 +154,7 @@ class Proof:
                     await story.work(self._options.seconds)
                     async with planted(_PLANTER, self.search.rows, self._image, self.ground) as url:
                         await self._canaries(url)
-                        await self._tell_story(story)
+                        await self._run_story(story)
                     self._heard()
             except StoryError as error:
                 self._faults.append(str(error))
@@ -165,7 +167,7 @@ class Proof:
         subject = DRIFT.subject(site="planted", camera="canary", day="2026-01-01")
         await self.taps.of("aggregate").publish(subject, self.search.rows["bus"] + self.search.rows["jetstream"])
 
-    async def _tell_story(self, story: Story) -> None:
+    async def _run_story(self, story: Story) -> None:
         """Run the steps that follow once everything works."""
         await story.look_while_running()
         await story.pages()
@@ -204,7 +206,7 @@ class Proof:
             pictures=self.secret.pictures,
             packets=self.secret.packets,
             seconds=seconds,
-            told=self._told,
+            story=self._events,
             faults=self._faults,
         )
 
@@ -213,11 +215,11 @@ def _url(camera: TcpServer) -> str:
     return f"http://127.0.0.1:{camera.port}/proof.ts"
 
 
-async def prove(scratch: Path, options: ProofOptions, tell: Callable[[str], None]) -> Findings:
+async def prove(scratch: Path, options: ProofOptions, on_event: Callable[[str], None]) -> Findings:
     """Make the film, run the proof on it, and return the findings."""
     began = time.monotonic()
     film, stream, secret = await asyncio.to_thread(_film, scratch, options.seed)
-    return await Proof(scratch, options, tell, secret).run(film, stream, began)
+    return await Proof(scratch, options, on_event, secret).run(film, stream, began)
 
 
 def _film(scratch: Path, seed: int) -> tuple[Path, Path, FilmNeedles]:

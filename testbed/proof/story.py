@@ -38,9 +38,9 @@ class Story:
     """The steps of the proof; each step reports what it did."""
 
     def __init__(
-        self, box: Box, camera: TcpServer, search: Search, tell: Callable[[str], None], watch: TapSearch
+        self, box: Box, camera: TcpServer, search: Search, on_event: Callable[[str], None], watch: TapSearch
     ) -> None:
-        self._box, self._camera, self._search, self._tell, self._watch = box, camera, search, tell, watch
+        self._box, self._camera, self._search, self._on_event, self._watch = box, camera, search, on_event, watch
         self._states: dict[str, str] = {}
         self._alerts = 0
         self.calm, self.troubled = LifetimeCounts(), LifetimeCounts()
@@ -57,11 +57,11 @@ class Story:
         await self._until(self._live, "both cameras live")
         await self._until(lambda: self._alerts > 0, "an alert")
         await self._until(lambda: self._watch.mails > 0 and self._watch.sms > 0, "its mail and its SMS")
-        self._tell("both cameras live; an alert fired, and came by mail and by SMS")
+        self._on_event("both cameras live; an alert fired, and came by mail and by SMS")
         before = await self._lifetime()
         await asyncio.sleep(seconds)
         self.calm = await self._lifetime() - before
-        self._tell(f"{self.calm.total:.0f} pictures analysed in {seconds:g} s in which nothing was disturbed")
+        self._on_event(f"{self.calm.total:.0f} pictures analysed in {seconds:g} s in which nothing was disturbed")
 
     async def look_while_running(self) -> None:
         """Search the memory of every process while cameras run; the services' own buffers are documented."""
@@ -86,18 +86,18 @@ class Story:
         self._states.pop(NETWORK, None)
         await self._camera.end()
         await self._until(lambda: self._states.get(NETWORK) == "live", "the camera that ended is found again")
-        self._tell("a camera ended and came back")
+        self._on_event("a camera ended and came back")
 
     async def kill(self, name: str) -> None:
         """Kill a program, and wait until everything works again."""
         await self._struck(name, signal.SIGKILL)
-        self._tell(f"{name} was killed (SIGKILL) and came back")
+        self._on_event(f"{name} was killed (SIGKILL) and came back")
 
     async def crash(self, name: str) -> None:
         """Let a program crash, as a bug of its own would, so that a core would be dumped."""
         await self._struck(name, signal.SIGABRT)
         self._search["cores"].searched(0)
-        self._tell(f"{name} crashed (SIGABRT) and came back")
+        self._on_event(f"{name} crashed (SIGABRT) and came back")
 
     async def _struck(self, name: str, number: signal.Signals) -> None:
         if name == "ingest":
@@ -117,14 +117,14 @@ class Story:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGCONT)
-        self._tell(f"{name} was frozen (SIGSTOP) for {_FROZEN_S:g} s")
+        self._on_event(f"{name} was frozen (SIGSTOP) for {_FROZEN_S:g} s")
 
     async def join(self, taps: Taps) -> None:
         """Subscribe to frames as a worker does, for a while."""
         for tap in taps.all:
             await tap.join()
         await asyncio.sleep(_JOINED_S)
-        self._tell(f"frames were heard for {_JOINED_S:g} s as one of the workers")
+        self._on_event(f"frames were heard for {_JOINED_S:g} s as one of the workers")
 
     async def pause(self) -> None:
         """Pause the whole site, wait, and search the memory of every process of the run."""
@@ -133,7 +133,7 @@ class Story:
         await self._until(lambda: all(self._states.get(one) == "paused" for one in wanted), "both cameras paused")
         await asyncio.sleep(PAUSED_S)
         await asyncio.to_thread(self._search.memory, "memory", descendants(os.getpid()))
-        self._tell(f"the site was paused; {PAUSED_S:g} s later all memory was searched")
+        self._on_event(f"the site was paused; {PAUSED_S:g} s later all memory was searched")
 
     async def resume(self) -> None:
         """Resume the site after a pause."""

@@ -33,11 +33,11 @@ def camera(name: str, taken: int, state: str | None, where: str, limit_s: float)
             check,
             f"ingest took the film; live, after {taken} connections" if taken > 1 else "ingest took the film; live",
         )
-    said = f"ingest says {state}" if state else "ingest says nothing of it"
+    state_text = f"ingest says {state}" if state else "ingest says nothing of it"
     if not taken:
         todo = f"its url must lead to {where}, and a NetworkPolicy let ingest come here"
-        return fail(check, f"nobody came for the film in {limit_s:g} s; {said}", todo)
-    return fail(check, f"the film was taken {taken} times; {said}", "what does ingest's log say of it?")
+        return fail(check, f"nobody came for the film in {limit_s:g} s; {state_text}", todo)
+    return fail(check, f"the film was taken {taken} times; {state_text}", "what does ingest's log say of it?")
 
 
 def window(window: WindowV1 | None, per_s: float, limit_s: float) -> list[Finding]:

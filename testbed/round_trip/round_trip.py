@@ -35,7 +35,7 @@ _LISTEN = re.compile(r"^(?P<host>[A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{
 _LOOK_S = 0.2
 _HEARING: tuple[Identity, ...] = ("operator", "subscriber")
 """Identities that can listen to all that they may hear, without taking requests from those that answer them."""
-Tell = Callable[[str, float], None]
+OnStep = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def camera_of(deployment: Deployment, name: str) -> tuple[SiteSettings, CameraSe
     return sites[name], sites[name].cameras[0]
 
 
-async def round_trip(deployment: Deployment, options: RoundTripOptions, tell: Tell) -> list[Finding]:
+async def round_trip(deployment: Deployment, options: RoundTripOptions, on_step: OnStep) -> list[Finding]:
     """Return all findings of a round trip. SettingsError for a user's mistake."""
     host, port = place_of(options.listen)
     site, camera = camera_of(deployment, options.site)
@@ -131,7 +131,7 @@ async def round_trip(deployment: Deployment, options: RoundTripOptions, tell: Te
         return [line]
     await bus.close()
     with tempfile.TemporaryDirectory(prefix="moretta-trip-") as scratch:
-        tell("drawing the film", 0)
+        on_step("drawing the film", 0)
         film = await asyncio.to_thread(_film, Path(scratch), camera.long_side)
         ear = Ear(site.id, film)
         tap = Tap(who, "MAIN", ear.hear)
@@ -139,7 +139,7 @@ async def round_trip(deployment: Deployment, options: RoundTripOptions, tell: Te
             await tap.open(deployment.nats)
             shown = stream_camera(film.stream, film.rate)
             async with TcpServer(shown.connected, host, port):
-                await _shown(ear, shown, options.limit_s, tell)
+                await _shown(ear, shown, options.limit_s, on_step)
         except OSError as error:
             why = f"cannot listen on {options.listen}: {error.strerror or error}; name another place"
             raise SettingsError(COMMAND, [("--listen", why)]) from None
@@ -154,12 +154,12 @@ async def round_trip(deployment: Deployment, options: RoundTripOptions, tell: Te
     return [*found, *await on_bus.granted(deployment.nats, who)]
 
 
-async def _shown(ear: Ear, camera: SimulatedHttpCamera, limit_s: float, tell: Tell) -> None:
+async def _shown(ear: Ear, camera: SimulatedHttpCamera, limit_s: float, on_step: OnStep) -> None:
     """Wait until a whole window has come, or the time limit is over."""
     began = time.monotonic()
     while ear.window is None and (passed := time.monotonic() - began) < limit_s:
         what = "a window" if ear.live_since else "the camera to be live" if camera.requests else "ingest to come"
-        tell(f"waiting for {what}, {passed:.0f} of {limit_s:g} s", passed)
+        on_step(f"waiting for {what}, {passed:.0f} of {limit_s:g} s", passed)
         await asyncio.sleep(_LOOK_S)
 
 

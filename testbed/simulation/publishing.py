@@ -12,7 +12,7 @@ from typing import ClassVar
 from msgspec import Struct, field
 from nats.js.errors import NotFoundError
 
-from operate.orders import connect_as, told_sites
+from operate.orders import connect_as, counted_sites
 from operate.output import Advance
 from proto.public import CameraV1, WindowV1
 from proto.sightings import CameraEventV1, SightingsV1
@@ -72,7 +72,9 @@ class SimulatedSite:
             raise SettingsError(_COMMAND, [(f"site {self.site}", why)])
         return began
 
-    async def run(self, scenario: Scenario, plans: Mapping[str, Plan], began: int, speed: float, told: Advance) -> int:
+    async def run(
+        self, scenario: Scenario, plans: Mapping[str, Plan], began: int, speed: float, advance: Advance
+    ) -> int:
         """Publish all messages in order; return their number. `told` is called with the seconds done."""
         waiting: deque[asyncio.Task[int]] = deque()
         count, begun = 0, time.monotonic()
@@ -83,7 +85,7 @@ class SimulatedSite:
                 done = (message.at - began) / SECOND
                 early = begun + done / speed - time.monotonic()
                 if early > _SOON_S or count % _IN_FLIGHT == 0:
-                    told(done)
+                    advance(done)
                     await asyncio.sleep(max(0.0, early))
                 await self._publish(message, waiting)
             await _drain(waiting, 0)
@@ -161,8 +163,8 @@ def _cameras(site: str, sites: Iterable[SiteSettings], states: list[CameraV1]) -
     now = time.time_ns()
     running = [s for s in states if s.state in _RUNNING and now - s.at < _FRESH]
     if running:
-        told = ", ".join(f"{s.camera} is {s.state}" for s in running)
-        why = f"has cameras that run ({told}); pause it first (`moretta pause {site}`), or take a site of its own"
+        advance = ", ".join(f"{s.camera} is {s.state}" for s in running)
+        why = f"has cameras that run ({advance}); pause it first (`moretta pause {site}`), or take a site of its own"
         raise SettingsError(_COMMAND, [(f"site {site}", why)])
     names = [camera.id for one in sites if one.id == site for camera in one.cameras] or [s.camera for s in states]
     if not names:
@@ -178,6 +180,6 @@ async def _require_aggregate(operator: Bus, site: str) -> None:
     except NotFoundError:
         why = "aggregate has never run there: the stream WINDOWS is missing; start it first"
         raise SettingsError(_COMMAND, [("--bus", why)]) from None
-    told = (await told_sites(operator)).get(site, {})
-    if told.get("close_on_end") == "false":
+    advance = (await counted_sites(operator)).get(site, {})
+    if advance.get("close_on_end") == "false":
         raise SettingsError(_COMMAND, [(f"site {site}", f"close_on_end {_OWN_CLOCK}; set it in aggregate's settings")])

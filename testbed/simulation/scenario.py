@@ -142,7 +142,7 @@ class Detector(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Share of the wholly visible faces found at the operating point."""
     threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.72
     """The operating point's score, as in the shipped model."""
-    told_from: Annotated[float, Meta(gt=0, lt=1)] = 0.72
+    min_score: Annotated[float, Meta(gt=0, lt=1)] = 0.72
     """The lowest score that is published. If it is below `threshold`, weak sightings are published too."""
     alike: Fraction = 0.4
     """The share of the luck that belongs to the person and lasts; the rest wanders within about a second."""

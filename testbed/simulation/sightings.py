@@ -95,7 +95,7 @@ class SimulatedDetector:
         score = self._score(ease)
         jitter = STILL if face.walker.hangs else self._detector.jitter
         box = _moved(face.box, jitter * (1 + 2 * (1 - face.visible)), shifts)
-        if score < self._detector.told_from or box is None:
+        if score < self._detector.min_score or box is None:
             return None
         own = self._classifier.alike
         luck_of_evidence = sqrt(own) * luck.judged + sqrt(1 - own) * picture
@@ -157,7 +157,7 @@ class SimulatedDetector:
         shows, apart = self._source.random(2).tolist()
         score = self._score(0.6 * ease)
         box = _moved(alarm.box, 2 * self._detector.jitter, shifts)
-        if shows >= FLICKER or score < self._detector.told_from or box is None:
+        if shows >= FLICKER or score < self._detector.min_score or box is None:
             return None
         return self._judged(box, score, alarm.evidence + 0.5 * picture, None, apart)
 
@@ -211,7 +211,7 @@ class SimulatedCamera:
         self._scenario, self._plan = scenario, plan
         source = np.random.default_rng([scenario.seed, number, 1])
         self._look = SimulatedDetector(scenario.detector, scenario.classifier, source)
-        self._shown, self._said = -1.0, list[SightingV1]()
+        self._shown, self._last = -1.0, list[SightingV1]()
 
     def picture(self, at_s: float) -> list[SightingV1] | None:
         """Return the sightings of a moment's picture, None if there is no picture. Moments must come in order.
@@ -222,8 +222,8 @@ class SimulatedCamera:
             return None
         shown = self._scenario.shown_s(at_s)
         if shown != self._shown:
-            self._shown, self._said = shown, self._look.at(at_s, self._plan.faces(at_s), self._scenario.light(at_s))
-        return self._said
+            self._shown, self._last = shown, self._look.at(at_s, self._plan.faces(at_s), self._scenario.light(at_s))
+        return self._last
 
 
 def plans(scenario: Scenario, cameras: list[str]) -> dict[str, Plan]:

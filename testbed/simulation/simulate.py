@@ -55,7 +55,7 @@ def film(name: str, scenario: Scenario, out: Path | None, truth_file: Path | Non
     _touch("--truth", truth_file)
     if drawing is not None:
         drawing()
-    _tell(_reckon(name, scenario, {CAMERA: plan}), truth_file)
+    _print_truth(_reckon(name, scenario, {CAMERA: plan}), truth_file)
 
 
 def _touch(option: str, file: Path | None) -> None:
@@ -99,10 +99,10 @@ async def bus(
         found = await asyncio.to_thread(plans, scenario, where.cameras)
         with output.progress(f"simulating {where.site}", scenario.length_s) as progress:
             count = await where.run(scenario, found, began, speed, progress)
-    said = f"{where.site}: {count} messages of {len(found)} cameras, {scenario.length_s:g} s of event time"
-    print(f"{said}\n{_look(where.site, config, began, scenario.length_s)}", file=sys.stderr)
+    summary = f"{where.site}: {count} messages of {len(found)} cameras, {scenario.length_s:g} s of event time"
+    print(f"{summary}\n{_look(where.site, config, began, scenario.length_s)}", file=sys.stderr)
     if truth_file is not None:
-        _tell(_reckon(name, scenario, found, began), truth_file)
+        _print_truth(_reckon(name, scenario, found, began), truth_file)
 
 
 def _look(site: str, config: Path, began: int, length_s: float) -> str:
@@ -118,7 +118,7 @@ def _reckon(name: str, scenario: Scenario, found: dict[str, Plan], began: int | 
         return truth(name, scenario, found, began)
 
 
-def _tell(true: Truth, truth_file: Path | None) -> None:
+def _print_truth(true: Truth, truth_file: Path | None) -> None:
     """Write the truth to its file, if any, and show its sums; `-` writes the truth to standard output instead."""
     if truth_file == _STANDARD_OUTPUT:
         sys.stdout.buffer.write(true.encoded())

@@ -51,7 +51,7 @@ async def serve(host: str, ports: Ports, door: Door) -> None:
         try:
             rtsp = await stack.enter_async_context(TcpServer(gate, host, ports.rtsp))
             mjpeg = await stack.enter_async_context(TcpServer(hall, host, ports.mjpeg))
-            mail = await stack.enter_async_context(MailServer(folder, _tell, host, ports.mail))
+            mail = await stack.enter_async_context(MailServer(folder, _print_mail, host, ports.mail))
             page = await stack.enter_async_context(TcpServer(door.connected, _DOOR, ports.door))
         except OSError as error:
             raise SettingsError(COMMAND, [("", f"cannot listen: {error.strerror or error}")]) from None
@@ -70,7 +70,7 @@ async def _drawn(gate: Plan, hall: Plan) -> tuple[Handle, Handle]:
         return await asyncio.to_thread(drawn, Path(folder), gate, hall, lambda: progress(next(done)))
 
 
-def _tell(mail: Mail) -> None:
+def _print_mail(mail: Mail) -> None:
     """Print a mail's subject and text: it is delivered to nobody."""
     mail.file.unlink()
     print(mail.shown(), flush=True)

@@ -52,7 +52,7 @@ def answers(datagram: bytes, sender: str, asked: Collection[str], *, link_local:
         root = parsed(datagram)
     except XmlError:
         return []
-    related = root.said("Header", "RelatesTo")
+    related = root.text_at("Header", "RelatesTo")
     if root.name != "Envelope" or related not in asked:
         return []
     return [_found(match, sender, link_local=link_local) for match in _matches(root)]
@@ -63,11 +63,11 @@ def _matches(root: Element) -> list[Element]:
 
 
 def _found(match: Element, sender: str, *, link_local: bool) -> Found:
-    scopes = match.said("Scopes").split()[:64]
+    scopes = match.text_at("Scopes").split()[:64]
     name, model = _scope(scopes, "name"), _scope(scopes, "hardware")
     if why := refusal(sender, link_local=link_local):
         return Found(host=sender, address=None, name=name, model=model, refused=why)
-    named = match.said("XAddrs").split()[:16]
+    named = match.text_at("XAddrs").split()[:16]
     here = [one for one in map(_address, named) if one is not None and one.host == sender]
     if not here:
         why = f"it names no address at {sender}" + (", only other hosts or unusable paths" if named else "")

@@ -38,10 +38,10 @@ def trouble(answer: Element) -> tuple[Trouble, str] | None:
         return None
     words = " ".join(each.text for name in ("Text", "faultstring") for each in fault.all(name))
     codes = " ".join(each.text for name in ("Value", "faultcode") for each in fault.all(name))
-    told = f"{codes} {words}".lower().replace(" ", "")
-    if "notauthor" in told or "failedauthentication" in told or "unauthor" in told:
+    found = f"{codes} {words}".lower().replace(" ", "")
+    if "notauthor" in found or "failedauthentication" in found or "unauthor" in found:
         return "login", shown(words)
-    unsupported = "notsupported" in told or "notimplemented" in told or "unknownaction" in told
+    unsupported = "notsupported" in found or "notimplemented" in found or "unknownaction" in found
     return "unsupported" if unsupported else "fault", shown(words)
 
 
@@ -52,7 +52,10 @@ def clock(answer: Element) -> datetime | None:
         return None
     date, time = ("Year", "Month", "Day"), ("Hour", "Minute", "Second")
     try:
-        numbers = [*(int(found.said("Date", one)) for one in date), *(int(found.said("Time", one)) for one in time)]
+        numbers = [
+            *(int(found.text_at("Date", one)) for one in date),
+            *(int(found.text_at("Time", one)) for one in time),
+        ]
         year, month, day, hour, minute, second = numbers
         shown = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
     except (ValueError, OverflowError):
@@ -63,7 +66,7 @@ def clock(answer: Element) -> datetime | None:
 def model(answer: Element) -> str:
     """Return maker and model; empty if it says none."""
     found = next(answer.all("GetDeviceInformationResponse"), None)
-    return shown(f"{found.said('Manufacturer')} {found.said('Model')}") if found else ""
+    return shown(f"{found.text_at('Manufacturer')} {found.text_at('Model')}") if found else ""
 
 
 def media_paths(answer: Element) -> dict[MediaService, str]:
@@ -72,10 +75,10 @@ def media_paths(answer: Element) -> dict[MediaService, str]:
     services: tuple[MediaService, ...] = (MEDIA, MEDIA2)
     for one in answer.all("Service"):
         for service in services:
-            if one.said("Namespace") == service:
-                _note(offered, service, one.said("XAddr"))
+            if one.text_at("Namespace") == service:
+                _note(offered, service, one.text_at("XAddr"))
     for one in answer.all("Media"):
-        _note(offered, MEDIA, one.said("XAddr"))
+        _note(offered, MEDIA, one.text_at("XAddr"))
     return offered
 
 
@@ -99,13 +102,13 @@ def streams(answer: Element) -> list[VideoStream]:
 
 
 def _stream(token: str, profile: Element, encoder: Element) -> VideoStream:
-    width, height = (_number(encoder.said("Resolution", side), 16, _MOST_SIDE) for side in ("Width", "Height"))
-    fps = _number(encoder.said("RateControl", "FrameRateLimit"), 0.1, _MOST_FPS)
-    kbps = _number(encoder.said("RateControl", "BitrateLimit"), 1, _MOST_KBPS)
+    width, height = (_number(encoder.text_at("Resolution", side), 16, _MOST_SIDE) for side in ("Width", "Height"))
+    fps = _number(encoder.text_at("RateControl", "FrameRateLimit"), 0.1, _MOST_FPS)
+    kbps = _number(encoder.text_at("RateControl", "BitrateLimit"), 1, _MOST_KBPS)
     sized = width is not None and height is not None
-    codec = _CODECS.get(encoder.said("Encoding").upper().removeprefix("VIDEO/"), "other")
+    codec = _CODECS.get(encoder.text_at("Encoding").upper().removeprefix("VIDEO/"), "other")
     return VideoStream(
-        token=token, name=shown(profile.said("Name")) or shown(token), fps=fps,
+        token=token, name=shown(profile.text_at("Name")) or shown(token), fps=fps,
         codec=codec, refused="its codec is none that Moretta reads" if codec == "other" else None,
         width=int(width) if sized and width else None, height=int(height) if sized and height else None,
         kbps=int(kbps) if kbps else None,
@@ -130,4 +133,4 @@ def stream_uri(answer: Element) -> str:
 
 def _uris(answer: Element) -> Iterator[str]:
     for response in answer.all("GetStreamUriResponse"):
-        yield response.said("MediaUri", "Uri") or response.said("Uri")
+        yield response.text_at("MediaUri", "Uri") or response.text_at("Uri")

@@ -42,7 +42,7 @@ class Element:
             found = next((child for child in found.children if child.name == name), None) if found else None
         return found
 
-    def said(self, *path: str) -> str:
+    def text_at(self, *path: str) -> str:
         """Return the text at this path of children, without space around it; empty if there is none."""
         found = self.at(*path)
         return found.text.strip() if found else ""

@@ -97,25 +97,25 @@ SiteCamera = tuple[str, str]
 """Site and camera."""
 
 
-def cameras(told: Mapping[SiteCamera, CameraV1 | None], now_ns: int) -> list[Finding]:
+def cameras(known: Mapping[SiteCamera, CameraV1 | None], now_ns: int) -> list[Finding]:
     """Return a line for each camera that is not well, one for the others, one for ingest and one for inference."""
-    lines = {place: _camera(f"camera {'/'.join(place)}", state, now_ns) for place, state in told.items()}
-    states = Counter(state.state for place, state in told.items() if state and lines[place].state == "ok")
+    lines = {place: _camera(f"camera {'/'.join(place)}", state, now_ns) for place, state in known.items()}
+    states = Counter(state.state for place, state in known.items() if state and lines[place].state == "ok")
     found = [line for line in lines.values() if line.state != "ok"]
-    found += _dear(told, lines)
+    found += _dear(known, lines)
     if states:
         found.append(ok("cameras", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))))
-    fresh = [state for state in told.values() if state and _age_s(state, now_ns) <= _OLD_S]
-    if told and not fresh:
+    fresh = [state for state in known.values() if state and _age_s(state, now_ns) <= _OLD_S]
+    if known and not fresh:
         return [fail("ingest", "tells of no camera", _INGEST)]
     return [*found, *_inference(fresh)]
 
 
-def _dear(told: Mapping[SiteCamera, CameraV1 | None], lines: Mapping[SiteCamera, Finding]) -> list[Finding]:
+def _dear(known: Mapping[SiteCamera, CameraV1 | None], lines: Mapping[SiteCamera, Finding]) -> list[Finding]:
     """Return a hint if cameras that are well send H.265, which is dear to decode without a graphics card."""
     names = [
         "/".join(place)
-        for place, state in told.items()
+        for place, state in known.items()
         if state is not None and state.decoder == _H265 and lines[place].state == "ok"
     ]
     todo = "set them to H.264, or take their second stream (docs/capacity.md)"
@@ -150,11 +150,11 @@ def staying(shares: Mapping[tuple[str, str], float]) -> list[Finding]:
         " screen or a mirror draw `ignore`"
     )
     many = {place: share for place, share in sorted(shares.items()) if share >= _MANY_STAY}
-    said = "of yesterday's passages neither came nor went"
+    stayed = "of yesterday's passages neither came nor went"
     found = [
-        warn(f"who stays at {site}/{camera}", f"{share:.0%} {said}", todo) for (site, camera), share in many.items()
+        warn(f"who stays at {site}/{camera}", f"{share:.0%} {stayed}", todo) for (site, camera), share in many.items()
     ]
-    return found or [ok("who stays", f"at no camera more than {max(shares.values()):.0%} {said}")]
+    return found or [ok("who stays", f"at no camera more than {max(shares.values()):.0%} {stayed}")]
 
 
 def _inference(states: list[CameraV1]) -> list[Finding]:

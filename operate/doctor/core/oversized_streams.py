@@ -16,12 +16,12 @@ class AnalysedSize(NamedTuple):
     long_side: int
 
 
-def too_large(told: Mapping[SiteCamera, CameraV1 | None], wanted: Mapping[SiteCamera, AnalysedSize]) -> list[Finding]:
+def too_large(states: Mapping[SiteCamera, CameraV1 | None], wanted: Mapping[SiteCamera, AnalysedSize]) -> list[Finding]:
     """Return a line for each live camera of `wanted` for which a smaller stream would save much.
 
     By the size and the rate that ingest measured. Whether the camera has such a stream, only the camera knows.
     """
-    return [line for place, one in wanted.items() if (line := _line(place, told.get(place), one)) is not None]
+    return [line for place, one in wanted.items() if (line := _line(place, states.get(place), one)) is not None]
 
 
 def _line(place: SiteCamera, state: CameraV1 | None, wanted: AnalysedSize) -> Finding | None:

@@ -69,9 +69,9 @@ def _is_granted(probe: Probe, identity: Identity, account: Account) -> bool:
 
 def judged(user: str, tried: Iterable[Probe], refused: Iterable[str]) -> list[Finding]:
     """Return the findings on a user's rights, from the refusals that the server reported."""
-    tried, said = list(tried), list(refused)
+    tried, errors = list(tried), list(refused)
     check = f"rights of {user}"
-    denied = {probe for probe in tried if any(_names(text, probe) for text in said)}
+    denied = {probe for probe in tried if any(_names(text, probe) for text in errors)}
     lacking = [probe for probe in tried if probe.granted and probe in denied]
     beyond = [probe for probe in tried if not probe.granted and probe not in denied]
     found = []

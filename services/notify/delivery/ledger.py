@@ -16,7 +16,7 @@ from services.notify.reports.schedule import STATE
 
 SETTLED: frozenset[DeliveryOutcome] = frozenset({"sent", "delivered", "failed", "dead"})
 """Outcomes after which nothing more is tried: accepted, refused for good, given up."""
-TOLD: frozenset[DeliveryOutcome | None] = frozenset({"sent", "delivered"})
+ARRIVED: frozenset[DeliveryOutcome | None] = frozenset({"sent", "delivered"})
 """Outcomes of recipients that got the message."""
 UNTOLD: frozenset[DeliveryOutcome] = frozenset({"failed", "dead"})
 """Outcomes of recipients that will never get the message, unless an operator has it sent again."""
@@ -134,11 +134,11 @@ def recorded(notification: Notification) -> list[Topic]:
     """
     if notification.reason == "report":
         return [Topic("daily-report", notification.id, STATE)]
-    told = list(notification.notices)
-    if len(told) > _FEW:
-        news = [notice for notice in told if not notice.firing or notice.alert in notification.new]
-        told = news or told[:_FEW]
-    return [_topic(notice) for notice in told]
+    notices = list(notification.notices)
+    if len(notices) > _FEW:
+        news = [notice for notice in notices if not notice.firing or notice.alert in notification.new]
+        notices = news or notices[:_FEW]
+    return [_topic(notice) for notice in notices]
 
 
 def _topic(notice: Notice) -> Topic:
@@ -153,10 +153,10 @@ def records(
     notification: Notification, recipient: Recipient, now: Attempts, lines: Iterable[Topic] | None = None
 ) -> Iterator[DeliveryV1]:
     """Yield an attempt's records, one for each alert. Before the last attempt, of very many only the first."""
-    told = recorded(notification) if lines is None else list(lines)
+    topics = recorded(notification) if lines is None else list(lines)
     assert now.outcome is not None
     assert now.reason is not None
-    for line in told if now.settled else told[:_FEW]:
+    for line in topics if now.settled else topics[:_FEW]:
         yield DeliveryV1(
             site=notification.group.site,
             receiver=recipient.receiver,

@@ -29,8 +29,8 @@ log = get_logger()
 ATTEMPTS = Counter(
     "moretta_notify_attempts_total", "Attempts to deliver, by what came of them", ["channel", "outcome", "reason"]
 )
-ALERTS_TOLD = Counter(
-    "moretta_notify_recorded_total", "Records of alerts told to recipients", ["channel", "outcome", "reason"]
+ALERTS_RECORDED = Counter(
+    "moretta_notify_recorded_total", "Records of alerts sent to recipients", ["channel", "outcome", "reason"]
 )
 DECIDED_TO_SENT = Histogram(
     "moretta_notify_delivery_seconds",
@@ -99,20 +99,20 @@ class SiteLedger:
         if now.settled:
             self._close(envelope)
         _count(envelope, now, due)
-        _say(envelope, now, failure)
+        _log(envelope, now, failure)
 
     async def _keep(self, envelope: Envelope, now: Attempts, alarms: list[OperationalAlertV1]) -> bool:
         """Return whether everything is stored. If not, only the storing is repeated, never the delivery."""
-        told = records(envelope.notification, envelope.recipient, now)
+        recorded = records(envelope.notification, envelope.recipient, now)
         try:
             if now.outcome == "sent":
-                await self._store(told)
+                await self._store(recorded)
             for alarm in alarms:
                 await self._alarm(alarm)
             if now.outcome in UNTOLD:
                 await self._bury(record_of(envelope.notification), envelope.recipient, now)
             if now.outcome != "sent":
-                await self._store(told)
+                await self._store(recorded)
         except Exception as error:  # JetStream refuses, for example when it has no room
             log.error("attempt not recorded yet", notification=envelope.notification.id, error=str(error))
             return False
@@ -183,7 +183,7 @@ class SiteLedger:
             await asyncio.gather(*(self._bus.store(DELIVERIES, one, message_id=record_id(one)) for one in batch))
             for one in batch:
                 self._ledger.add(one)
-                ALERTS_TOLD.labels(one.channel, one.outcome, one.reason).inc()
+                ALERTS_RECORDED.labels(one.channel, one.outcome, one.reason).inc()
 
     async def _bury(self, record: NotificationV1, recipient: Recipient, now: Attempts) -> None:
         payload = encode(NOTIFICATIONS, record)
@@ -214,7 +214,7 @@ def _count(envelope: Envelope, now: Attempts, due: Due) -> None:
                 ALERT_LATENCY.labels(envelope.recipient.channel).observe(max(0, now.at - notice.stored) / 1e9)
 
 
-def _say(envelope: Envelope, now: Attempts, failure: Failure | None) -> None:
+def _log(envelope: Envelope, now: Attempts, failure: Failure | None) -> None:
     """Log an attempt with the first digits of the hash, never the address; as an error if a person must fix it."""
     known: dict[str, object] = {
         "outcome": now.outcome,

@@ -217,13 +217,13 @@ class Dispatcher:
         decisions: list[Decision] = []
         waited = sorted(digests.values(), key=lambda due_groups: min(due.state.capped or 0 for due in due_groups))
         for together in [*waited, *singles]:
-            decisions += self._tell(together) if self._room(together[0].alerts.group) else self._cap(together)
+            decisions += self._notify(together) if self._room(together[0].alerts.group) else self._cap(together)
         return decisions
 
     def _room(self, group: Group) -> bool:
         return self._log.sent(group.receiver, group.site, self._now) < self._plan.cap(group.receiver)
 
-    def _tell(self, due_groups: list[_DueGroup]) -> list[Decision]:
+    def _notify(self, due_groups: list[_DueGroup]) -> list[Decision]:
         """Notify of one group, or of several in a digest. These all go on in the newest one's incident."""
         group = due_groups[0].alerts.group
         if len(due_groups) > 1:

@@ -53,7 +53,7 @@ class Hidden:
     until: int
     ready: int
     """From when on it would have been reported."""
-    said: bool
+    recorded: bool
     """Whether a decision already says that it is withheld."""
 
 
@@ -188,5 +188,5 @@ def _repeat(state: GroupState, route: Route) -> int:
 def _hidden_times(hidden: Iterable[Hidden]) -> Iterable[int]:
     for one in hidden:
         yield one.until
-        if not one.said:
+        if not one.recorded:
             yield one.ready

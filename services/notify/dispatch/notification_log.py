@@ -102,9 +102,9 @@ class NotificationLog:
             for alert in self._known(record.resolved):
                 alert.receiver_state(record.receiver).withhold(record.withheld, "resolved", record.at)
         elif record.reason not in _OTHERS:
-            self._tell(record, Last(record.at, record.number, record.root))
+            self._notified(record, Last(record.at, record.number, record.root))
 
-    def _tell(self, record: NotificationV1, last: Last) -> None:
+    def _notified(self, record: NotificationV1, last: Last) -> None:
         for ids, known in ((record.firing, last), (record.resolved, None)):
             for alert in self._known(ids):
                 alert.receiver_state(record.receiver).notified(known)

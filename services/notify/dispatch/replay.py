@@ -30,8 +30,8 @@ def needed(records: Iterable[NotificationV1], firing: Container[AlertId]) -> set
     `firing`: the alerts that fire now. Their state is known.
     """
     telling = (one for one in records if one.reason is not None or one.withheld == "capped")
-    told = {alert for record in telling for alert, _ in keys(record)}
-    return {(alert, state) for alert in told if alert not in firing for state in _STATES}
+    alerts = {alert for record in telling for alert, _ in keys(record)}
+    return {(alert, state) for alert in alerts if alert not in firing for state in _STATES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class KnownAlerts:
 
 def only(record: NotificationV1, *alerts: Container[AlertId]) -> NotificationV1 | None:
     """Return an old decision, cut to these alerts; None if nothing is left."""
-    parts = ([one for one in told if any(one in some for some in alerts)] for told in (record.firing, record.resolved))
+    parts = ([one for one in part if any(one in some for some in alerts)] for part in (record.firing, record.resolved))
     firing, resolved = parts
     return structs.replace(record, firing=firing, resolved=resolved) if firing or resolved else None
 

@@ -83,10 +83,10 @@ async def _decisions(
     """
     if not since.all:
         return
-    told, named = KnownAlerts(), set[AlertId](firing)
+    known, named = KnownAlerts(), set[AlertId](firing)
     async for stored in _read(bus, NOTIFICATIONS, site, since.decisions):
         record = cast("NotificationV1", stored.message)
-        told.news(record)
+        known.news(record)
         if stored.time >= since.all:
             named.update(record.firing, record.resolved)
     interested = {route.receiver for route in plan.routes if route.send_resolved}
@@ -96,8 +96,8 @@ async def _decisions(
         if stored.time >= since.all:
             past.records.append(record)
             continue
-        ends = told.knows(record.receiver) if record.receiver in interested else set[AlertId]()
-        if (part := only(record, named, ends, told.waits(record.receiver))) is not None:
+        ends = known.knows(record.receiver) if record.receiver in interested else set[AlertId]()
+        if (part := only(record, named, ends, known.waits(record.receiver))) is not None:
             past.records.append(part)
             past.known_of.add(record.notification)
     async for stored in _read(bus, DELIVERIES, site, since.all):

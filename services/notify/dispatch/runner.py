@@ -18,7 +18,7 @@ from services.kernel.log import get_logger
 from services.kernel.tracing import begin
 from services.notify.deadlines import seconds_until
 from services.notify.delivery.agent import LEAVE_S, DeliveryAgent
-from services.notify.delivery.ledger import TOLD, Ledger
+from services.notify.delivery.ledger import ARRIVED, Ledger
 from services.notify.delivery.lost_sms import KEPT_S, LostMessages
 from services.notify.delivery.outbox import Envelope
 from services.notify.delivery.site_ledger import SiteLedger
@@ -65,7 +65,7 @@ class SiteDispatch:
         self._directory = directory
         self._ledger = SiteLedger(bus, site, held)
         self._lost = LostMessages(bus, site, self._ledger, clock)
-        self._reports = DailyReports(bus, site, lambda: self._directory, self.tell, clock)
+        self._reports = DailyReports(bus, site, lambda: self._directory, self.notify, clock)
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(_INBOX)
         self._changed = asyncio.Event()
         self._open, self._replaying = False, asyncio.Lock()
@@ -105,13 +105,13 @@ class SiteDispatch:
         log.info("restored", site=self._site, alerts=len(past.notices), decisions=len(past.records))
         return dispatcher, past.next
 
-    async def tell(self, notification: Notification, record: NotificationV1) -> None:
+    async def notify(self, notification: Notification, record: NotificationV1) -> None:
         """Store a decision, then deliver it to all recipients of its receiver; a daily report goes by e-mail only."""
         parent, links = _traces(notification)
         with begin("notify.decide", parent, links, site=self._site, reason=notification.reason) as span:
-            await self._tell(notification, record, span.traceparent)
+            await self._notify(notification, record, span.traceparent)
 
-    async def _tell(self, notification: Notification, record: NotificationV1, trace: str) -> None:
+    async def _notify(self, notification: Notification, record: NotificationV1, trace: str) -> None:
         channel: ChannelName | None = "email" if notification.reason == "report" else None
         people = self._directory.recipients(notification.group.receiver, channel)
         envelopes = [Envelope(notification, one, trace) for one in people]
@@ -141,7 +141,7 @@ class SiteDispatch:
             if not found:
                 raise LookupError(name)
             ledger = Ledger(past.deliveries)
-            left = [one for one in found if ledger.attempts(name, one.recipient).outcome not in TOLD]
+            left = [one for one in found if ledger.attempts(name, one.recipient).outcome not in ARRIVED]
             return sum([await self._try_again(one, ledger) for one in left if not self._ledger.is_open(one)])
 
     async def _try_again(self, envelope: Envelope, ledger: Ledger) -> bool:
@@ -193,7 +193,7 @@ class SiteDispatch:
     async def _settle(self, output: Decision) -> None:
         record = record_of(output)
         if isinstance(output, Notification):
-            await self.tell(output, record)
+            await self.notify(output, record)
             return
         await self._ledger.decided(record)
         WITHHELD.labels(output.reason).inc()
@@ -235,11 +235,11 @@ class SiteDispatch:
 
     def _whole(self, past: Past) -> Iterator[tuple[NotificationV1, Notification]]:
         """Yield stored decisions with their notifications, rebuilt in full."""
-        told, notices = KnownAlerts(), {(one.alert, one.state): one for one in past.notices}
+        known, notices = KnownAlerts(), {(one.alert, one.state): one for one in past.notices}
         # Two holders that overlapped for a moment may have stored the same decision, under the same name.
         anew = {record.notification: record for record in past.again}
         for record in ({record.notification: record for record in past.records} | anew).values():
-            new = told.news(record)
+            new = known.news(record)
             if record.notification in past.known_of - anew.keys():
                 continue
             is_report = record.reason == "report"

@@ -40,16 +40,16 @@ def _fact(
 ) -> str:
     alert, shown = field_alert(notice), figure_of(notice, notification, windows)
     where = site_name(site) if notice.zone == WHOLE_SITE else zone_name(site, notice.zone)
-    said = {"place": where, "rate": rate(notice, shown, words)}
+    fields = {"place": where, "rate": rate(notice, shown, words)}
     below, above = words.exact(alert.fire_below), words.exact(alert.clear_above)
     if notice.firing and notification.reason == "repeat" and shown.rate >= alert.fire_below:
-        return words.gettext("{place}: {rate} wear masks (alert not over yet)", **said)
+        return words.gettext("{place}: {rate} wear masks (alert not over yet)", **fields)
     if notice.firing and notification.reason == "repeat":
-        return words.gettext("{place}: still {rate} wear masks (alert below {bound})", **said, bound=below)
+        return words.gettext("{place}: still {rate} wear masks (alert below {bound})", **fields, bound=below)
     if notice.firing:
-        return words.gettext("{place}: {rate} wear masks (alert below {bound})", **said, bound=below)
+        return words.gettext("{place}: {rate} wear masks (alert below {bound})", **fields, bound=below)
     if alert.rate > alert.clear_above:
-        return words.gettext("Over: {place}, {rate} wear masks (back above {bound})", **said, bound=above)
+        return words.gettext("Over: {place}, {rate} wear masks (back above {bound})", **fields, bound=above)
     return words.gettext("Over: {place}", place=where)
 
 

@@ -141,7 +141,7 @@ class Findings:
     pictures: int
     packets: int
     seconds: float
-    told: list[str] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
     """The events of the run, in order."""
     faults: list[str] = field(default_factory=list)
     """Expected events that did not happen."""
@@ -169,7 +169,7 @@ class Findings:
             "pictures": self.pictures,
             "packets": self.packets,
             "seconds": self.seconds,
-            "story": self.told,
+            "story": self.story,
             "faults": self.faults,
         }
 

@@ -202,14 +202,14 @@ async def test_a_report_that_is_faster_than_the_record_counts_and_one_about_noth
         notification="f" * 16, attempt=1,
         receiver="staff", channel="sms", recipient_sha256=digest, outcome="sent", reason="accepted", at=time.time_ns(),
     )  # fmt: skip
-    telling = asyncio.create_task(reports.tell(Report("forville", "f" * 16, digest, "failed")))
+    telling = asyncio.create_task(reports.store(Report("forville", "f" * 16, digest, "failed")))
     assert await waits.get() > 1
     await bus.store(DELIVERIES, sent)
     await bus.store(DELIVERIES, structs.replace(sent, notification="e" * 16))
     stored.set()
     await telling
     with pytest.raises(LookupError):
-        await reports.tell(Report("forville", "0" * 16, digest, "delivered"))
+        await reports.store(Report("forville", "0" * 16, digest, "delivered"))
     assert waits.qsize() == 1, "it was looked for twice"
     found = [s.message for s in await bus.history(DELIVERIES)]
     assert [(one.notification[0], one.outcome, one.reason) for one in found] == [

@@ -26,9 +26,9 @@ def heard(datagram, sender="10.0.0.5", link_local=False):
 def test_the_question(kind):
     """It has its id, its kind and where the answer goes."""
     root = parsed(probe("uuid:7", kind))
-    assert root.said("Header", "MessageID") == "uuid:7"
-    assert root.said("Header", "Action").endswith("/discovery/Probe")
-    assert root.said("Body", "Probe", "Types") == kind
+    assert root.text_at("Header", "MessageID") == "uuid:7"
+    assert root.text_at("Header", "Action").endswith("/discovery/Probe")
+    assert root.text_at("Body", "Probe", "Types") == kind
 
 
 def test_an_answer():

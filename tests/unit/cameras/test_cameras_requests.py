@@ -19,7 +19,7 @@ def test_a_request():
     """One envelope with one question; the login stands in the header."""
     root = parsed(requests.envelope(requests.SERVICES))
     assert (root.name, root.at("Header")) == ("Envelope", None)
-    assert root.said("Body", "GetServices", "IncludeCapability") == "false"
+    assert root.text_at("Body", "GetServices", "IncludeCapability") == "false"
     for question in (requests.DATE_AND_TIME, requests.INFORMATION, requests.CAPABILITIES):
         assert len(parsed(requests.envelope(question)).at("Body").children) == 1
 
@@ -27,13 +27,13 @@ def test_a_request():
 def test_both_media_services_are_asked_in_their_own_words():
     """The second one wants to know what to tell, and has no transport of its own."""
     body = lambda text: parsed(requests.envelope(text)).at("Body")  # noqa: E731
-    assert body(requests.profiles(requests.MEDIA2)).said("GetProfiles", "Type") == "VideoEncoder"
+    assert body(requests.profiles(requests.MEDIA2)).text_at("GetProfiles", "Type") == "VideoEncoder"
     assert body(requests.profiles(requests.MEDIA)).at("GetProfiles").children == []
     first = body(requests.stream_address(requests.MEDIA, "t")).at("GetStreamUri")
-    assert first.said("StreamSetup", "Transport", "Protocol") == "RTSP"
-    assert first.said("StreamSetup", "Stream") == "RTP-Unicast"
+    assert first.text_at("StreamSetup", "Transport", "Protocol") == "RTSP"
+    assert first.text_at("StreamSetup", "Stream") == "RTP-Unicast"
     second = body(requests.stream_address(requests.MEDIA2, "t")).at("GetStreamUri")
-    assert (second.said("Protocol"), second.said("ProfileToken")) == ("RTSP", "t")
+    assert (second.text_at("Protocol"), second.text_at("ProfileToken")) == ("RTSP", "t")
 
 
 def test_the_proof_of_a_password():
@@ -42,9 +42,9 @@ def test_the_proof_of_a_password():
     sent = parsed(requests.envelope(requests.SERVICES, header)).at("Header", "Security", "UsernameToken")
     created = "2026-11-29T07:05:09.000Z"
     digest = hashlib.sha1(b"0123456789abcdef" + created.encode() + b"hunter2").digest()
-    assert (sent.said("Username"), sent.said("Created")) == ("anna", created)
-    assert base64.b64decode(sent.said("Nonce")) == b"0123456789abcdef"
-    assert base64.b64decode(sent.said("Password")) == digest
+    assert (sent.text_at("Username"), sent.text_at("Created")) == ("anna", created)
+    assert base64.b64decode(sent.text_at("Nonce")) == b"0123456789abcdef"
+    assert base64.b64decode(sent.text_at("Password")) == digest
     assert sent.at("Password").attributes["Type"].endswith("#PasswordDigest")
     assert "hunter2" not in header
 
@@ -55,5 +55,5 @@ def test_no_name_breaks_out_of_its_place(user, token):
     header = requests.security(Login(user, "x"), b"n", AT)
     for service in (requests.MEDIA, requests.MEDIA2):
         root = parsed(requests.envelope(requests.stream_address(service, token), header))
-        assert root.said("Body", "GetStreamUri", "ProfileToken") == token
-        assert root.said("Header", "Security", "UsernameToken", "Username") == user
+        assert root.text_at("Body", "GetStreamUri", "ProfileToken") == token
+        assert root.text_at("Header", "Security", "UsernameToken", "Username") == user

@@ -17,10 +17,10 @@ def test_it_is_read_by_local_names():
     assert root.name == "E"
     assert [one.name for one in root.children] == ["A", "A"]
     first = root.children[0]
-    assert (first.attributes, first.said(), first.said("B")) == ({"token": "x"}, "one  three", "two")
-    assert root.said("A", "B") == "two"
+    assert (first.attributes, first.text_at(), first.text_at("B")) == ({"token": "x"}, "one  three", "two")
+    assert root.text_at("A", "B") == "two"
     assert root.at("A", "C", "D") is None
-    assert root.said("none") == ""
+    assert root.text_at("none") == ""
     assert len(list(root.all("A"))) == 2
     assert [one.text for one in root.all("B")] == ["two"]
 

@@ -32,7 +32,7 @@ def _screen() -> Screen:
     view.take(BY_TYPE[CameraV1])
     screen.notes = ["operators: -c /tmp/moretta-x/identities/operator.yaml", "camera page: https://192.0.2.7:8443/"]
     for number in range(9):
-        screen.said("ingest", json.dumps({"event": f"event {number}", "level": "info"}))
+        screen.write("ingest", json.dumps({"event": f"event {number}", "level": "info"}))
     return screen
 
 
@@ -52,7 +52,7 @@ def test_an_error_is_told_to_its_end(screen: Screen, height: int):
     """The remedy comes last. On a low terminal the beginning of what was said makes room for it."""
     known = ", ".join(f"key_{number}" for number in range(20))
     why = f"site.yaml: rules[0].fire_belw: unknown key; known here are {known}; did you mean fire_below?"
-    screen.said("aggregate", json.dumps({"event": "settings not reloaded", "level": "error", "why": why}))
+    screen.write("aggregate", json.dumps({"event": "settings not reloaded", "level": "error", "why": why}))
     lines = shown(screen, height)
     assert len(lines) < height
     said = " ".join(line.strip("│ ") for line in lines)

@@ -8,10 +8,10 @@ from services.notify.channels.sms.delivery_reports import (
     EarlierReports,
     Losses,
     Report,
+    is_news,
     named_by,
     report_path,
     reported,
-    says_more,
 )
 
 TOKEN = "0123456789abcdef"
@@ -128,7 +128,7 @@ def test_each_lost_sms_is_dealt_with_until_that_is_recorded_and_then_never_again
             continue
         told = report(what, number)
         for last in reported(told, stored):
-            if says_more(told, last):
+            if is_news(told, last):
                 stored.append(record(what, "lost" if what == "failed" else "accepted", number, alert=last.alert))
                 open_now += [stored[-1]] if losses.take(stored[-1]) else []
         if number == 1:  # of the other one's the process never gets to it before it is started again
@@ -161,7 +161,7 @@ def test_an_sms_that_is_sent_again_has_an_address_and_a_fate_of_its_own():
 
     def told(state: str, sent: int) -> list[int]:
         about = Report(*SMS, state, sent)
-        return [one.attempt for one in reported(about, [*first, *again]) if says_more(about, one)]
+        return [one.attempt for one in reported(about, [*first, *again]) if is_news(about, one)]
 
     assert (told("failed", 9), told("failed", 40), told("delivered", 9)) == ([], [3], [1])
     assert told("failed", 99) == [3]  # the clock was set back

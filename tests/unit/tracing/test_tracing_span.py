@@ -30,7 +30,7 @@ def test_off_nothing_is_made_and_nothing_is_imported():
     with begin("ingest.frame", often=True, site="market") as span:
         assert span is OFF
         assert span.child("ingest.seal") is current() is follow("inference.frame", PARENT) is OFF
-        span.tell(outcome="done")
+        span.set_attributes(outcome="done")
         span.stage("inference.open", 1, 2)
         assert headers() == {}
     assert not span
@@ -49,7 +49,7 @@ def test_what_goes_on_is_one_trace():
                 assert headers_of(WINDOWS)["traceparent"] == ask.traceparent
                 with follow("inference.frame", ask.traceparent, site="market") as answer:
                     answer.stage("inference.open", 10, 30)
-                ask.tell(outcome="no-worker")
+                ask.set_attributes(outcome="no-worker")
             assert current() is frame
         assert current() is OFF
         opened, inference, asked, whole = memory.get_finished_spans()

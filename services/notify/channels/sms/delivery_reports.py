@@ -93,7 +93,7 @@ def reported(report: Report, records: Iterable[DeliveryV1]) -> list[DeliveryV1]:
     return [one for one in last.values() if one.outcome in {"sent", "delivered", "failed"} or one.reason == "lost"]
 
 
-def says_more(report: Report, last: DeliveryV1) -> bool:
+def is_news(report: Report, last: DeliveryV1) -> bool:
     """Return whether a report says more than the record, even if it comes again after a restart."""
     return last.outcome == "sent" or (report.state == "delivered" and last.outcome != "delivered")
 

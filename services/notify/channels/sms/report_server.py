@@ -17,7 +17,7 @@ from services.bus import Bus
 from services.kernel.faults import StartError
 from services.kernel.listener import BODY_S, Listener, runner_of
 from services.kernel.log import get_logger
-from services.notify.channels.sms.delivery_reports import STEPS, EarlierReports, Report, named_by, reported, says_more
+from services.notify.channels.sms.delivery_reports import STEPS, EarlierReports, Report, is_news, named_by, reported
 from services.notify.channels.sms.settings import ReportsSettings, SmsSettings
 from services.notify.notification import record_id
 
@@ -30,13 +30,13 @@ _MOST_FIELDS = 100
 
 
 class ReportServer:
-    """Serves the URLs of reports and calls `tell` with each report that is genuine, final and new.
+    """Serves the URLs of reports and calls `store` with each report that is genuine, final and new.
 
-    If `tell` raises an error, the answer is 503, so that a gateway that repeats reports does so.
+    If `store` raises an error, the answer is 503, so that a gateway that repeats reports does so.
     """
 
-    def __init__(self, settings: ReportsSettings, tell: Callable[[Report], Awaitable[None]]) -> None:
-        self._settings, self._tell = settings, tell
+    def __init__(self, settings: ReportsSettings, store: Callable[[Report], Awaitable[None]]) -> None:
+        self._settings, self._store = settings, store
         self._seen = EarlierReports()
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
@@ -70,9 +70,9 @@ class ReportServer:
         report = Report(*named[:3], state, named[3])
         if not self._seen.is_news(report):
             return _answer("known", 200)
-        self._seen.remember(report)  # before `tell`: a duplicate that arrives meanwhile counts as known
+        self._seen.remember(report)  # before `store`: a duplicate that arrives meanwhile counts as known
         try:
-            await self._tell(report)
+            await self._store(report)
         except Exception as error:
             log.warning("delivery report not recorded", error=type(error).__name__)
             self._seen.forget(report)
@@ -142,7 +142,7 @@ class DeliveryReports:
     async def _serve(self, wanted: ReportsSettings | None) -> None:
         if wanted is None:
             return
-        server = ReportServer(wanted, self.tell)
+        server = ReportServer(wanted, self.store)
         try:
             await server.start()
         except OSError as error:
@@ -157,7 +157,7 @@ class DeliveryReports:
         if server is not None:
             await server.stop()
 
-    async def tell(self, report: Report) -> None:
+    async def store(self, report: Report) -> None:
         """Record a report; LookupError if no SMS that it could be about is recorded as sent, or not yet."""
         now = self._clock()
         found = await self._about(report, now)
@@ -167,7 +167,7 @@ class DeliveryReports:
         if not found:
             raise LookupError(report.notification)
         for last in found:
-            if says_more(report, last):
+            if is_news(report, last):
                 reason: DeliveryReason = "accepted" if report.state == "delivered" else "lost"
                 record = structs.replace(last, outcome=report.state, reason=reason, at=now)
                 await self._bus.store(DELIVERIES, record, message_id=record_id(record))

@@ -13,7 +13,7 @@ from services.notify.texts.words import Words, instant, offset
 from services.sites.profiles import any_trial
 from services.sites.settings import SiteSettings, local_zone
 
-_TOLD = 8
+_MOST_ENDED = 8
 """Alerts listed by name per segment; no more would fit."""
 
 
@@ -30,7 +30,9 @@ def sms_text(notification: Notification, site: SiteSettings, words: Words, most:
     return fitted(speaker.several, most)
 
 
-def told(notice: Notice, notification: Notification, site: SiteSettings, words: Words) -> tuple[str, str]:
+def summary_and_description(
+    notice: Notice, notification: Notification, site: SiteSettings, words: Words
+) -> tuple[str, str]:
     """Return two texts about one alert: the fact in one sentence, and all explanations."""
     test, fact, *rest = (part.text for part in _Speaker(site, words, notification, 1).one(notice, FULL))
     return f"{test} {fact}".strip(), " ".join(filter(None, rest))
@@ -100,7 +102,7 @@ class _Speaker:
     def _ordered(self) -> list[Notice]:
         new = self._notification.new
         firing = sorted(self._notification.firing, key=lambda notice: notice.alert not in new)
-        return [*firing, *self._notification.resolved][: _TOLD * self._most]
+        return [*firing, *self._notification.resolved][: _MOST_ENDED * self._most]
 
     def _brief(self, notice: Notice, length: int) -> str:
         where = clipped(self._zone_name(notice.zone), length)

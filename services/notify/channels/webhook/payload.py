@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from proto.public import AlertV1
-from services.notify.channels.sms.text import told
+from services.notify.channels.sms.text import summary_and_description
 from services.notify.notification import Group, Notice, Notification
 from services.notify.texts.names import action_of, rule_name
 from services.notify.texts.words import Words, instant
@@ -67,7 +67,7 @@ def fingerprint(labels: Mapping[str, str]) -> str:
 
 
 def _alert(notice: Notice, notification: Notification, site: SiteSettings, words: Words, url: str) -> Alert:
-    summary, description = told(notice, notification, site, words)
+    summary, description = summary_and_description(notice, notification, site, words)
     labels = {
         "alertname": notice.rule, "site": notice.site, "zone": notice.zone,
         "severity": notice.severity, "audience": notice.audience,

@@ -101,7 +101,7 @@ def test_in_the_dark_nothing_is_told():
 
 def test_scores_tell_how_much_was_seen():
     """Where weak sightings are told, hidden faces have lower scores; none is below what is told."""
-    weak = Detector(false_alarms_per_minute=0, turns_per_minute=0, told_from=0.1)
+    weak = Detector(false_alarms_per_minute=0, turns_per_minute=0, min_score=0.1)
 
     def scores(visible: float) -> list[float]:
         return [s.score for person in looked(face(visible=visible), weak) for s in person if s is not None]
@@ -186,7 +186,7 @@ def test_false_alarms_flicker_at_a_few_places():
 def test_every_sighting_keeps_the_contract(x, y, size, visible, jitter):
     """Boxes lie in the picture and have an area, whatever the face and the jitter."""
     box = (max(0.0, x - 0.05), max(0.0, y - 0.05), min(1.0, x + 0.05), min(1.0, y + 0.05))
-    look = SimulatedDetector(Detector(jitter=jitter, told_from=0.01), Classifier(), np.random.default_rng(size))
+    look = SimulatedDetector(Detector(jitter=jitter, min_score=0.01), Classifier(), np.random.default_rng(size))
     for index in range(10):
         for said in look.at(index * 0.2, [PlannedFace(face().walker, box, float(size), visible)]):
             x1, y1, x2, y2 = said.box
@@ -251,7 +251,7 @@ def test_what_is_told_is_near_what_is_true():
     """Without faults every face of the plan is told where it is, and nothing else."""
     scenario = Scenario(
         phases=SHORT.phases,
-        detector=Detector(recall=[(1, 1.0)], jitter=0.0, told_from=0.01, false_alarms_per_minute=0),
+        detector=Detector(recall=[(1, 1.0)], jitter=0.0, min_score=0.01, false_alarms_per_minute=0),
         classifier=Classifier(accuracy=[(1, 1.0)], smallest_px=1, unknown_below=0.5, incorrect=1.0, apart=1.0),
     )
     plan = Plan.drawn(scenario)
