@@ -17,7 +17,7 @@ from modelling.evaluation.labelled import Photo, read_i420
 from services.inference.core.faces import CLASSES
 
 PHOTOS = 64
-_MOST_FACES = 8
+_MAX_FACES = 8
 _LONG_SIDE = 640
 _OPS = ("Conv", "Relu", "MaxPool", "Add", "Resize")
 Feed = dict[str, Any]
@@ -71,7 +71,7 @@ def detector_feeds(photos: Iterable[tuple[Path, Photo]]) -> Iterator[Feed]:
 def classifier_feeds(photos: Iterable[tuple[Path, Photo]]) -> Iterator[Feed]:
     """Yield the classifier's inputs: the judged faces as a person marked them."""
     for path, photo in photos:
-        boxes = [box for box, label in zip(photo.boxes, photo.label, strict=True) if label != "ignore"][:_MOST_FACES]
+        boxes = [box for box, label in zip(photo.boxes, photo.label, strict=True) if label != "ignore"][:_MAX_FACES]
         if boxes:
             i420 = read_i420(path, _LONG_SIDE)
             scale = np.array([i420.shape[1] / photo.width, i420.shape[0] / 1.5 / photo.height] * 2)

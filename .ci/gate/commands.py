@@ -11,7 +11,7 @@ from pathlib import Path
 _ERROR = re.compile(r"\b[Ee]rror\b|\b(failed|failure|[Ww]ould reformat)\b|: unused |\bBROKEN\b")
 _TRIED_AGAIN = "; again in "
 """What .ci/thrice says of a try that failed."""
-_MOST = 1 << 28
+_MAX_OUTPUT = 1 << 28
 """The most bytes that a command may say: it, or what it left behind, may write for ever."""
 _TICK_S = 0.5
 """How long to wait for more output; a process that the command left behind may hold its output open for ever."""
@@ -40,7 +40,7 @@ def failure(arguments: Sequence[str], root: Path) -> str | None:
 def _shown(read: int, process: subprocess.Popen[bytes]) -> bytes:
     """Copy what comes to our own output until the command has ended; return it."""
     said = bytearray()
-    while len(said) < _MOST:
+    while len(said) < _MAX_OUTPUT:
         ended = process.poll() is not None
         ready, _, _ = select.select([read], [], [], 0 if ended else _TICK_S)
         if not ready:
@@ -54,4 +54,4 @@ def _shown(read: int, process: subprocess.Popen[bytes]) -> bytes:
         said += part
         sys.stdout.buffer.write(part)
         sys.stdout.flush()
-    raise RuntimeError(f"it said more than {_MOST} bytes")
+    raise RuntimeError(f"it said more than {_MAX_OUTPUT} bytes")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from gate.records import Result, Run, read
 from gate.stages import Only, Place, Stage, command, ended, environment
-from gate.verdict import MOST_FAILED, Unsteady, Verdict, fatal, passed_again, reds
+from gate.verdict import MAX_FAILED, Unsteady, Verdict, fatal, passed_again, reds
 
 AGAIN_S = 600.0
 """How many seconds all second chances may take together."""
@@ -41,7 +41,7 @@ def run(stages: Sequence[Stage], place: Place, *, pause_s: float = PAUSE_S, agai
         verdict.broken |= found.broken
         verdict.red += fatal(stage.name, code, found, place.limit_s)
         failed += [Failed(stage, test) for test in found.failed]
-    if not verdict.red and len(failed) <= MOST_FAILED:
+    if not verdict.red and len(failed) <= MAX_FAILED:
         first = failed
         failed = _second(first, place, seed, time.monotonic() + again_s, pause_s)
         ids = {(one.stage.name, one.test.id) for one in failed}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from gate.records import Result, Run
 from gate.stages import TIMED_OUT
 
-MOST_FAILED = 20
+MAX_FAILED = 20
 """How many failed tests are still run again."""
 _PASSED, _FAILED = 0, 1
 """pytest's exit codes."""
@@ -55,7 +55,7 @@ def fatal(stage: str, code: int, run: Run, limit_s: float) -> list[Red]:
         return [Red(stage, f"ended after {limit_s:.0f} s", f"not finished: {open_}" if open_ else "")]
     if run.not_collected:
         return [Red(stage, "not collected", run.not_collected)]
-    lost = [Red(stage, one, "collected, and no outcome was heard of") for one in sorted(run.missing)[:MOST_FAILED]]
+    lost = [Red(stage, one, "collected, and no outcome was heard of") for one in sorted(run.missing)[:MAX_FAILED]]
     if found := reds(stage, [one for one in run.tests.values() if one.crashed]) + lost:
         return found
     if not run.tests:

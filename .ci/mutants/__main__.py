@@ -267,9 +267,9 @@ def judged(outcomes: list[Outcome], counts: dict[str, int], failed: set[str], co
     lines += [f"fails without any change, so it kills nothing: {test}" for test in sorted(failed)]
     lines += [f"equivalent.toml names what {one.by} kills: {one.mutant.file} {one.mutant.text}" for one in wrong]
     lines.append(f"{killed} of {len(outcomes)} killed: {share:.1%}, at least {fixed.WANTED:.0%}")
-    lines.append(f"{len(equivalent)} equivalent, at most {fixed.MOST_EQUIVALENT:.0%}")
+    lines.append(f"{len(equivalent)} equivalent, at most {fixed.MAX_EQUIVALENT:.0%}")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-    return int(share < fixed.WANTED or len(equivalent) > fixed.MOST_EQUIVALENT * len(outcomes) or bool(wrong))
+    return int(share < fixed.WANTED or len(equivalent) > fixed.MAX_EQUIVALENT * len(outcomes) or bool(wrong))
 
 
 def told(outcome: Outcome) -> list[str]:

@@ -19,7 +19,7 @@ SEED = "moretta-1"
 DRAWN = 300
 WANTED = 0.9
 """The share of the drawn mutants that tests must kill."""
-MOST_EQUIVALENT = 0.05
+MAX_EQUIVALENT = 0.05
 
 PARTS = {
     "aggregate": ("services/aggregate/core/**/*.py",),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from modelling.evaluation.scoring import Corners, Prediction, Truth, box_px
 
 _IOU = 0.5
-_MOST = 1_000
+_MAX_DETECTIONS = 1_000
 """Detections of a picture that count; a picture of a crowd has some hundred."""
 
 
@@ -41,7 +41,7 @@ def average_precision(pictures: Sequence[Found], *, min_px: float) -> float | No
     if not found:
         return 0.0
     run = COCOeval_faster(truth, truth.loadRes(found), "bbox")
-    run.params.iouThrs, run.params.maxDets = [_IOU], [_MOST] * 3
+    run.params.iouThrs, run.params.maxDets = [_IOU], [_MAX_DETECTIONS] * 3
     run.params.areaRng, run.params.areaRngLbl = [[0, 1e10]], ["all"]
     run.evaluate()
     run.accumulate()

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from operate.backup.backup_folder import checked, finish, fresh
 from operate.backup.contents import FILES, Contents, StreamContent, order
-from operate.backup.snapshots import BackupError, OnBytes, put_back, remove, state_of, take
+from operate.backup.snapshots import BackupError, OnBytes, remove, restore_stream, state_of, take
 from operate.output import Advance
 from proto.subjects import STREAMS, Stream
 from services.bus import Connection, NatsSettings
@@ -159,7 +159,7 @@ async def _put_all(client: Client, folder: Path, contents: Contents, replicas: i
 
     for part in contents.parts:
         try:
-            await put_back(client, streams[part.stream], folder, replicas, on_bytes)
+            await restore_stream(client, streams[part.stream], folder, replicas, on_bytes)
         except BackupError as error:
             back = ", ".join(done) or "none"
             raise BackupError(f"{error}; put back so far: {back}. Mend it and restore again, with --replace") from None

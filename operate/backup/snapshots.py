@@ -17,7 +17,7 @@ from proto.permissions import JETSTREAM_API, stream_info
 from proto.subjects import Stream
 
 _ANSWER_S = 10.0
-_AGAIN_S, _TIMES = 2.0, 10
+_TIMEOUT_S, _TIMES = 2.0, 10
 """Timeout and number of tries of a question that changes nothing. Servers that elect a leader never answer it, even
 later."""
 _UNHEARD_S = 0.2
@@ -57,8 +57,8 @@ async def state_of(client: Client, name: str) -> dict[str, Any] | None:
 async def _asked_again(client: Client, subject: str) -> dict[str, Any]:
     for _ in range(_TIMES - 1):
         with contextlib.suppress(BackupError):
-            return await asked(client, subject, {}, _AGAIN_S)
-    return await asked(client, subject, {}, _AGAIN_S)
+            return await asked(client, subject, {}, _TIMEOUT_S)
+    return await asked(client, subject, {}, _TIMEOUT_S)
 
 
 def good(answer: dict[str, Any], name: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _ended(stream: Stream, headers: dict[str, str] | None) -> None:
         raise BackupError(f"{stream.name}: the snapshot broke off ({why})")
 
 
-async def put_back(client: Client, stream: Stream, folder: Path, replicas: int, on_bytes: OnBytes) -> None:
+async def restore_stream(client: Client, stream: Stream, folder: Path, replicas: int, on_bytes: OnBytes) -> None:
     """Restore a stream from its two files; no stream of its name may exist."""
     description = description_of(folder, stream.name)
     body = {"config": configuration(stream, description.config, replicas), "state": description.state}

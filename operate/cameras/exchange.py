@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn
 from urllib.error import HTTPError, URLError
 
 from operate.cameras.core.addresses import CameraAddress, Login
-from operate.cameras.core.xml import MOST_BYTES
+from operate.cameras.core.xml import MAX_BYTES
 from services.ingest.sources.http_connection import HttpError, checked_connection, director
 
 ANSWER_S = 5.0
@@ -134,8 +134,8 @@ def _limited(answer: HTTPResponse) -> bytes:
     taken = b""
     while part := answer.read1(_READ):
         taken += part
-        if len(taken) > MOST_BYTES:
-            raise ExchangeError("unlike", f"its answer is larger than {MOST_BYTES >> 20} MiB")
+        if len(taken) > MAX_BYTES:
+            raise ExchangeError("unlike", f"its answer is larger than {MAX_BYTES >> 20} MiB")
     return taken
 
 

@@ -13,13 +13,13 @@ import psutil
 
 from operate.cameras.core.discovery import GROUP, PORT, TYPES, Found, answers, probe, together
 
-_MOST_OF_ONE = 16
+_MAX_OF_ONE = 16
 """So many different answers of one address are heard: whoever sends more leaves room for the others."""
-_MOST_SENDERS = 1_000
+_MAX_SENDERS = 1_000
 """So many addresses are heard: anybody on the network can make them up."""
 _DATAGRAM = 65_535
 _PROGRESS_S = 0.1
-_AGAIN_S = (0.0, 0.4)
+_SENT_AT_S = (0.0, 0.4)
 """When the question is sent: UDP may lose it, and WS-Discovery asks for a repetition (SOAP over UDP, appendix I)."""
 OnProgress = Callable[[float], None]
 """Called with the seconds that have passed."""
@@ -43,7 +43,7 @@ def search(sources: list[str], wait_s: float, on_progress: OnProgress, *, link_l
     heard: defaultdict[str, set[Found]] = defaultdict(set)
     began = time.monotonic()
     with _listening(sources) as (sockets, waiting):
-        times = [began + after for after in _AGAIN_S]
+        times = [began + after for after in _SENT_AT_S]
         while (now := time.monotonic()) < began + wait_s:
             if times and now >= times[0]:
                 times.pop(0)
@@ -52,7 +52,7 @@ def search(sources: list[str], wait_s: float, on_progress: OnProgress, *, link_l
             for key, _ in waiting.select(max(0.0, until - now)):
                 data, sender = _heard(cast("socket.socket", key.fileobj))
                 known = heard.get(sender, set())
-                has_room = len(known) < _MOST_OF_ONE and (known or len(heard) < _MOST_SENDERS)
+                has_room = len(known) < _MAX_OF_ONE and (known or len(heard) < _MAX_SENDERS)
                 if has_room and (answers_by := answers(data, sender, asked, link_local=link_local)):
                     heard[sender].update(answers_by)
             on_progress(time.monotonic() - began)

@@ -19,7 +19,7 @@ from services.kernel.settings.explain import shown
 
 CHART = Path("k8s/moretta")
 """Where the chart is in a checkout, as seen from its root."""
-LIMIT_S = 60.0
+TIMEOUT_S = 60.0
 _RELEASE = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 _REFUSAL = re.compile(
     r"^Error: (?:execution error at \([^)]*\): )?(?P<said>.*?)(?:\n\nUse --debug.*)?\Z", re.DOTALL | re.MULTILINE
@@ -66,9 +66,9 @@ def _rendered(values: Values, chart: Path, files: list[Path]) -> str:
     command = [os.environ.get("HELM") or "helm", "template", release, str(chart.resolve())]
     command += [part for file in files for part in ("--values", str(file))]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        raise SettingsError("helm", [("", f"gave no answer within {LIMIT_S:g} s")]) from None
+        raise SettingsError("helm", [("", f"gave no answer within {TIMEOUT_S:g} s")]) from None
     return "" if done.returncode == 0 else refusal(done.stderr)
 
 

@@ -12,9 +12,9 @@ from services.kernel.settings.source import read
 
 BELOW = "settings"
 """The part of values that services read."""
-MOST_BYTES = 1_048_576
+MAX_BYTES = 1_048_576
 """Of one file. Kubernetes keeps no more in the Secret of a release, and less in a ConfigMap."""
-MOST_VALUES = 200_000
+MAX_VALUES = 200_000
 """With each alias of YAML written out."""
 
 
@@ -68,12 +68,12 @@ def read_values(files: list[Path], folder: Path) -> Values:
 def _content(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
-            found = opened.read(MOST_BYTES + 1)
+            found = opened.read(MAX_BYTES + 1)
     except OSError as error:
         why = f"cannot be read: {error.strerror or error}; name a readable YAML file"
         raise SettingsError(file, [("", why)]) from None
-    if len(found) > MOST_BYTES:
-        why = f"is larger than {MOST_BYTES} bytes, the most that Kubernetes keeps of a release; is it a values file?"
+    if len(found) > MAX_BYTES:
+        why = f"is larger than {MAX_BYTES} bytes, the most that Kubernetes keeps of a release; is it a values file?"
         raise SettingsError(file, [("", why)])
     return found
 
@@ -85,8 +85,8 @@ def _parsed(file: Path, copy: Path) -> dict[str, Any]:
         raise SettingsError(file, [("", "is nested too deeply")]) from None
     except SettingsError as error:
         raise SettingsError(file, error.problems) from None
-    if _count(values) > MOST_VALUES:
-        why = f"holds more than {MOST_VALUES} values, or refers to itself; write out its aliases (*name)"
+    if _count(values) > MAX_VALUES:
+        why = f"holds more than {MAX_VALUES} values, or refers to itself; write out its aliases (*name)"
         raise SettingsError(file, [("", why)])
     return values
 
@@ -94,12 +94,12 @@ def _parsed(file: Path, copy: Path) -> dict[str, Any]:
 def _count(value: Any) -> int:
     """Return how many values there are, up to one more than the limit: a few aliases can stand for billions."""
     count, waiting = 0, [value]
-    while waiting and count <= MOST_VALUES:
+    while waiting and count <= MAX_VALUES:
         one = waiting.pop()
         count += 1
         below = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
         waiting.extend(below)
-        count += len(below) if len(waiting) > MOST_VALUES else 0
+        count += len(below) if len(waiting) > MAX_VALUES else 0
     return count
 
 

@@ -19,7 +19,7 @@ from proto.public import CameraV1, WindowV1
 from proto.subjects import CAMERAS, STREAMS, WINDOWS, Account, Identity, Stream, covers
 from proto.types import WHOLE_SITE
 from services.bus import Bus, Connection, NatsSettings
-from services.bus.clock import MOST_NS
+from services.bus.clock import MAX_NS
 from services.bus.connection.client import words_of
 from services.bus.stream_sizes import Sizes, sized
 from services.ingest.sources.address import kind_of
@@ -69,7 +69,7 @@ async def clock(bus: Bus, who: Identity) -> list[Finding]:
     found = await bus.clock_offset(next(stream.name for stream in STREAMS if _may_ask(stream, who)))
     if found is None:
         return [fail("clock", "the server did not tell its time", "see the lines of NATS and of streams")]
-    return [judged.clock(found.ns / 1e9, found.uncertainty_ns / 1e9, MOST_NS / 1e9)]
+    return [judged.clock(found.ns / 1e9, found.uncertainty_ns / 1e9, MAX_NS / 1e9)]
 
 
 async def granted(settings: NatsSettings, who: Identity) -> list[Finding]:

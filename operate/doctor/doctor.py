@@ -13,11 +13,11 @@ from operate.doctor.core.findings import Finding, fail, left_out
 from operate.doctor.deployment import Deployment
 from proto.subjects import STREAM_OWNER
 from services.bus import Bus
-from services.frames.sealing.keys import MOST_GIVERS
+from services.frames.sealing.keys import MAX_GIVERS
 from services.kernel.tls import CertificateError
 from services.sites.settings import CameraSettings
 
-_LIMIT_S = 20.0
+_TIMEOUT_S = 20.0
 _AT_ONCE = 16
 Check = Callable[[], Awaitable[list[Finding]]]
 
@@ -52,10 +52,10 @@ async def examined(deployment: Deployment, options: DoctorOptions) -> list[Findi
 async def _within(name: str, check: Check, places: asyncio.Semaphore) -> list[Finding]:
     async with places:
         try:
-            async with asyncio.timeout(_LIMIT_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 return await check()
         except TimeoutError:
-            return [fail(name, f"no answer in {_LIMIT_S:g} s", "see the lines above; is the other side overloaded?")]
+            return [fail(name, f"no answer in {_TIMEOUT_S:g} s", "see the lines above; is the other side overloaded?")]
         except CertificateError as error:
             return [fail(name, f"{error.field}: {error.why}", "mend the file, or the settings that name it")]
         except Exception as error:  # the error's text may hold its input
@@ -88,7 +88,7 @@ def _around(deployment: Deployment, options: DoctorOptions, bus: Bus | None) -> 
     async def here() -> list[Finding]:
         nats, zones = deployment.nats, machine.time_zones(sites)
         most = await on_bus.reserved(bus, on_bus.identity_of(nats), deployment.sizes) if options.store else 0
-        keys = judged.frame_keys({site.id: len(site.cameras) for site in sites}, MOST_GIVERS)
+        keys = judged.frame_keys({site.id: len(site.cameras) for site in sites}, MAX_GIVERS)
         return [await asyncio.to_thread(machine.disk, options.store, nats.url, most), zones, *keys]
 
     sandbox: tuple[str, Check] = ("sandbox", lambda: machine.sandbox(deployment.file, sites))

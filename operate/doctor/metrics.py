@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from operate.doctor.core import judged
 from operate.doctor.core.findings import Finding, fail
 
-_LIMIT_S = 10.0
+_TIMEOUT_S = 10.0
 _STAYED = "moretta_drift_stayed_share"
 
 
@@ -17,7 +17,7 @@ class NoMetrics(Exception):
 async def page(url: str) -> str:
     """Return the page at a URL; NoMetrics if there is none."""
     try:
-        limit = aiohttp.ClientTimeout(total=_LIMIT_S)
+        limit = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=limit, raise_for_status=True) as session, session.get(url) as answer:
             return await answer.text()
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
-AGAIN_S = 3.0
+INTERVAL_S = 3.0
 """How long after a look the next one is made."""
 _LOOKS = 3
 _NS = 1_000_000_000
@@ -22,14 +22,14 @@ async def late(look: Callable[[str], Awaitable[Info]], names: Iterable[str]) -> 
     seen = [{name: await look(name) for name in sorted(names)}]
     copies = [name for name, info in seen[0].items() if _copied(info)]
     for _ in range(_LOOKS - 1 if copies else 0):
-        await asyncio.sleep(AGAIN_S)
+        await asyncio.sleep(INTERVAL_S)
         seen.append({name: await look(name) for name in copies})
     found = {name: behind([one[name] for one in seen]) for name in copies}
     return {name: told for name, told in found.items() if told}
 
 
 def behind(looks: list[Info]) -> list[str]:
-    """Return a phrase for each stream that this one copies and does not keep up with; the looks are `AGAIN_S` apart.
+    """Return a phrase for each stream that this one copies and does not keep up with; the looks are `INTERVAL_S` apart.
 
     "hears nothing of COPY_WINDOWS", "has 12 messages of COPY_WINDOWS to come". One whose lag shrinks is on its way.
     """
@@ -50,7 +50,7 @@ def _told(name: str, ones: list[Info]) -> str:
 
 def _is_silent(before: Info, now: Info) -> bool:
     """Return whether nothing was heard between two looks: `active` is the time since then, or -1 if never."""
-    return bool(now["active"] < 0 or now["active"] - before["active"] > 0.8 * AGAIN_S * _NS)
+    return bool(now["active"] < 0 or now["active"] - before["active"] > 0.8 * INTERVAL_S * _NS)
 
 
 def _copied(info: Info) -> list[Info]:

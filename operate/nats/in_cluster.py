@@ -22,7 +22,7 @@ from services.kernel.settings import SettingsError
 COMMAND = "moretta nats secrets"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod has its ServiceAccount's token, its namespace and the CA of Kubernetes' API."""
-_LIMIT_S = 20.0
+_TIMEOUT_S = 20.0
 
 
 class ApiError(Exception):
@@ -72,7 +72,7 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.server}{path}", data, headers, method=method)  # noqa: S310 -- https
         try:
-            with urllib.request.urlopen(request, timeout=_LIMIT_S, context=self.trusted) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=self.trusted) as answer:  # noqa: S310
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

@@ -12,7 +12,7 @@ from services.bus.stream_sizes import Sizes
 
 DECODE_MS: dict[Sent, float] = {"1080p25": 90.5, "720p25": 49.5, "720p8": 27.5, "360p8": 7.5}
 """Processor time of ingest, ms, for a second of a camera's H.264 of which no picture is analysed."""
-MOST_CAMERAS: dict[Sent, int] = {"1080p25": 14, "720p25": 21, "720p8": 22, "360p8": 22}
+MAX_CAMERAS: dict[Sent, int] = {"1080p25": 14, "720p25": 21, "720p8": 22, "360p8": 22}
 """The most cameras that one ingest process has served, on two cores that it shared with the rest of Moretta."""
 SEND_MS = 1.5
 """Processor time of ingest, ms, for each analysed picture: scaled, sealed, sent, answered. Next: of inference."""
@@ -120,7 +120,7 @@ def need(wanted: Installation) -> Need:
     cores, sizes = cores_of(wanted), sizes_of(wanted)
     active = min(2, wanted.sites)
     parts = (
-        _part("ingest", cores, max(2, ceil(wanted.cameras / MOST_CAMERAS[wanted.stream]))),
+        _part("ingest", cores, max(2, ceil(wanted.cameras / MAX_CAMERAS[wanted.stream]))),
         _part("inference", cores, max(2, ceil(cores["inference"] / BUSY))),
         _part("aggregate", cores, 2, active),
         _part("notify", cores, 2, active),

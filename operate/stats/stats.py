@@ -19,7 +19,7 @@ from proto.subjects import STATS
 from services.bus import Bus, Failed, NoWorkers
 from services.kernel.settings import SettingsError
 from services.sites.columns import Separator
-from services.sites.history import MOST, day_start, instant
+from services.sites.history import MAX_PERIODS, day_start, instant
 
 _COMMAND = "moretta stats"
 _FIRST, _LAST = date(1970, 1, 2), date(9998, 12, 31)
@@ -134,7 +134,7 @@ def _refused(reply: StatsReplyV1, sites: dict[str, dict[str, str]]) -> Exception
         "unknown-zone": f"no such zone {reply.zone!r} at {reply.site}, and nothing of it was published{known}",
         "not-under-this-profile": f"{reply.zone!r} is not published under this profile, the whole site is",
         "empty-range": "ends before it begins",
-        "too-many-periods": f"more than {MOST} periods by {reply.step}; ask for less time, or a coarser step than that",
+        "too-many-periods": f"more than {MAX_PERIODS} periods by {reply.step}; ask for less time or a coarser step",
         "too-slow": "more windows than can be read in time; ask for less time",
     }.get(reply.error or "")
     if why is None:

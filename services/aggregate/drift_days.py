@@ -39,7 +39,7 @@ STAYED = Gauge(
 BASELINE_DAYS = Gauge("moretta_drift_baseline_days", "Days in the baseline, at most 14", ["site", "camera"])
 FAILURES = Counter("moretta_drift_store_failures_total", "Times that day records could not be kept", ["site"])
 
-LIMIT_S = 20.0
+TIMEOUT_S = 20.0
 """Time limit for one attempt to store; after it, the next attempt tries again."""
 WAIT_S = 1.0
 """How long a start waits for the stored days; messages that are read before that are not counted."""
@@ -123,7 +123,7 @@ class SiteDrift:
 
     async def _tried(self, step: Callable[[], Awaitable[None]]) -> bool:
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await self._bus.ensure_streams([str(DRIFT.stream)])
                 await step()
         except Exception as error:

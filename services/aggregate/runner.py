@@ -39,7 +39,7 @@ from services.aggregate.stream_retention import Retention
 from services.bus import Bus, LeaseCheck, Stored, StreamReset
 from services.bus.clock import FAR_NS, LOOK_S, HostClock
 from services.kernel.log import get_logger
-from services.kernel.tracing import MOST_LINKS, begin
+from services.kernel.tracing import MAX_LINKS, begin
 from services.sites.profiles import PROFILES
 
 log = get_logger()
@@ -89,7 +89,7 @@ class SiteRunner:
         self._metrics = SiteMetrics(self._site)
         self._ahead = ClockSkewGate(lambda: self._config, host, partial(self._metrics.dropped, "ahead"))
         self._shown = WindowMetrics(config, wanted=settings.publish_metrics)
-        self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MOST_LINKS)
+        self._frames: deque[tuple[int, str]] = deque(maxlen=8 * MAX_LINKS)
         """Event times and traceparents of traced pictures."""
         self._windows: dict[str, str] = {}
         """The traceparent of each zone's last published window."""

@@ -16,8 +16,8 @@ from services.kernel.log import get_logger
 log = get_logger()
 
 _REPLAYED = ("SIGHTINGS", "PASSAGES")
-_AGAIN_S = 10.0
-_LIMIT_S = 5.0
+_INTERVAL_S = 10.0
+_TIMEOUT_S = 5.0
 
 Ready = Callable[[str, bool, str], None]
 """Called with a condition, whether it holds, and if not, why."""
@@ -36,7 +36,7 @@ class Retention:
         while True:
             async with _asking():
                 self._report(await self._problems(config()))
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_INTERVAL_S)
 
     async def check_start(self, since: int) -> bool:
         """Return whether PASSAGES has certainly dropped nothing since the open window's start (ns).
@@ -70,7 +70,7 @@ class Retention:
 async def _asking() -> AsyncIterator[None]:
     """Limit a query's time and ignore its failure: windows matter more, and other parts report that NATS is away."""
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(_LIMIT_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             yield
 
 
@@ -109,7 +109,7 @@ async def watch(bus: Bus) -> None:
     while True:
         for stream in STREAMS:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(_LIMIT_S):
+                async with asyncio.timeout(_TIMEOUT_S):
                     await _ask(bus, stream.name)
         await asyncio.sleep(_LOOK_S)
 

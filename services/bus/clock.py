@@ -22,7 +22,7 @@ from services.kernel.log import get_logger
 log = get_logger()
 
 CLOCK_OFFSET = Gauge("moretta_clock_offset_seconds", "This host's clock less the NATS server's")
-MOST_NS = 500_000_000
+MAX_NS = 500_000_000
 """An offset beyond this makes a service not ready. Cameras are not played by such a clock, and no lease's number comes
 from it: somebody at a window's border could count twice. A step of the clock by more than this is noticed."""
 FAR_NS = 2_000_000_000
@@ -31,7 +31,7 @@ NOTIFY_NS = 60_000_000_000
 """An offset beyond this is too large to tell people by: when, and whether it is too late."""
 _UNKNOWN = "this host's clock was not compared with the NATS server's yet, at the start or since it was set"
 _ANSWER_S = 2.0
-_AGAIN_S = 10.0
+_INTERVAL_S = 10.0
 _FRESH_NS = 1_000_000_000
 LOOK_S = 0.2
 _AT_ONCE_NS = 50_000_000
@@ -47,7 +47,7 @@ class Offset:
     @property
     def is_fair(self) -> bool:
         """Whether the offset may be small enough; a slow answer proves nothing."""
-        return self._least <= MOST_NS
+        return self._least <= MAX_NS
 
     def is_beyond(self, limit_ns: int) -> bool:
         """Whether the offset is certainly larger than a limit."""
@@ -102,7 +102,7 @@ class HostClock:
         self._apart, _ = self._between()
         self._steps = 0
         self.forward = 0
-        """How often the clock was set forward by more than MOST_NS; a suspended host counts as one."""
+        """How often the clock was set forward by more than MAX_NS; a suspended host counts as one."""
         self.back = 0
         """How often it was set back by more than that, or was right again after it had been far off."""
 
@@ -143,7 +143,7 @@ class HostClock:
         self._ready("clock", found.is_fair, found.in_words)
 
     async def agrees(self) -> bool:
-        """Return whether this clock and the server's agree to within MOST_NS, asked within the last second."""
+        """Return whether this clock and the server's agree to within MAX_NS, asked within the last second."""
         if self._steady() - self._known_at >= _FRESH_NS:
             await self.measure()
         fresh = self._steady() - self._known_at < _FRESH_NS
@@ -158,7 +158,7 @@ class HostClock:
         """Look for steps five times a second; measure every ten seconds, or every second while nothing is known."""
         while True:
             await self.measure()
-            until = self._steady() + (_FRESH_NS if self._known is None else round(_AGAIN_S * 1e9))
+            until = self._steady() + (_FRESH_NS if self._known is None else round(_INTERVAL_S * 1e9))
             steps = self._steps
             while not self.look() and self._steps == steps and self._steady() < until:
                 await asyncio.sleep(LOOK_S)
@@ -167,7 +167,7 @@ class HostClock:
         """Return whether the clock was set since the last look, and count it."""
         apart, took = self._between()
         step = apart - self._apart  # since the last one that counted: small ones add up
-        if took > _AT_ONCE_NS or abs(step) <= MOST_NS:
+        if took > _AT_ONCE_NS or abs(step) <= MAX_NS:
             return False
         self._apart, self._known = apart, None
         self._steps += 1

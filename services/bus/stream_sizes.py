@@ -12,7 +12,7 @@ Sizes = Mapping[str, int]
 RIGHT = "a size such as 512MiB or 2GiB (512Mi and 2Gi are the same), or a whole number of bytes"
 _UNITS = {"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 _SIZE = re.compile(r"(\d{1,16})\s?(?:([KMGT]i)B?)?\Z", re.ASCII)
-_MOST = 1 << 50
+_MAX_SIZE = 1 << 50
 
 
 def size_of(value: object) -> int:
@@ -21,8 +21,8 @@ def size_of(value: object) -> int:
     if found is None:
         raise ValueError(f"must be {RIGHT}, got {_short(value)}")
     count = int(found[1]) * (_UNITS[f"{found[2]}B"] if found[2] else 1)
-    if count > _MOST:
-        raise ValueError(f"must be {in_words(_MOST)} at most, got {_short(value)}")
+    if count > _MAX_SIZE:
+        raise ValueError(f"must be {in_words(_MAX_SIZE)} at most, got {_short(value)}")
     return count
 
 

@@ -68,7 +68,7 @@ def _p95(times: deque[float]) -> float:
     return sorted(times)[rank - 1]
 
 
-MOST_WAITING = 8
+MAX_WAITING = 8
 """The most sealed frames that may wait, for each lane."""
 _SPENT = 0.6
 """A waiting frame must be expected to be done within this share of its budget. Under overload all waiting frames take
@@ -81,7 +81,7 @@ def may_wait(age_ns: int, budget_ns: int, *, ahead: int, lanes: int, typical_ns:
     The frames before it are expected to take `typical_ns` each (the median), the frame itself `slow_ns` (the 95th
     percentile).
     """
-    if ahead >= MOST_WAITING * lanes:
+    if ahead >= MAX_WAITING * lanes:
         return False
     turns = -(-(ahead + 1) // lanes)
     return age_ns + turns * typical_ns + slow_ns <= _SPENT * budget_ns

@@ -20,7 +20,7 @@ log = get_logger()
 ERRORS_NAME = "errors.json"
 _EVERY_S = 60.0
 """How often it is told, so that what the stream still has of any window holds it."""
-_LIMIT_S = 5.0
+_TIMEOUT_S = 5.0
 
 
 class ErrorsFile(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ class ModelErrorsPublisher:
     async def _publish(self, site: str, errors: ModelErrors) -> None:
         message = ModelV1(site=site, model=self._model, model_sha256=self._sha256, errors=errors)
         try:
-            async with asyncio.timeout(_LIMIT_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 await self._bus.store(MODELS, message)
         except Exception as error:  # frames are analysed all the same: windows have the interval of chance alone
             log.warning("model errors not stored", site=site, error=str(error) or type(error).__name__)

@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 from proto.frames import FrameKeyV1
 from proto.subjects import KEYS, WORKERS
 from services.bus import Bus, Request
-from services.frames.sealing.keys import CHECK_NS, FOLLOW_NS, KEEP_NS, LEAD_NS, MOST_OF_SITE, OpeningKeys
+from services.frames.sealing.keys import CHECK_NS, FOLLOW_NS, KEEP_NS, LEAD_NS, MAX_OF_SITE, OpeningKeys
 from services.frames.sealing.seal import SealError
 from services.frames.sealing.wrap import announce, is_genuine, unwrap_key
 from services.kernel.clock import boottime_ns
@@ -118,7 +118,7 @@ class KeyReceiver:
     def _displaced(self, site: str) -> None:
         DISPLACED.labels(site).inc()
         if self._rate_limited.may(boottime_ns(), site, "displaced"):
-            log.warning("frame keys over limit", site=site, most=MOST_OF_SITE)
+            log.warning("frame keys over limit", site=site, most=MAX_OF_SITE)
 
     def _unwrap(self, message: FrameKeyV1) -> tuple[bytearray, int]:
         """Return the key, and when the announcement that it answers was made."""

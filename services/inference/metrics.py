@@ -31,7 +31,7 @@ AGE = Histogram(
     " once a minute, as 0.1 or beyond, in steps",
     buckets=(0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5),
 )
-_LIMIT_S = 0.1
+_BUDGET_S = 0.1
 _BEYOND_S = 0.2
 
 
@@ -40,7 +40,7 @@ class FrameMetrics:
 
     def __init__(self, *, is_trial: bool = True) -> None:
         self.is_trial = is_trial
-        self._outcomes, self._services, self._ages = Outcomes("done"), Times(_LIMIT_S), Times(_LIMIT_S)
+        self._outcomes, self._services, self._ages = Outcomes("done"), Times(_BUDGET_S), Times(_BUDGET_S)
 
     def keep(self, sites: Iterable[SiteSettings]) -> None:
         """Count as these sites' profiles ask for: a worker serves all of them."""
@@ -70,7 +70,7 @@ class FrameMetrics:
         for outcome, count in self._outcomes.take().items():
             FRAMES.labels(outcome).inc(count)
         for histogram, times in ((SERVICE, self._services), (AGE, self._ages)):
-            for count, seconds in zip(times.take(), (_LIMIT_S, _BEYOND_S), strict=True):
+            for count, seconds in zip(times.take(), (_BUDGET_S, _BEYOND_S), strict=True):
                 for _ in range(count):
                     histogram.observe(seconds)
 

@@ -14,7 +14,7 @@ log = get_logger()
 
 LOST = Counter("moretta_inference_sightings_lost_total", "Sightings that JetStream did not take in time")
 
-_LIMIT_S = 2.0
+_TIMEOUT_S = 2.0
 _QUEUE = 512
 _POLL_S = 0.02
 
@@ -35,7 +35,7 @@ class SightingsPublisher:
             self._queue.get_nowait()
             self._queue.task_done()
             LOST.inc()
-        self._queue.put_nowait((asyncio.get_running_loop().time() + _LIMIT_S, sightings, current().traceparent))
+        self._queue.put_nowait((asyncio.get_running_loop().time() + _TIMEOUT_S, sightings, current().traceparent))
 
     async def run(self) -> None:
         """Store the emitted sightings, for ever."""

@@ -24,7 +24,7 @@ from services.kernel.faults import StartError
 
 MODEL = Info("moretta_model", "The model in use")
 _WARM_UP = (640, 360)
-_MOST_LANES = 2
+_MAX_LANES = 2
 """Each takes 30 MB, and one event loop takes and answers all frames: a third one is for another replica."""
 _PENDING = 32
 """The most frames that may come in one turn of the event loop; in the next turn, each is answered or left to wait."""
@@ -86,7 +86,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
 def _lanes(folder: Path | None, threads: int | Literal["auto"]) -> Lanes:
     if threads == "auto":
         cores = len(os.sched_getaffinity(0))
-        return Lanes(lambda: load_model(folder), min(cores, _MOST_LANES), always=False)
+        return Lanes(lambda: load_model(folder), min(cores, _MAX_LANES), always=False)
     return Lanes(lambda: load_model(folder), threads)
 
 

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from proto.subjects import CAMERA_LEASES, REPLICAS, SIGHTINGS
 from services.bus import Bus
-from services.bus.clock import MOST_NS, HostClock
+from services.bus.clock import MAX_NS, HostClock
 from services.ingest.camera.fleet import Fleet
 from services.ingest.camera.keys import KeyGiver
 from services.ingest.camera.sharing import CameraSharing
@@ -34,7 +34,7 @@ async def wire(app: App, settings: IngestFile) -> None:
     givers: dict[str, KeyGiver] = {}
     fleet = Fleet(app, main, frames, settings.ingest)
     pausing = Pausing(app, main, fleet)
-    host = HostClock(lambda: main.clock_offset(str(SIGHTINGS.stream)), app.probes.ready, far_ns=MOST_NS)
+    host = HostClock(lambda: main.clock_offset(str(SIGHTINGS.stream)), app.probes.ready, far_ns=MAX_NS)
     await host.measure()  # before any lease: its number comes from this clock
     name = settings.ingest.replica or new_replica_name()
     leases = Leases(main, CAMERA_LEASES, REPLICAS, name, number=host.number)

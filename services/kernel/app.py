@@ -24,7 +24,7 @@ RELOADS = Counter("moretta_settings_reloads_total", "Reloads of the settings", [
 STEP_LIMIT_S = 5.0
 """How long one step of stopping may take."""
 _WATCH_S = 0.5
-_AGAIN_S = 0.1
+_RETRY_S = 0.1
 EXIT_OK, EXIT_FAULT = 0, 1
 """A user's mistake is 2 (`services.kernel.process`)."""
 
@@ -200,5 +200,5 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], limit_s: float = float("
     while left and time.monotonic() < end:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=_AGAIN_S)
+        _, left = await asyncio.wait(left, timeout=_RETRY_S)
     return left

@@ -17,7 +17,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-MOST = 100
+MAX_CONNECTIONS = 100
 """Maximum number of open connections; any further one is closed at once."""
 EACH = 40
 """Maximum number of open connections of one address: an IPv4 address, or an IPv6 network of 64 bits."""
@@ -36,7 +36,7 @@ _LINGER_S = 1.0
 aiohttp does this on lost connections too.
 """
 _BACKLOG = 128
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -98,7 +98,7 @@ class Listener:
             try:
                 connection, address = await asyncio.get_running_loop().sock_accept(listening)
             except OSError:  # no descriptor is left
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
                 continue
             peer = _network(address[0])
             if not self._has_room(peer):
@@ -119,7 +119,7 @@ class Listener:
     def _has_room(self, peer: str) -> bool:
         there = {*self._server.connections, *self._greeted.values()}
         self._peers = {handler: who for handler, who in self._peers.items() if handler in there}
-        return len(there) < MOST and list(self._peers.values()).count(peer) < EACH
+        return len(there) < MAX_CONNECTIONS and list(self._peers.values()).count(peer) < EACH
 
     async def _greet(self, connection: socket.socket, handler: web.RequestHandler) -> None:
         """Begin TLS. Close a connection on which that fails, silently, as asyncio's servers do."""

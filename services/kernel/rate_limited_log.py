@@ -2,7 +2,7 @@
 
 AGAIN_NS = 60_000_000_000
 """How long the same is not logged again. A counter beside the log has the rest."""
-_MOST = 1_024
+_MAX_EVENTS = 1_024
 
 
 class RateLimitedLog:
@@ -18,6 +18,6 @@ class RateLimitedLog:
             return False
         self._logged.pop(key, None)
         self._logged[key] = now
-        while len(self._logged) > _MOST:
+        while len(self._logged) > _MAX_EVENTS:
             del self._logged[next(iter(self._logged))]
         return True

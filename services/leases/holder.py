@@ -6,13 +6,13 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 
 from services.leases.leases import Leases
-from services.leases.shares import LeaseKey, to_take
+from services.leases.shares import LeaseKey, to_claim
 
 TURN_S = 0.25
 LEAVE_S = 4.0
 _OVERDUE_S = 1.0
 """After this time, any replica with room takes a free lease that the replica due to take it has not taken."""
-_FORSAKEN_S = 3.0
+_UNCLAIMED_S = 3.0
 """After this time, any replica takes a free lease, whatever the shares: settings may differ for a while."""
 _RESET_S = 2.5
 """After the bucket was lost, holders have this long to write their leases again. Only then are missing leases free to
@@ -39,8 +39,8 @@ class Taking:
             return
         self._open = {key: self._open.get(key, now) for key in wanted if key not in view.leases}
         overdue = [key for key, since in self._open.items() if now - since >= _OVERDUE_S]
-        forsaken = [key for key, since in self._open.items() if now - since >= _FORSAKEN_S]
-        due = {*to_take(self._leases.me, view, wanted, overdue, forsaken), *self._own(wanted)}
+        unclaimed = [key for key, since in self._open.items() if now - since >= _UNCLAIMED_S]
+        due = {*to_claim(self._leases.me, view, wanted, overdue, unclaimed), *self._own(wanted)}
         await asyncio.gather(*(self._leases.take(key) for key in sorted(due)))
 
     def _own(self, wanted: Collection[LeaseKey]) -> set[LeaseKey]:

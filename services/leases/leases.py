@@ -60,12 +60,12 @@ class Leases:
         self._number = number
         self.view = LeaseTable()
         self.held: dict[LeaseKey, HeldLease] = {}
-        self.ceded: set[LeaseKey] = set()
+        self.handed_over: set[LeaseKey] = set()
         """Leases that a successor took because we offered them; the code that serves one discards it from here when
         done."""
         self.changed = asyncio.Event()
         """Set when there may be something to do."""
-        self.relieved: set[LeaseKey] = set()
+        self.taken_over: set[LeaseKey] = set()
         """Leases that we took because their holder offered them; that holder goes on until ours is live."""
         self._created = 0
         self.resets = 0
@@ -136,7 +136,7 @@ class Leases:
         self.held[key] = held
         self.view.put(key, Lease(self.me, held.revision))
         if before is not None and before.offered and before.holder != self.me:
-            self.relieved.add(key)
+            self.taken_over.add(key)
         return True
 
     def is_valid(self, key: LeaseKey) -> bool:
@@ -262,7 +262,7 @@ class Leases:
             del self.held[key]
         self.view.put(key, now)
         if held.offered:
-            self.ceded.add(key)
+            self.handed_over.add(key)
         self.changed.set()
 
     async def _put(self, key: LeaseKey, held: HeldLease) -> int:

@@ -73,18 +73,18 @@ def share_of(wanted: int, replicas: int) -> int:
     return -(-wanted // max(1, replicas))
 
 
-def to_take(
+def to_claim(
     me: str,
     view: LeaseTable,
     wanted: Collection[LeaseKey],
     overdue: Collection[LeaseKey] = (),
-    forsaken: Collection[LeaseKey] = (),
+    unclaimed: Collection[LeaseKey] = (),
 ) -> list[LeaseKey]:
     """Return the keys that this replica must take now: its share of the free keys and of those that others offer.
 
-    `overdue` keys were due to another replica that did not take them: any replica with room takes them. `forsaken` keys
-    have been free for longer: replicas with room seem to be gone, or not to know these keys. Any replica takes them. A
-    replica that is leaving takes nothing.
+    `overdue` keys were due to another replica that did not take them: any replica with room takes them. `unclaimed`
+    keys have been free for longer: replicas with room seem to be gone, or not to know these keys. Any replica takes
+    them. A replica that is leaving takes nothing.
     """
     staying = _staying(me, view)
     if me not in staying:
@@ -95,7 +95,7 @@ def to_take(
     for key in sorted(key for key in wanted if _is_open(key, view, me)):
         holder = view.leases[key].holder if key in view.leases else None
         due = _preferred(key, {name: n for name, n in load.items() if n < share and name != holder})
-        taker = me if key in forsaken or (key in overdue and load[me] < share) else due
+        taker = me if key in unclaimed or (key in overdue and load[me] < share) else due
         if taker is not None:
             load[taker] += 1
         if taker == me:

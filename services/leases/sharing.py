@@ -119,8 +119,8 @@ class SiteSharing:
         for name in [name for name in self._sites.running if (name,) not in held or self._lapsed((name,))]:
             await self._sites.stop(name)
         await asyncio.gather(*(self._leases.release(key) for key in self._leases.held.keys() - wanted))
-        self._leases.ceded.clear()
-        self._leases.relieved.clear()
+        self._leases.handed_over.clear()
+        self._leases.taken_over.clear()
         for key in sorted(held & self._leases.held.keys()):
             if key[0] not in self._sites.running and not self._leaving:
                 self._numbers[key] = self._leases.held[key].number

@@ -79,7 +79,7 @@ def _hour_end(at: int, zone: tzinfo) -> int:
     return after * SECOND
 
 
-MOST = 10_000
+MAX_PERIODS = 10_000
 """The most periods in one answer."""
 _GAPS: tuple[GapReason, ...] = get_args(GapReason)
 _WHY_NOT: tuple[Suppression, ...] = ("not-under-this-profile", "small-count", "nothing-observed")
@@ -185,13 +185,13 @@ class RollUp:
     `length` (ns) and `border`, the start of any window, are used as long as no published window tells them. Windows
     that end by `settled` must be published. A window belongs to the period in which it starts. Missing windows are
     taken to be as long as the window before the hole, or else the first one after it, and to border on it. Raises
-    TooMany beyond `MOST` periods.
+    TooMany beyond `MAX_PERIODS` periods.
     """
 
     def __init__(self, asked: TimeRange, step: Step, zone: tzinfo, length: int, settled: int, border: int = 0) -> None:
         self._asked, self._each, self._settled = asked, step == "window", settled
         self._length, self._border, self._begun, self._reached = length, border, False, asked.start
-        found = [] if self._each else list(islice(spans(asked.start, asked.end, step, zone), MOST + 1))
+        found = [] if self._each else list(islice(spans(asked.start, asked.end, step, zone), MAX_PERIODS + 1))
         self._tallies = [Tally(span) for span in found]
         self._limit()
         self._starts = [span.start for span in found]
@@ -247,5 +247,5 @@ class RollUp:
         return self._tallies[-1]
 
     def _limit(self, more: int = 0) -> None:
-        if len(self._tallies) + more > MOST:
-            raise TooMany(f"more than {MOST} periods")
+        if len(self._tallies) + more > MAX_PERIODS:
+            raise TooMany(f"more than {MAX_PERIODS} periods")

@@ -22,7 +22,7 @@ _MEMFD = re.compile(r"^memfd_create\(.*\)\s+= \d+<(.*)>(?:\(deleted\))?$")
 _RENAMED = re.compile(r'^(?:rename|link)\w*\(.*"(.*)"[^"]*\)\s+= 0$')
 _CORE = re.compile(r"^\+\+\+ killed by \w+ \(core dumped\) \+\+\+$")
 _KILLED = re.compile(r"^\+\+\+ killed by (\w+)")
-_LIMIT_S, _TICK_S = 60.0, 0.05
+_TIMEOUT_S, _TICK_S = 60.0, 0.05
 _NO_FILES = ("/dev/", "/proc/", "/sys/", "pipe:", "socket:", "anon_inode:", "UNIX", "TCP", "UDP")
 
 
@@ -96,7 +96,7 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
             yield rest
 
 
-def unfinished(folder: Path, limit_s: float = _LIMIT_S) -> list[int]:
+def unfinished(folder: Path, limit_s: float = _TIMEOUT_S) -> list[int]:
     """Wait until no tracer writes below a folder; return the process ids of tracers that still do after `limit_s`.
 
     A tracer is not a child of ours. It writes its last lines some time after its program has ended and was waited for.

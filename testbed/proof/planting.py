@@ -18,7 +18,7 @@ from testbed.proof.planter import READY
 from testbed.proof.story import StoryError
 from testbed.proof.taps import PLANTER
 
-_LIMIT_S = 60.0
+_TIMEOUT_S = 60.0
 _NOISE = 20_480
 
 
@@ -55,11 +55,11 @@ async def planted(name: str, rows: Mapping[str, bytes], image: bytes, ground: Pl
 
     running = asyncio.create_task(child.run(ended))
     try:
-        async with asyncio.timeout(_LIMIT_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             port = await ready
         yield f"http://127.0.0.1:{port}/metrics"
     except TimeoutError:
-        raise StoryError(f"{name} planted nothing in {_LIMIT_S:g} s") from None
+        raise StoryError(f"{name} planted nothing in {_TIMEOUT_S:g} s") from None
     finally:
         await child.stop()
         await running

@@ -26,7 +26,7 @@ PAUSED_S = 3.0
 """Seconds from a pause to the search of memory; Moretta promises 2 s."""
 _FROZEN_S = 1.5
 _JOINED_S = 3.0
-_LIMIT_S = 120.0
+_TIMEOUT_S = 120.0
 _TICK_S = 0.1
 
 
@@ -160,12 +160,12 @@ class Story:
         return True
 
     async def _until(self, condition: Callable[[], Any], what: str) -> None:
-        end = time.monotonic() + _LIMIT_S
+        end = time.monotonic() + _TIMEOUT_S
         while not await _truth(condition):
             if faults := self._box.faults():
                 raise StoryError("\n".join(faults))
             if time.monotonic() > end:
-                raise StoryError(f"waited {_LIMIT_S:g} s in vain for: {what}")
+                raise StoryError(f"waited {_TIMEOUT_S:g} s without success for: {what}")
             await asyncio.sleep(_TICK_S)
 
     async def _lifetime(self) -> LifetimeCounts:

@@ -57,7 +57,7 @@ def of(found):
     return {one for one in found if ours & {*one[:2]} and one[1] != "dns"}
 
 
-MOST = {
+MAX = {
     *((name, "nats", 4222) for name in (*SERVICES, "test")),
     *(("prometheus", name, 8080) for name in SERVICES),
     *((name, "cameras", port) for name in ("ingest", "test") for port in (443, 554)),
@@ -68,7 +68,7 @@ MOST = {
 def test_by_default():
     """ingest reaches cameras, notify its relays, all of them NATS; only monitoring comes in, and only at the probes."""
     found = reached()
-    assert of(found) == MOST
+    assert of(found) == MAX
     assert {one for one in found if one[1] == "dns" and one[0] in {*SERVICES, "test"}} == {
         (name, "dns", 53) for name in (*SERVICES, "test")
     }
@@ -84,7 +84,7 @@ def test_with_everything():
         ("camera", "nats", 4222),
     }
     on_the_node = {one for one in of(reached(EVERYTHING)) if "whip" not in one}
-    assert on_the_node == MOST | more
+    assert on_the_node == MAX | more
 
 
 def test_the_try_out():

@@ -136,11 +136,11 @@ def test_the_limits_of_a_peer_are_the_code_s():
     told = " ".join(limit for _, limit in rows_of("docs/adr/0013-peers-decode-like-cameras.md", "what | limit"))
     kinds = [ice.PER_S[kind] for kind in ("request", "dtls", "rtcp", "rtp")]
     own = [
-        ice.MOST_CANDIDATES,
-        ice.MOST_OFFERED,
+        ice.MAX_CANDIDATES,
+        ice.MAX_OFFERED,
         ice.STRANGERS_PER_S,
         ice.CHECKS_PER_S,
-        ice.MOST_STREAMS,
+        ice.MAX_STREAMS,
         int(ice.NEW_STREAM_S),
     ]
     assert {str(one) for one in [*kinds, *own, ice.FACTOR, ice.OFFERED_BYTES]} <= set(re.findall(r"\d+", told))

@@ -12,7 +12,7 @@ from shell_lines import complaint, lines_of, values_set
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs/how-to").glob("*.md"))
 VALUES = yaml.safe_load((ROOT / "k8s/moretta/values.yaml").read_text("utf-8"))
-MOST_WORDS = 420
+MAX_WORDS = 420
 FREE = ("settings.", "nats.streams.")
 """Below these a user's own names stand."""
 _PATH = re.compile(rf"`((?:{'|'.join(VALUES)})(?:\.[A-Za-z]+)+)`")
@@ -75,7 +75,7 @@ def test_each_value_is_one_of_the_chart_s(page: Path):
 def test_each_page_is_short_and_says_what_was_tried(page: Path):
     """One task, a table of steps, and last the tests by name and what only a cluster can show."""
     text = page.read_text("utf-8")
-    assert words(text) <= MOST_WORDS
+    assert words(text) <= MAX_WORDS
     assert "what you see |" in text
     [tested] = re.findall(r"^Tested: (.*); not tried on a cluster: .*\.", text, re.MULTILINE)
     files = re.findall(r"`(tests/[\w/]+\.py)`((?: `\w+`)+)", tested)

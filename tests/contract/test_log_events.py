@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
-MOST_WORDS = 5
+MAX_WORDS = 5
 
 
 def events() -> Iterator[tuple[str, str]]:
@@ -50,5 +50,5 @@ def test_each_is_a_phrase_of_five_words_at_most():
     """A sentence is a reason, an advice, an error: a field."""
     found = list(events())
     assert len(found) > 100
-    wrong = [(place, text) for place, text in found if len(text.split()) > MOST_WORDS or set(text) & set(".;:?!")]
+    wrong = [(place, text) for place, text in found if len(text.split()) > MAX_WORDS or set(text) & set(".;:?!")]
     assert [one for one in wrong if one[1] not in {"notify.receivers is empty", "notify.salt is not set"}] == []

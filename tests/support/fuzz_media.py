@@ -18,7 +18,7 @@ from services.ingest.sources.decoder import Decoder
 from services.ingest.sources.source import open_source
 from services.sites.settings import CameraSettings
 
-MOST_PICTURES = 50
+MAX_PICTURES = 50
 LONG_SIDE = 160
 HANG_S = 30
 ADDRESSES = 6 << 30
@@ -39,7 +39,7 @@ def read(path: Path) -> str:
                     except ValueError:
                         return "inconvertible"
                     pictures += 1
-                if pictures > MOST_PICTURES:
+                if pictures > MAX_PICTURES:
                     break
             decoder.discard()
     except SourceError as error:

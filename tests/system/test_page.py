@@ -12,7 +12,7 @@ from patience import patient, until
 from playwright.async_api import expect
 
 WIDTHS = (360, 1024, 1920)
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 SCRIPTS = (
     "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('.js')).map((one) => one.transferSize)"
 )
@@ -101,7 +101,7 @@ async def test_it_shows_what_is_published(place):
     )  # of a hundred pictures
     assert await verdict.inner_text() in verdicts(up)
     await expect(page.get_by_role("heading", name="North <b>gate</b>")).to_be_visible()
-    assert sum(await page.evaluate(SCRIPTS)) < MOST_BYTES
+    assert sum(await page.evaluate(SCRIPTS)) < MAX_BYTES
     assert len(set(await page.evaluate(REFUSED))) == 1
     for opener in await page.locator("summary").all():
         await opener.click()

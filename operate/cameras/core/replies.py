@@ -9,7 +9,7 @@ from operate.cameras.core.requests import MEDIA, MEDIA2, MediaService
 from operate.cameras.core.video_streams import Codec, VideoStream
 from operate.cameras.core.xml import Element, shown
 
-MOST_PROFILES = 32
+MAX_PROFILES = 32
 _LONGEST_TOKEN = 64
 """ONVIF's own limit for a reference token."""
 _CODECS: dict[str, Codec] = {
@@ -22,7 +22,7 @@ _CODECS: dict[str, Codec] = {
 }
 _LAST_YEAR = 9_000
 """Time goes on from what a clock shows; Python's ends with the year 9999."""
-_MOST_SIDE, _MOST_FPS, _MOST_KBPS = 16_384, 240.0, 1_000_000
+_MAX_SIDE, _MAX_FPS, _MAX_KBPS = 16_384, 240.0, 1_000_000
 Trouble = Literal["login", "unsupported", "fault"]
 
 
@@ -90,21 +90,21 @@ def _note(offered: dict[MediaService, str], service: MediaService, xaddr: str) -
 
 
 def streams(answer: Element) -> list[VideoStream]:
-    """Return the profiles with a video encoder and a printable token, the first MOST_PROFILES, each token once."""
+    """Return the profiles with a video encoder and a printable token, the first MAX_PROFILES, each token once."""
     found: dict[str, VideoStream] = {}
     for profile in answer.all("Profiles"):
         encoder = profile.at("VideoEncoderConfiguration") or profile.at("Configurations", "VideoEncoder")
         token = profile.attributes.get("token", "")
         fit = 0 < len(token) <= _LONGEST_TOKEN and token.isprintable()
-        if encoder is not None and fit and len(found) < MOST_PROFILES:
+        if encoder is not None and fit and len(found) < MAX_PROFILES:
             found.setdefault(token, _stream(token, profile, encoder))
     return list(found.values())
 
 
 def _stream(token: str, profile: Element, encoder: Element) -> VideoStream:
-    width, height = (_number(encoder.text_at("Resolution", side), 16, _MOST_SIDE) for side in ("Width", "Height"))
-    fps = _number(encoder.text_at("RateControl", "FrameRateLimit"), 0.1, _MOST_FPS)
-    kbps = _number(encoder.text_at("RateControl", "BitrateLimit"), 1, _MOST_KBPS)
+    width, height = (_number(encoder.text_at("Resolution", side), 16, _MAX_SIDE) for side in ("Width", "Height"))
+    fps = _number(encoder.text_at("RateControl", "FrameRateLimit"), 0.1, _MAX_FPS)
+    kbps = _number(encoder.text_at("RateControl", "BitrateLimit"), 1, _MAX_KBPS)
     sized = width is not None and height is not None
     codec = _CODECS.get(encoder.text_at("Encoding").upper().removeprefix("VIDEO/"), "other")
     return VideoStream(

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """No answer of a camera is larger: a profile takes 2 to 6 kB."""
-MOST_ELEMENTS = 20_000
-MOST_DEPTH = 50
+MAX_ELEMENTS = 20_000
+MAX_DEPTH = 50
 
 
 class XmlError(ValueError):
@@ -58,7 +58,7 @@ class _Builder:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._count += 1
-        if self._count > MOST_ELEMENTS or len(self._open) > MOST_DEPTH:
+        if self._count > MAX_ELEMENTS or len(self._open) > MAX_DEPTH:
             raise XmlError("its XML has more elements than any camera's")
         one = Element(_local(name), {_local(key): value for key, value in attributes.items()})
         self._open[-1].children.append(one)
@@ -80,8 +80,8 @@ def _local(name: str) -> str:
 
 def parsed(data: bytes) -> Element:
     """Return the root of an XML document; XmlError if it is none, or is refused."""
-    if len(data) > MOST_BYTES:
-        raise XmlError(f"its answer is larger than {MOST_BYTES >> 20} MiB")
+    if len(data) > MAX_BYTES:
+        raise XmlError(f"its answer is larger than {MAX_BYTES >> 20} MiB")
     builder, parser = _Builder(), expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end

@@ -14,15 +14,15 @@ from nats.aio.client import Client
 from services.bus.connection.client import subscribe_again, subscriptions_of
 
 _REFUSED = re.compile(r"permissions violation for subscription to \"([^\"\s]+)", re.IGNORECASE)
-_AGAIN_S = 2.0
+_RETRY_S = 2.0
 _CANCEL_S = 0.5
 
 
 class RefusedSubjects:
     """The subjects that a client may not subscribe at present."""
 
-    def __init__(self, client: Client, again_s: float = _AGAIN_S) -> None:
-        self._client, self._again_s = client, again_s
+    def __init__(self, client: Client, retry_s: float = _RETRY_S) -> None:
+        self._client, self._retry_s = client, retry_s
         self._heard: set[str] = set()
         self._asked: set[str] = set()
         self._asking: asyncio.Task[None] | None = None
@@ -52,7 +52,7 @@ class RefusedSubjects:
 
     async def _until_allowed(self) -> None:
         while self._heard:
-            await asyncio.sleep(self._again_s)
+            await asyncio.sleep(self._retry_s)
             self._asked, self._heard = self._heard, set()
             try:
                 await self._ask()

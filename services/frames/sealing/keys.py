@@ -50,10 +50,10 @@ CHECK_NS = 100_000_000
 """Both sides check at least this often whether a key is due to be destroyed."""
 SEAL_NS = OPEN_NS = KEEP_NS - CHECK_NS
 """How long a key seals and opens after it was made; a worker assumes the greatest age that it can have."""
-MOST_OF_SITE = 256
+MAX_OF_SITE = 256
 """A worker never keeps more keys of one site than this, whatever is sent to it. An ingest with cameras of the site has
 two keys alive, and a few more for a moment when workers join."""
-MOST_GIVERS = MOST_OF_SITE // 2
+MAX_GIVERS = MAX_OF_SITE // 2
 """So many ingests may have cameras of one site: then none of their living keys is displaced. A key seals until it is
 1.2 s old, so frames without their key come from 213 ingests on."""
 _COUNTER_BYTES = 4
@@ -156,7 +156,7 @@ class OpeningKeys:
     def add(self, site: str, key_id: bytes, secret: bytearray, now: int, *, age: int = 0, doubt: int = 0) -> bool:
         """Keep a key that was `age` when it was sent, at most `doubt` ago (ns), and own `secret` from now on.
 
-        Return False if the key is too old by now, or known already. At most MOST_OF_SITE keys of a site are kept; the
+        Return False if the key is too old by now, or known already. At most MAX_OF_SITE keys of a site are kept; the
         oldest goes first.
         """
         self.expire(now)
@@ -165,7 +165,7 @@ class OpeningKeys:
             wipe(secret)
             return False
         held = self._sites.setdefault(site, {})
-        while len(held) >= MOST_OF_SITE:
+        while len(held) >= MAX_OF_SITE:
             held.pop(next(iter(held))).destroy()
             self._on_displaced(site)
         held[key_id] = key = FrameKey(key_id, secret, AESGCM(secret), born, doubt)

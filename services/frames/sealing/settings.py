@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from services.kernel.settings import Secret
 
-_MOST = 8
+_MAX_KEYS = 8
 """The most identities at a time; no replacement needs more."""
 
 
@@ -25,7 +25,9 @@ class SealingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def trusted(self) -> tuple[Ed25519PublicKey, ...]:
         """Return the keys that check the other side's messages; ValueError says what is missing or wrong."""
-        return tuple(map(Ed25519PublicKey.from_public_bytes, _keys("sealing.verify_key", self.verify_key, most=_MOST)))
+        return tuple(
+            map(Ed25519PublicKey.from_public_bytes, _keys("sealing.verify_key", self.verify_key, most=_MAX_KEYS))
+        )
 
 
 def _keys(path: str, secret: Secret | None, most: int) -> list[bytes]:

@@ -24,7 +24,7 @@ _BLACK, _SPAN = 16.0, 219.0
 _NEARLY_BLACK, _NEARLY_WHITE = 32.0, 230.0
 _ROWS = 32
 """Pixels are copied at most this many rows at a time."""
-_MOST_EIGEN = 8.0
+_MAX_EIGEN = 8.0
 _NO_CONTRAST = 0.05
 """Below this mean squared gradient, a picture holds nothing but rounding errors."""
 
@@ -63,7 +63,7 @@ class Meter:
             for buffer in (self._strip, self._work, self._mask, self._black):
                 buffer.fill(0)
         bright, dark, clipped, laplacian, gradient = sums / ((luma.shape[0] - 2) * (luma.shape[1] - 2))
-        sharpness = laplacian / (_MOST_EIGEN * gradient) if gradient > _NO_CONTRAST else None
+        sharpness = laplacian / (_MAX_EIGEN * gradient) if gradient > _NO_CONTRAST else None
         return PictureLight(
             _share(bright), _share(dark), _share(clipped), None if sharpness is None else _share(sharpness)
         )

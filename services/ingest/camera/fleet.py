@@ -166,8 +166,8 @@ class Fleet:
         for place in before - set(self.wanted):
             forget(*place)
 
-    def start(self, place: SiteCamera, lease: int, *, relieves: bool = False) -> None:
-        """Serve a camera of the settings under this lease. With `relieves` another replica goes on until ours is live.
+    def start(self, place: SiteCamera, lease: int, *, takes_over: bool = False) -> None:
+        """Serve a camera of the settings under this lease. With `takes_over` another replica serves until ours is live.
 
         Does nothing if the camera is served already, or after `stop`.
         """
@@ -176,7 +176,7 @@ class Fleet:
             return
         pace = self._paces[place[0]]
         metrics = PictureMetrics(*place, is_trial=pace.is_trial)
-        reporter = Reporter(self._main, self._settings.report_s, pace, quiet_s=HAND_OVER_S if relieves else 0.0)
+        reporter = Reporter(self._main, self._settings.report_s, pace, quiet_s=HAND_OVER_S if takes_over else 0.0)
         camera = Camera(
             place[0],
             settings,

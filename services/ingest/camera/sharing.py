@@ -29,7 +29,7 @@ class CameraSharing:
         self._set_forward, self._set_back = host.forward, host.back
         self._turning = asyncio.Lock()
         self._holder = Holder(leases, self.turn, clock)
-        self._ceded: dict[LeaseKey, float] = {}
+        self._handed_over: dict[LeaseKey, float] = {}
         self._used: dict[LeaseKey, int] = {}
         self._leaving = False
 
@@ -89,8 +89,8 @@ class CameraSharing:
     async def hand_over(self) -> None:
         """Offer all leases, serve on until successors are live or the time is over, then release the rest."""
         self._leaving = True
-        # A lease that was taken a moment ago is among the leases' own ceded ones until the next turn.
-        await self._holder.hand_over(lambda: self._ceded or self._leases.ceded, self._give_back)
+        # A lease that was taken a moment ago is among the leases' own handed-over ones until the next turn.
+        await self._holder.hand_over(lambda: self._handed_over or self._leases.handed_over, self._give_back)
 
     async def _give_back(self) -> None:
         await asyncio.gather(*(self._leases.release(key) for key in list(self._leases.held)))
@@ -100,24 +100,24 @@ class CameraSharing:
         await asyncio.gather(*(self._leases.release(key) for key in gone))
 
     def _drop(self) -> None:
-        """Stop cameras whose lease is lost; a ceded one stops only when its successor is live or its time is over."""
-        now, ceded = self._clock(), self._leases.ceded
-        self._ceded = {k: self._ceded.get(k, now) for k in ceded if k in self._fleet.running}
+        """Stop cameras whose lease is lost; a handed-over one when its successor is live or its time over."""
+        now, handed_over = self._clock(), self._leases.handed_over
+        self._handed_over = {k: self._handed_over.get(k, now) for k in handed_over if k in self._fleet.running}
         for place in self._fleet.running:
             if place in self._leases.held:
-                ceded.discard(place)
-            elif place not in ceded or self._is_over(place, now):
-                ceded.discard(place)
-                self._ceded.pop(place, None)
+                handed_over.discard(place)
+            elif place not in handed_over or self._is_over(place, now):
+                handed_over.discard(place)
+                self._handed_over.pop(place, None)
                 self._app.spawn(f"drop {'/'.join(place)}", self._fleet.drop(place), may_end=True)
-        ceded &= set(self._fleet.running)
+        handed_over &= set(self._fleet.running)
 
     def _is_over(self, place: SiteCamera, now: float) -> bool:
         seat = self._fleet.running[place].seat
         if seat is not None and not seat.is_taken:
             return True
         successor = self._leases.view.leases.get(place)
-        return now - self._ceded[place] >= HAND_OVER_S or (successor is not None and successor.live)
+        return now - self._handed_over[place] >= HAND_OVER_S or (successor is not None and successor.live)
 
     async def _serve(self) -> None:
         for key, held in list(self._leases.held.items()):
@@ -130,8 +130,8 @@ class CameraSharing:
                     number = await self._leases.renumber(key) or 0
                 if number:
                     self._used[key] = number
-                    self._fleet.start(place, number, relieves=key in self._leases.relieved)
-                    self._leases.relieved.discard(key)
+                    self._fleet.start(place, number, takes_over=key in self._leases.taken_over)
+                    self._leases.taken_over.discard(key)
 
     def _renumber(self, camera: Camera, number: int) -> None:
         if camera.lease < number:

@@ -17,15 +17,15 @@ Datagram = Literal["request", "response", "dtls", "rtcp", "rtp"]
 Source = tuple[str, int]
 """An address and a UDP port."""
 
-MOST_OFFERED = 16
+MAX_OFFERED = 16
 """How many candidates of an offer are used; a peer's checks show its other addresses."""
-MOST_CANDIDATES = 32
+MAX_CANDIDATES = 32
 """How many remote candidates a peer has at most, those of its offer included."""
 FACTOR = 3
 """An address without proof gets at most so many times the bytes of its valid requests (UDP payload)."""
 OFFERED_BYTES = 512
 """What an address of the offer gets before anything came from it: five or six checks."""
-MOST_STREAMS = 16
+MAX_STREAMS = 16
 """How many RTP sources (SSRC) of a peer are read at a time: a camera has two or three, with simulcast six.
 
 Anybody can send the first datagrams of some, in the peer's name: only SRTP, behind this, proves who sent them. So a new
@@ -83,7 +83,7 @@ class RateLimit:
 
 
 class RtpSources:
-    """The RTP sources of a peer that are read, at most MOST_STREAMS at a time."""
+    """The RTP sources of a peer that are read, at most MAX_STREAMS at a time."""
 
     def __init__(self) -> None:
         self._counts: dict[bytes, int] = {}
@@ -91,7 +91,7 @@ class RtpSources:
 
     def heard(self, ssrc: bytes, now: float) -> bool:
         """Return whether a datagram of this source is read. A new one takes the place of the one heard least often."""
-        if ssrc not in self._counts and len(self._counts) >= MOST_STREAMS:
+        if ssrc not in self._counts and len(self._counts) >= MAX_STREAMS:
             if now < self._next:
                 return False
             self._next = now + NEW_STREAM_S
@@ -121,7 +121,7 @@ class RemoteCandidates:
         """`fragment` is our user name fragment; `offered` are the offer's addresses, already judged."""
         self._name = f"{fragment}:".encode()
         self._link_local = link_local
-        first = list(dict.fromkeys(offered))[:MOST_OFFERED]
+        first = list(dict.fromkeys(offered))[:MAX_OFFERED]
         self._candidates = {source: _Candidate(credit=OFFERED_BYTES) for source in first}
         self._rates = {kind: RateLimit(per_s) for kind, per_s in PER_S.items()}
         self._strangers, self._checks = RateLimit(STRANGERS_PER_S), RateLimit(CHECKS_PER_S)
@@ -151,7 +151,7 @@ class RemoteCandidates:
         """
         candidate = self._candidates.get(source)
         if candidate is None:
-            if len(self) >= MOST_CANDIDATES or refusal(source[0], link_local=self._link_local) is not None:
+            if len(self) >= MAX_CANDIDATES or refusal(source[0], link_local=self._link_local) is not None:
                 return False
             candidate = self._candidates[source] = _Candidate()
         candidate.received += size
@@ -184,7 +184,7 @@ class RemoteCandidates:
     def _may_be_the_peer(self, kind: Datagram, data: bytes, candidate: _Candidate | None) -> bool:
         if kind == "response":
             return candidate is not None
-        has_room = candidate is not None or len(self) < MOST_CANDIDATES
+        has_room = candidate is not None or len(self) < MAX_CANDIDATES
         return kind == "request" and has_room and self._name in data
 
     def _is_of_a_stream(self, kind: Datagram, data: bytes, now: float) -> bool:

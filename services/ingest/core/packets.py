@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from services.ingest.core.picture import MOST_PIXELS, Size
+from services.ingest.core.picture import MAX_PIXELS, Size
 
 Data = bytes | memoryview
 
@@ -27,21 +27,21 @@ CODECS = frozenset(
 )
 """FFmpeg's names of the codecs that cameras on a network use. It has some 200 more, of screens and archives, in which
 a few bytes can ask for any amount of work."""
-MOST_SCANS = 100
+MAX_SCANS = 100
 """Scans, and frame headers, in one JPEG. A baseline picture has one scan per component at most (ITU-T T.81, B.2.3: up
 to four), libjpeg's progressive script has ten (`jpeg_simple_progression`)."""
-MOST_SLICES = 600
+MAX_SLICES = 600
 """Slices in one packet: the most that a picture of H.265 may have at any level (ITU-T H.265, table A.8). An H.264
 picture of 3840x2160 in slices of one IP packet each has about as many."""
-MOST_PICTURES = 8
+MAX_PICTURES = 8
 """Coded pictures in one packet. Two fields are usual; VP9 (annex B) and AV1 hide up to seven more behind one."""
-MOST_UNITS = 4 * MOST_SLICES
+MAX_UNITS = 4 * MAX_SLICES
 """NAL units, OBUs or JPEG segments in one packet."""
 MARGIN = 1 << 20
 """Bytes of a packet that are no picture: a JPEG's application segments, an encoder's parameters and messages."""
-MOST_BYTES = 32 << 20
+MAX_BYTES = 32 << 20
 """Bytes of a packet of any codec that compresses, however large its picture may be."""
-MOST_BYTES_UNCOUNTED = 8 << 20
+MAX_BYTES_UNCOUNTED = 8 << 20
 """The same for MPEG-4 part 2, H.263 and their kin: the parts of a picture are not counted in them, since in H.263 they
 need not begin at a byte, and a macroblock that is passed over has one bit."""
 _RAW, _JPEG_RAW, _ANY_RAW = 3, 5, 8
@@ -70,7 +70,7 @@ def refusal(codec: str, data: Data, size: Size = (0, 0), extradata: bytes = b"")
     if codec == "mjpeg":
         return _jpeg(data)
     compresses = codec in CODECS and codec != "rawvideo"
-    limit = MOST_BYTES_UNCOUNTED if codec in _UNCOUNTED else MOST_BYTES if compresses else None
+    limit = MAX_BYTES_UNCOUNTED if codec in _UNCOUNTED else MAX_BYTES if compresses else None
     if why := _too_large(data, size, _RAW if compresses else _ANY_RAW, limit):
         return why
     if codec == "av1":
@@ -81,7 +81,7 @@ def refusal(codec: str, data: Data, size: Size = (0, 0), extradata: bytes = b"")
 
 
 def _too_large(data: Data, size: Size, bytes_per_pixel: int, limit: int | None = None) -> str | None:
-    most = bytes_per_pixel * (size[0] * size[1] or MOST_PIXELS) + MARGIN
+    most = bytes_per_pixel * (size[0] * size[1] or MAX_PIXELS) + MARGIN
     most = most if limit is None else min(most, limit)
     if len(data) <= most:
         return None
@@ -100,14 +100,14 @@ def _places(pattern: re.Pattern[bytes], data: Data, at: int = 0) -> Iterator[re.
 
 
 def _jpeg(data: Data) -> str | None:
-    if why := _too_large(data, (0, 0), _JPEG_RAW, MOST_BYTES):
+    if why := _too_large(data, (0, 0), _JPEG_RAW, MAX_BYTES):
         return why
     size = jpeg_size(data)
     if size is None:
         return "a JPEG without a frame header"
-    if size[0] * size[1] > MOST_PIXELS:
-        return f"a JPEG of {size[0]}x{size[1]}; at most {MOST_PIXELS / 1e6:.0f} million pixels are taken"
-    return _too_large(data, size, _JPEG_RAW, MOST_BYTES) or _too_many(data)
+    if size[0] * size[1] > MAX_PIXELS:
+        return f"a JPEG of {size[0]}x{size[1]}; at most {MAX_PIXELS / 1e6:.0f} million pixels are taken"
+    return _too_large(data, size, _JPEG_RAW, MAX_BYTES) or _too_many(data)
 
 
 def _too_many(data: Data) -> str | None:
@@ -115,15 +115,15 @@ def _too_many(data: Data) -> str | None:
     for found in _places(_HEADS, data):
         is_scan = data[found.start() + 1] == _SOS
         scans, frames = scans + is_scan, frames + (not is_scan)
-        if max(scans, frames) > MOST_SCANS:
-            return f"a JPEG with more than {MOST_SCANS} {'scans' if is_scan else 'frame headers'}"
+        if max(scans, frames) > MAX_SCANS:
+            return f"a JPEG with more than {MAX_SCANS} {'scans' if is_scan else 'frame headers'}"
     return None
 
 
 def jpeg_size(data: Data) -> Size | None:
     """Return the width and height in a JPEG's first frame header; None if there is none before the first scan."""
     at = 0
-    for _ in range(MOST_UNITS):
+    for _ in range(MAX_UNITS):
         found = next(_places(_SEGMENT, data, at), None)
         if found is None or (head := found.end()) + 7 > len(data) or data[head - 1] == _SOS:
             return None
@@ -159,7 +159,7 @@ def h264_slices(data: Data, extradata: bytes) -> Iterator[int]:
     nal = _NALS["h264"]
     has_lengths = len(extradata) > nal.length_at and extradata[0] == 1
     units = _by_length(data, (extradata[nal.length_at] & 3) + 1) if has_lengths else _by_start_code(data)
-    return (data[at] for at in islice(units, MOST_UNITS) if nal.is_slice(data[at]))
+    return (data[at] for at in islice(units, MAX_UNITS) if nal.is_slice(data[at]))
 
 
 def _sliced(nal: _Nal, data: Data, extradata: bytes) -> str | None:
@@ -177,12 +177,12 @@ def _slices(nal: _Nal, data: Data, units: Iterator[int]) -> str | None:
             slices += 1
             # first_mb_in_slice, as Exp-Golomb code, or first_slice_segment_in_pic_flag: its first bit is set at 0.
             pictures += at + nal.header < len(data) and data[at + nal.header] >> 7
-        if count > MOST_UNITS:
-            return f"a packet with more than {MOST_UNITS} NAL units"
-        if slices > MOST_SLICES:
-            return f"a packet with more than {MOST_SLICES} slices"
-        if pictures > MOST_PICTURES:
-            return f"a packet with more than {MOST_PICTURES} first slices of a picture"
+        if count > MAX_UNITS:
+            return f"a packet with more than {MAX_UNITS} NAL units"
+        if slices > MAX_SLICES:
+            return f"a packet with more than {MAX_SLICES} slices"
+        if pictures > MAX_PICTURES:
+            return f"a packet with more than {MAX_PICTURES} first slices of a picture"
     return None
 
 
@@ -226,12 +226,12 @@ def _parted(parts: _Parts, data: Data) -> str | None:
     for count, at in enumerate(_by_start_code(data), start=1):
         code = data[at]
         slices, pictures = slices + (code in parts.slices), pictures + (code in parts.pictures)
-        if count > MOST_UNITS:
-            return f"a packet with more than {MOST_UNITS} start codes"
-        if slices > MOST_SLICES:
-            return f"a packet with more than {MOST_SLICES} slices"
-        if pictures > MOST_PICTURES:
-            return f"a packet with more than {MOST_PICTURES} pictures"
+        if count > MAX_UNITS:
+            return f"a packet with more than {MAX_UNITS} start codes"
+        if slices > MAX_SLICES:
+            return f"a packet with more than {MAX_SLICES} slices"
+        if pictures > MAX_PICTURES:
+            return f"a packet with more than {MAX_PICTURES} pictures"
     return None
 
 
@@ -241,18 +241,18 @@ def _parted(parts: _Parts, data: Data) -> str | None:
 def _av1(data: Data) -> str | None:
     """Count the frames (AV1 specification, 5.3.2 and 6.2.2: OBU_FRAME_HEADER and OBU_FRAME)."""
     at = frames = 0
-    for _ in range(MOST_UNITS):
+    for _ in range(MAX_UNITS):
         if at >= len(data):
             return None
         head = data[at]
         frames += head >> 3 & 15 in _AV1_FRAMES
-        if frames > MOST_PICTURES:
-            return f"a packet with more than {MOST_PICTURES} frames"
+        if frames > MAX_PICTURES:
+            return f"a packet with more than {MAX_PICTURES} frames"
         if not head & 2:  # without a size it is the last one
             return None
         size, at = _leb128(data, at + 1 + (head >> 2 & 1))
         at += size
-    return f"a packet with more than {MOST_UNITS} OBUs"
+    return f"a packet with more than {MAX_UNITS} OBUs"
 
 
 def _leb128(data: Data, at: int) -> tuple[int, int]:

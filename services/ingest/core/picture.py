@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST = 32
-MOST_PIXELS = 8192 * 4320
+MAX_PIXELS = 8192 * 4320
 """The largest picture that is decoded, as from 8K cameras and panoramas. One takes 53 MB; a codec may keep 16."""
 _ALIGNED = 32
 _SUBSAMPLED = 4

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from services.destinations import refusal
-from services.ingest.core.ice import MOST_OFFERED
+from services.ingest.core.ice import MAX_OFFERED
 
 Codec = Literal["h264", "vp8"]
 _START = b"\x00\x00\x01"
@@ -41,7 +41,7 @@ _CANDIDATE = re.compile(
 )
 _PORTS = range(1024, 65_536)
 """The ports that an offer may name: below are servers of others, which libwebrtc refuses, too."""
-_MOST_LINES = 300
+_MAX_LINES = 300
 """Limit per section; Chromium sends 123. aiortc's time, on the loop, grows with codecs times feedback lines."""
 _TRANSPORT = ("a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprint:", "a=setup:", "a=rtcp-mux")
 _NEEDED = "a=ice-ufrag, a=ice-pwd, a=setup, a=rtcp-mux and a SHA-2 a=fingerprint"
@@ -61,8 +61,8 @@ def check_offer(offer: str) -> Codec:
     session, *sections = sections_of(offer)
     if session[:1] != ["v=0"] or not sections:
         raise OfferError(400, "the body is no SDP offer: it begins with v=0 and has an m= line")
-    if max(map(len, sections)) > _MOST_LINES:
-        raise OfferError(400, f"an m= section has more than {_MOST_LINES} lines")
+    if max(map(len, sections)) > _MAX_LINES:
+        raise OfferError(400, f"an m= section has more than {_MAX_LINES} lines")
     if not all(map(_mid, sections)):
         raise OfferError(400, "every m= section needs an a=mid")
     kinds = [_kind(section) for section in sections]
@@ -96,7 +96,7 @@ def with_addresses_only(offer: str, *, link_local: bool = False) -> str:
     come anyway and show its address. The offer then also doesn't say that the candidates are complete: without any,
     aioice would give up.
     """
-    left = MOST_OFFERED
+    left = MAX_OFFERED
     lines = []
     for line in offer.splitlines():
         if line.startswith("a=candidate:"):

@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from services.kernel.app import App
 
-MOST = 64
+MAX_ORDERS = 64
 DROPPED = Counter("moretta_ingest_orders_dropped_total", "Orders that came while too many were in hand")
 
 
@@ -20,13 +20,13 @@ class InHand:
 
     def has_room(self) -> bool:
         """Return whether there is room for another order; if not, count the order as dropped."""
-        if self._count >= MOST:
+        if self._count >= MAX_ORDERS:
             DROPPED.inc()
-        return self._count < MOST
+        return self._count < MAX_ORDERS
 
     async def room(self) -> None:
         """Wait until there is room."""
-        while self._count >= MOST:
+        while self._count >= MAX_ORDERS:
             self._freed.clear()
             await self._freed.wait()
 

@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 
 from services.ingest.core.orientation import Turn, turn_by
 from services.ingest.core.packets import refusal
-from services.ingest.core.picture import MOST_PIXELS, Grid, Mask, Masking, analysis_size, i420_size, plane_shapes
+from services.ingest.core.picture import MAX_PIXELS, Grid, Mask, Masking, analysis_size, i420_size, plane_shapes
 from services.ingest.core.sparing import is_unreferenced
 from services.ingest.sources.display_matrix import turn_of_stream
 
@@ -102,7 +102,7 @@ class Decoder:
         self._turn = turn_of_stream(stream)
         self._long_side, self._masking = long_side, masking
         # FFmpeg refuses larger pictures before it allocates memory for them.
-        self._options = {"max_pixels": str(MOST_PIXELS)} | ({"skip_loop_filter": "all"} if skip_loop_filter else {})
+        self._options = {"max_pixels": str(MAX_PIXELS)} | ({"skip_loop_filter": "all"} if skip_loop_filter else {})
         self._mask: Mask | None = None
         self._pixel_aspect = Fraction(1)
         self._intra_only = self._template.codec.intra_only

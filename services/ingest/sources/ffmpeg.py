@@ -17,8 +17,8 @@ from services.kernel.log import get_logger, redact
 
 log = get_logger()
 
-MOST_BYTES = 112 << 20
-"""One block holds the largest picture (`core.picture.MOST_PIXELS`) as a graphics card hands it over: 4:2:0 in
+MAX_BYTES = 112 << 20
+"""One block holds the largest picture (`core.picture.MAX_PIXELS`) as a graphics card hands it over: 4:2:0 in
 16 bits, 106 MB. Decoders in software take each plane alone."""
 QUIET_NS = 60_000_000_000
 _REMEMBERED = 256
@@ -82,7 +82,7 @@ def forward_log(handler: LavHandler | None = None) -> LavHandler:
     return handler
 
 
-def limit_memory(most: int = MOST_BYTES) -> bool:
+def limit_memory(most: int = MAX_BYTES) -> bool:
     """Limit every block that FFmpeg takes in this process; return False, and log it, if its library is not found.
 
     FFmpeg reads the length of an RTSP server's description from the server, and collects a picture until the next one

@@ -30,7 +30,7 @@ _FORMATS = {
     "audio/x-mpegurl": "hls",
 }
 """FFmpeg's format names by content type, where the server's header is more reliable than the first bytes."""
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """The most bytes that may arrive before a packet is complete."""
 _STATUS: dict[int, tuple[CameraReason, str]] = {
     401: ("unauthorised", "user name or password refused"),
@@ -126,10 +126,10 @@ class HttpCamera:
         self._until, self._read = time.monotonic() + self._settings.read_timeout_s, 0
 
     def counted(self, data: bytes) -> bytes:
-        """Return the data; HttpError if a packet does not end within MOST_BYTES, since FFmpeg would keep all of it."""
+        """Return the data; HttpError if a packet does not end within MAX_BYTES, since FFmpeg would keep all of it."""
         self._read += len(data)
-        if self._read > MOST_BYTES:
-            raise HttpError("undecodable", f"{MOST_BYTES >> 20} MiB came without a picture")
+        if self._read > MAX_BYTES:
+            raise HttpError("undecodable", f"{MAX_BYTES >> 20} MiB came without a picture")
         return data
 
     @property

@@ -23,8 +23,8 @@ from proto.types import CameraReason
 from services.ingest.core.sdp import Codec, is_key
 from services.ingest.sources.address import Address, SourceError
 
-MOST_FRAMES = 16
-MOST_BYTES = 4 * 1024 * 1024
+MAX_FRAMES = 16
+MAX_BYTES = 4 * 1024 * 1024
 _ASK_AGAIN_NS = 500_000_000
 _CLOCK = Fraction(1, 90_000)
 PEER = Address("peer", "whip://", "the peer")
@@ -120,7 +120,7 @@ class EncodedQueue:
 
     def _make_room(self, size: int, *, key: bool) -> int:
         """Drop all that waits if there is no room, or if a fresh start makes it needless; returns how many."""
-        is_full = len(self._frames) >= MOST_FRAMES or self._bytes + size > MOST_BYTES
+        is_full = len(self._frames) >= MAX_FRAMES or self._bytes + size > MAX_BYTES
         if not is_full:
             return 0
         dropped = len(self._frames)

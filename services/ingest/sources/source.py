@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 
 from proto.types import CameraReason
 from services.ingest.core.packets import CODECS
-from services.ingest.core.picture import MOST_PIXELS
+from services.ingest.core.picture import MAX_PIXELS
 from services.ingest.sources.address import Address, SourceError, address_of, addresses_of, require_allowed
 from services.ingest.sources.http_camera import HttpCamera
 from services.ingest.sources.http_connection import HttpError
@@ -177,7 +177,7 @@ def _container(address: Address, settings: CameraSettings, web: HttpCamera | Non
         address.location if body is None else body,
         mode="r",
         format=address.format if body is None else body.format,
-        options=address.options | {"max_pixels": str(MOST_PIXELS)},
+        options=address.options | {"max_pixels": str(MAX_PIXELS)},
         timeout=(settings.open_timeout_s, settings.read_timeout_s),
         io_open=web,
     )
@@ -255,8 +255,8 @@ def _video(container: InputContainer, address: Address) -> VideoStream:
     if address.kind == "network" and codec not in CODECS:
         raise SourceError("undecodable", f"{address.label}: its codec is {codec}; set the camera to H.264")
     width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MOST_PIXELS:
-        most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
+    if width * height > MAX_PIXELS:
+        most = f"{MAX_PIXELS / 1e6:.0f} million pixels"
         raise SourceError(
             "undecodable", f"{address.label}: its pictures are {width}x{height}; at most {most} are taken"
         )

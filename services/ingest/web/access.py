@@ -15,7 +15,7 @@ from aiohttp import web
 
 from proto.public import CameraV1
 from services.ingest.camera.camera import Camera
-from services.ingest.core.rate_limiter import MOST_OFFERS, SECOND_NS, RateLimiter
+from services.ingest.core.rate_limiter import MAX_OFFERS, SECOND_NS, RateLimiter
 from services.kernel.settings import Secret
 from services.sites.settings import CameraSettings
 
@@ -58,7 +58,7 @@ class Access:
 
     def __init__(self, cameras: Cameras, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._cameras, self._clock = cameras, clock
-        self._attempts, self._offers = RateLimiter(), RateLimiter(MOST_OFFERS)
+        self._attempts, self._offers = RateLimiter(), RateLimiter(MAX_OFFERS)
 
     def operator(self, request: web.Request, expected: Secret | None) -> web.Response | None:
         """Return the refusal (401, 403 or 429), or None if the request has the operator's token."""

@@ -9,7 +9,7 @@ from aioice import ice, stun
 
 from services.ingest.core.ice import RemoteCandidates, Source
 
-_MOST_DATAGRAMS = 1024
+_MAX_DATAGRAMS = 1024
 _LARGEST_DATAGRAM = 2048
 
 Theirs = ice.StunProtocol
@@ -28,7 +28,7 @@ class Datagrams(asyncio.Queue[Any]):
 
     def put_nowait(self, item: Any) -> None:
         """Put the item, or drop it; None means that the connection is closed, and is never dropped."""
-        if item is None or (0 < len(item[0]) <= _LARGEST_DATAGRAM and self.qsize() < _MOST_DATAGRAMS):
+        if item is None or (0 < len(item[0]) <= _LARGEST_DATAGRAM and self.qsize() < _MAX_DATAGRAMS):
             super().put_nowait(item)
 
 

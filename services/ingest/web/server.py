@@ -12,7 +12,7 @@ from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras, problem
 from services.ingest.web.aim import Aim
 from services.ingest.web.pages import CameraStatePage, Pages, PhoneCode
-from services.ingest.web.whip import MOST_BYTES, Whip
+from services.ingest.web.whip import MAX_BYTES, Whip
 from services.kernel.app import App
 from services.kernel.faults import StartError
 from services.kernel.listener import Listener, runner_of
@@ -47,7 +47,7 @@ class WebServer:
         self._settings = settings
         access = Access(cameras)
         self._whip = Whip(app, access, cameras, settings.ice_addresses)
-        server = web.Application(client_max_size=MOST_BYTES, middlewares=[_problems])
+        server = web.Application(client_max_size=MAX_BYTES, middlewares=[_problems])
         server.on_response_prepare.append(self._add_headers)
         aim = Aim(access, aimer, settings.operator_token) if aimer else None
         routes = [*self._whip.routes(), *CameraStatePage(access, cameras).routes(), *(aim.routes() if aim else [])]
@@ -120,7 +120,7 @@ async def _problems(
     try:
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:
-        return problem(413, f"the body is larger than {MOST_BYTES} bytes")
+        return problem(413, f"the body is larger than {MAX_BYTES} bytes")
     except web.RequestPayloadError:
         return problem(400, "the body can't be read to its end")
     except web.HTTPException as error:

@@ -24,7 +24,7 @@ from services.kernel.log import get_logger
 log = get_logger()
 
 PEERS = Gauge("moretta_whip_peers", "Peers that publish by WHIP now")
-MOST_BYTES = 16 * 1024
+MAX_BYTES = 16 * 1024
 """The largest offer; browsers send less than 10 kB."""
 _SDP = "application/sdp"
 _READY_LIMIT_S = 1.0

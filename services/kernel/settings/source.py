@@ -11,7 +11,7 @@ from services.kernel.settings.explain import join, shown
 from services.kernel.settings.model import SECRETS, SECTIONS, Problem, SettingsError
 
 _PREFIX = "MORETTA_"
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """A larger file is none of settings. Without a limit, reading 50 MB of something else as YAML takes minutes."""
 STAND_IN = "nats://not-read-by-this-service"
 """A stand-in that fits every secret, so that one mistake gives one line."""
@@ -55,9 +55,9 @@ def _text(file: Path) -> str:
     """Return the file's text; SettingsError if it can't be read, or is none of settings."""
     try:
         with file.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            why = f"is larger than {MOST_BYTES >> 20} MiB, which is what a ConfigMap holds; name a settings file"
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            why = f"is larger than {MAX_BYTES >> 20} MiB, which is what a ConfigMap holds; name a settings file"
             raise SettingsError(file, [("", why)])
         return content.decode("utf-8")
     except OSError as error:

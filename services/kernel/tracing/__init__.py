@@ -5,6 +5,6 @@ stage is a span with ids, outcomes and times. A span never says anything about p
 all that it may say.
 """
 
-from services.kernel.tracing.span import MOST_LINKS, OFF, TRACEPARENT, Span, begin, current, follow, headers
+from services.kernel.tracing.span import MAX_LINKS, OFF, TRACEPARENT, Span, begin, current, follow, headers
 
-__all__ = ["MOST_LINKS", "OFF", "TRACEPARENT", "Span", "begin", "current", "follow", "headers"]
+__all__ = ["MAX_LINKS", "OFF", "TRACEPARENT", "Span", "begin", "current", "follow", "headers"]

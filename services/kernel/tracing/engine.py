@@ -33,13 +33,13 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 
 from services.kernel.clock import boottime_ns
-from services.kernel.tracing.span import ATTRIBUTES, MOST_LINKS, OFF, SPANS, Name, Span, enter, leave
+from services.kernel.tracing.span import ATTRIBUTES, MAX_LINKS, OFF, SPANS, Name, Span, enter, leave
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 """Matches ids and words of enums, but no address, URL or sentence."""
 _LIMITS = SpanLimits(
-    max_attributes=16, max_events=0, max_links=MOST_LINKS, max_span_attributes=16, max_event_attributes=0,
+    max_attributes=16, max_events=0, max_links=MAX_LINKS, max_span_attributes=16, max_event_attributes=0,
     max_link_attributes=0, max_attribute_length=64, max_span_attribute_length=64,
 )  # fmt: skip
 
@@ -74,7 +74,7 @@ class Traces:
         if known is None and often and random.random() >= self._ratio:  # noqa: S311 - which of them is no secret
             return OFF
         found = [Link(one) for one in map(_context, links) if one is not None]
-        return _Recorded(self._tracer, name, known, found[-MOST_LINKS:], start, attributes)
+        return _Recorded(self._tracer, name, known, found[-MAX_LINKS:], start, attributes)
 
     def follow(self, name: Name, parent: str, *, start: int | None, attributes: dict[str, str | None]) -> Span:
         """Return a span; see `services.kernel.tracing.follow`."""

@@ -22,7 +22,7 @@ log = get_logger()
 QUEUE, BATCH = 2_048, 256
 EVERY_S = 2.0
 _ANSWER_S = 5.0
-_MOST_BYTES = 65_536
+_MAX_BYTES = 65_536
 Send = Callable[[bytes], int]
 """Sends an encoded batch; returns how many spans were refused. OSError or HTTPException if nobody took it."""
 
@@ -117,7 +117,7 @@ class Collector:
             connection.request("POST", self._url.path, body, self._headers)
             saw("tracing", connection.sock)
             answer = connection.getresponse()
-            content = answer.read(_MOST_BYTES)
+            content = answer.read(_MAX_BYTES)
         finally:
             connection.close()
         if not 200 <= answer.status < 300:

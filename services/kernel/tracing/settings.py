@@ -105,7 +105,7 @@ def _is_loopback(host: str) -> bool:
 
 log = get_logger()
 
-LIMIT_S = 3.0
+TIMEOUT_S = 3.0
 """How long stopping waits until the last spans are taken: less than a step of stopping may take."""
 
 
@@ -130,6 +130,6 @@ def start(service: str, settings: TracingSettings) -> Callable[[], None]:
 
     def end() -> None:
         span.use(None)
-        sending.close(LIMIT_S)
+        sending.close(TIMEOUT_S)
 
     return end

@@ -11,7 +11,7 @@ from services.kernel.log import note
 
 TRACEPARENT = "traceparent"
 """The header that names a span to the next service (W3C Trace Context, level 2)."""
-MOST_LINKS = 32
+MAX_LINKS = 32
 """Maximum number of frames that a window's span links to: the newest ones."""
 Attribute = Literal["site", "camera", "zone", "rule", "channel", "outcome", "reason"]
 ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)

@@ -18,7 +18,7 @@ log = get_logger()
 
 KEPT_S = 8 * 86_400.0
 """Dead letters are kept for a week."""
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 
 
 class LostMessages:
@@ -68,5 +68,5 @@ class LostMessages:
                 return {one.notification: one for one in records if one.notification in names}
             except Unavailable as error:
                 log.warning("decisions not read", site=self._site, error=str(error))
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
         return {}

@@ -25,7 +25,7 @@ _PUT_BACK = 10**9
 """A clock that is earlier than before by more than this was put back, ns."""
 _MENDED: frozenset[DeliveryReason | None] = SLOW | {"connect", "timeout"}
 """Reasons of failures that new settings may have fixed."""
-_EVER = 2**63
+_NEVER = 2**63
 Lane = tuple[str, Channel, str, bool]
 """Site, channel, the recipient's digest, and whether it is for daily reports."""
 _Places = tuple[Channel, bool]
@@ -107,7 +107,7 @@ class Outbox:
         self._busy: Counter[_Places] = Counter()
         self._now = 0
 
-    def put(self, envelope: Envelope, known: Attempts, now: int = _EVER) -> None:
+    def put(self, envelope: Envelope, known: Attempts, now: int = _NEVER) -> None:
         """Add an envelope behind its recipient's others. Treat what is known of it as from `now` at the latest."""
         lane = self._lanes.setdefault(envelope.lane, _Lane())
         if not lane.waiting:

@@ -47,7 +47,7 @@ ALERT_LATENCY = Histogram(
 _NEWS = frozenset({"first", "new-alerts"})
 """Reasons that report an alert as soon as possible. For other reasons, the settings impose a wait."""
 _AT_ONCE = 128
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 
 
 class SiteLedger:
@@ -95,7 +95,7 @@ class SiteLedger:
         envelope = due.envelope
         alarms = list(self._alarms.take(envelope, now, failure))
         while not await self._keep(envelope, now, alarms):
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RETRY_S)
         if now.settled:
             self._close(envelope)
         _count(envelope, now, due)
@@ -134,7 +134,7 @@ class SiteLedger:
         known = self.attempts(envelope).given_up(now, "salt-changed")
         alarms = list(self._alarms.forgotten(people, now))
         while not await self._keep(envelope, known, alarms):
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RETRY_S)
 
     async def reported(self, record: DeliveryV1, decided: NotificationV1 | None) -> None:
         """Handle a gateway's report about an SMS that it had accepted. A lost SMS is one alarm and one dead letter.
@@ -143,7 +143,7 @@ class SiteLedger:
         """
         alarms = list(self._alarms.reported(record))
         while not await self._keep_report(record, decided, alarms):
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RETRY_S)
 
     async def _keep_report(
         self, record: DeliveryV1, decided: NotificationV1 | None, alarms: list[OperationalAlertV1]

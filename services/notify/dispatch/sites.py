@@ -26,7 +26,7 @@ from services.notify.reports.daily import REMEMBERED
 
 log = get_logger()
 
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 
 
 _WHY_NOT: dict[type[Exception], str] = {
@@ -74,7 +74,7 @@ class NotifiedSites:
                 return [cast("DeliveryV1", stored.message) async for stored in reading]
             except Unavailable as error:
                 log.warning("SMS budget not read", site=name, error=str(error))
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
 
     async def discover(self) -> None:
         """Find sites that the settings lack, for ever: a hub may not have every site's names."""
@@ -140,7 +140,7 @@ class NotifiedSites:
             except Unavailable as error:
                 log.warning("site history not read", site=name, error=str(error))
                 await runner.leave()
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
 
     async def _look(self, row: Subject) -> None:
         _, last = await self._bus.streams.created(str(row.stream))

@@ -16,15 +16,15 @@ from services.notify.texts.words import Words, instant
 from services.sites.settings import SiteSettings, local_zone
 
 HOURS = 6
-MOST_LINES = 4
+MAX_LINES = 4
 """Readers cannot tell more zones than this apart in one small chart."""
 _HOUR_S = 3_600
 _SECOND = 1_000_000_000
 _STEPS_S = (5, 10, 30, 60, 120, 300, 600, 900, 1_800, _HOUR_S, 2 * _HOUR_S)
-_MOST_TICKS = 6
-_MOST_WITH_SECONDS = 3
+_MAX_TICKS = 6
+_MAX_WITH_SECONDS = 3
 """Labels with seconds are twice as wide."""
-_MOST_THRESHOLDS = 2
+_MAX_THRESHOLDS = 2
 """If there are more, only the table shows them."""
 
 
@@ -77,7 +77,7 @@ def chart_of(notification: Notification, site: SiteSettings, words: Words, windo
     """Return the chart of these windows; None if fewer than two of them have a rate, or there is no rate to show."""
     if notification.group.audience != "field" or not notification.notices:
         return None
-    notices = tuple({notice.zone: notice for notice in reversed(notification.notices)}.values())[::-1][:MOST_LINES]
+    notices = tuple({notice.zone: notice for notice in reversed(notification.notices)}.values())[::-1][:MAX_LINES]
     known = published(windows, notification)
     until = _ends(notification, known)
     since = max(until[notice.zone] for notice in notices) - HOURS * _HOUR_S * _SECOND
@@ -139,7 +139,7 @@ def _thresholds(notices: Sequence[Notice], words: Words) -> tuple[Tick, ...]:
     firing = [field_alert(notice) for notice in notices if notice.firing]
     over = [field_alert(notice) for notice in notices if not notice.firing]
     bounds = sorted({alert.fire_below for alert in firing} or {alert.clear_above for alert in over})
-    return tuple(Tick(bound, words.exact(bound)) for bound in bounds) if len(bounds) <= _MOST_THRESHOLDS else ()
+    return tuple(Tick(bound, words.exact(bound)) for bound in bounds) if len(bounds) <= _MAX_THRESHOLDS else ()
 
 
 def _times(start: int, end: int, zone: tzinfo, words: Words) -> Iterable[Tick]:
@@ -153,7 +153,7 @@ def _times(start: int, end: int, zone: tzinfo, words: Words) -> Iterable[Tick]:
 
 
 def _most_ticks(step: int) -> int:
-    return _MOST_WITH_SECONDS if step % 60 else _MOST_TICKS
+    return _MAX_WITH_SECONDS if step % 60 else _MAX_TICKS
 
 
 def _alternative(lines: Sequence[ZoneLine], start: int, end: int, site: SiteSettings, words: Words) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIZE = 32
-MOST = 1_000
+MAX_FOUND = 1_000
 """The search stops after so many hits in one piece of data: that many are a leak already."""
 _WORD = 8
 _DISTINCT = 8
@@ -60,7 +60,7 @@ class Needles:
         return len(self.labels)
 
     def within(self, data: bytes | bytearray | memoryview) -> list[int]:
-        """Return the offsets at which `data` holds a needle, in order; at most `MOST`."""
+        """Return the offsets at which `data` holds a needle, in order; at most `MAX_FOUND`."""
         words = np.frombuffer(data, "<u8", count=len(data) // _WORD)
         if len(words) < 3:
             return []
@@ -116,7 +116,7 @@ def _first(found: Iterator[int]) -> set[int]:
     some: set[int] = set()
     for one in found:
         some.add(one)
-        if len(some) >= MOST:
+        if len(some) >= MAX_FOUND:
             break
     return some
 

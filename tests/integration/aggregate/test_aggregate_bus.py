@@ -168,7 +168,7 @@ async def test_fenced_is_no_end(scene, monkeypatch):
 
 async def test_a_stream_that_keeps_too_little_is_told(scene, monkeypatch):
     """Somebody else manages the stream: readiness says what to set, and is well again as soon as it is set."""
-    monkeypatch.setattr(stream_retention, "_AGAIN_S", 1.0)
+    monkeypatch.setattr(stream_retention, "_INTERVAL_S", 1.0)
     app = await scene.start()
     await scene.until(SITE_CONFIG, 1)  # it has made its streams, and does not mend them again
     await until(app.probes.is_ready)

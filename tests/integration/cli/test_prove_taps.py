@@ -16,7 +16,7 @@ from patience import until
 from operate.identities import Identities, nats_config
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, PASSAGES, SIGHTINGS, WINDOWS
 from services.bus.connection.connection import Connection
-from services.bus.connection.resubscribe import _AGAIN_S
+from services.bus.connection.resubscribe import _RETRY_S
 from testbed.proof.search import Search
 from testbed.proof.secret import COMMON, FilmNeedles, Label
 from testbed.proof.taps import Taps, users
@@ -71,7 +71,7 @@ async def test_each_identity_hears_what_it_may_and_is_refused_the_rest(box):
         await said(aggregate, PASSAGES.subject(site="s"), b"a passage")
         await until(lambda: ("subscriber", window) in heard and ("aggregate", "moretta.v1.passages.s") in heard)
         await until(lambda: {user for user, subject in heard if subject == window} >= {"operator", "notify"})
-        await asyncio.sleep(2 * _AGAIN_S)
+        await asyncio.sleep(2 * _RETRY_S)
         denials = [line for line in box.server.output if 'Violation - Subject ">"' in line]
     assert len(denials) <= len(taps.all), "what is meant to be refused is not asked for again"
     assert not {user for user, subject in heard if "passages" in subject} & {"subscriber", "operator", "ingest"}

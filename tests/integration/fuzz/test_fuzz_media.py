@@ -12,7 +12,7 @@ import pytest
 from fuzzing import COUNT, report
 
 LIMIT_S = 60 + COUNT
-MOST_MIB = 2_500
+MAX_MIB = 2_500
 """A codec may keep 16 pictures of the largest size that is taken, 8192x4320 (53 MiB each), and one is converted."""
 REASONS = {
     *("pictures", "no-pictures", "inconvertible", "undecodable", "no-video", "end-of-stream", "not-found", "other"),
@@ -47,7 +47,7 @@ def test_a_broken_film_harms_nothing(films: Path):
     assert set(counts) <= REASONS
     assert counts["pictures"] > 0
     assert COUNT - counts["pictures"] > 0
-    assert most < MOST_MIB
+    assert most < MAX_MIB
 
 
 def tried(films: Path, first: int, count: int) -> tuple[dict[int, str], int]:

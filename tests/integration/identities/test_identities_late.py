@@ -64,7 +64,7 @@ async def test_a_refused_subject_with_capitals_stays_refused(tmp_path: Path):
     settings = NatsSettings(url=server.url, user="ingest", password=Secret("p"))
     connection = await Connection.open(settings, "ingest")
     try:
-        connection._refused._again_s = 0.1
+        connection._refused._retry_s = 0.1
         asked, real = list[str](), connection.client._send_subscribe
 
         async def counted(subscription: Subscription) -> None:

@@ -290,7 +290,7 @@ def test_a_camera_that_drips_keeps_nobody(site: Site, tmp_path, what: str):
 
 def test_a_picture_without_an_end_takes_bounded_memory(site: Site, monkeypatch: pytest.MonkeyPatch):
     """What a camera calls one picture of ten gigabytes is given up."""
-    monkeypatch.setattr(sut, "MOST_BYTES", 8 << 20)
+    monkeypatch.setattr(sut, "MAX_BYTES", 8 << 20)
     head = b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: 9999999999\r\n\r\n"
     parts = itertools.chain([head], itertools.repeat(bytes(65_536)))
     site.answers["/"] = (200, {"Content-Type": "multipart/x-mixed-replace; boundary=b"}, parts)

@@ -18,7 +18,7 @@ from site_process import Site
 
 from operate.identities import settings_file
 from proto.subjects import CAMERA_EVENTS, CAMERAS
-from services.ingest.core.packets import MOST_SLICES
+from services.ingest.core.packets import MAX_SLICES
 
 LIMIT_S = 90
 MIB = 1 << 20
@@ -126,7 +126,7 @@ def slow(tmp_path):
     """
     clip = clips.make_clip(tmp_path / "large.h264", width=LARGE, height=LARGE, pictures=1, picture=grey)
     (usual,) = units_of(clip.read_bytes())
-    long = bombs.slices(MOST_SLICES, LARGE, LARGE)
+    long = bombs.slices(MAX_SLICES, LARGE, LARGE)
     return Lie(lambda: at_pace(itertools.chain([usual] * 20, itertools.repeat(long)), 10))
 
 
@@ -138,7 +138,7 @@ def grey(width, height, _index):
 async def test_a_picture_of_very_many_slices_is_not_decoded(tmp_path, beside):
     """Among pictures as usual: it has one slice too many. Four times as many took half a minute, at 4096x4096."""
     clip = clips.make_clip(tmp_path / "small.h264", width=SMALL, height=SMALL, pictures=1, picture=grey)
-    (usual,), long = units_of(clip.read_bytes()), bombs.slices(MOST_SLICES + 1, SMALL, SMALL)
+    (usual,), long = units_of(clip.read_bytes()), bombs.slices(MAX_SLICES + 1, SMALL, SMALL)
     film = Lie(lambda: at_pace(itertools.chain([usual] * 10, itertools.repeat(long)), 5))
     async with LyingRtsp({"bad": film}) as server:
         beside.settings(server.url("bad"), open_timeout_s=30, read_timeout_s=30)

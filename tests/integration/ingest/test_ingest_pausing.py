@@ -336,7 +336,7 @@ async def test_a_flood_of_orders_is_bounded_and_stops_no_pause(bus, replica):
             await bus.publish(PAUSE, pause)
             if number % 20 == 0:
                 await until(lambda: one.held == {"gate"})
-        assert len(one.app._tasks) <= in_hand.MOST + 1
+        assert len(one.app._tasks) <= in_hand.MAX_ORDERS + 1
     await until(lambda: len(one.app._tasks) <= 1, limit_s=30)
     assert one.held == {"gate"}
     assert not (await order(bus, "resume", "gate")).paused_cameras

@@ -18,7 +18,7 @@ from operate.box.box import MALLOC
 
 SCRIPT = Path(__file__).parents[2] / "support" / "reconnecting.py"
 BEFORE, AFTER = 60, 300
-MOST = 500_000
+MAX = 500_000
 """Bytes that it may grow by in 240 connections. It were 6 MB an hour once, some 20 kB a connection."""
 
 
@@ -73,4 +73,4 @@ async def test_three_hundred_reconnects_take_no_memory(tmp_path, camera):
     before, after = map(json.loads, said.splitlines())
     grown = {name: after[name] - before[name] for name in ("in_use", "resident")}
     print(f"{camera.__name__}, Python {sys.version.split()[0]}: {grown}")
-    assert max(grown.values()) < MOST, grown
+    assert max(grown.values()) < MAX, grown

@@ -36,14 +36,14 @@ from services.ingest.camera.sharing import CameraSharing
 from services.ingest.core import ice, reconnect
 from services.ingest.core.ice import (
     FACTOR,
-    MOST_STREAMS,
+    MAX_STREAMS,
     OFFERED_BYTES,
     PER_S,
     RemoteCandidates,
     kind_of,
 )
 from services.ingest.settings import WebSettings
-from services.ingest.sources.peer import MOST_FRAMES
+from services.ingest.sources.peer import MAX_FRAMES
 from services.ingest.web import datagrams, rtc
 from services.ingest.web import whip as whip_server
 from services.ingest.web.server import WebServer
@@ -299,7 +299,7 @@ async def test_a_slow_decoder_cannot_make_a_queue_grow(served, monkeypatch):
     monkeypatch.setattr(Decoder, "decode", slow)
     await until(lambda: len(keys) >= 2)
     monkeypatch.setattr(Decoder, "decode", decode)
-    assert max(waiting) <= MOST_FRAMES
+    assert max(waiting) <= MAX_FRAMES
     before = served.phone.stats().pictures
     await until(lambda: served.phone.stats().pictures > before + 25)  # it recovers by itself
     assert served.phone.stats().undecodable == 0
@@ -494,7 +494,7 @@ async def test_the_page_comes_with_strict_headers(served):
 
 async def test_nobody_holds_all_connections(served, monkeypatch):
     """Who only connects, never ends a request or reads no answer is let go; beyond the bound nobody comes in."""
-    for name, value in [("MOST", 10), ("HANDSHAKE_S", 3.0), ("UNREAD_S", 2.0)]:
+    for name, value in [("MAX_CONNECTIONS", 10), ("HANDSHAKE_S", 3.0), ("UNREAD_S", 2.0)]:
         monkeypatch.setattr(listener, name, value)
     monkeypatch.setattr(listener, "IDLE_S", 3.0)
     other = WebServer(served.app, WebSettings(host="127.0.0.1", port=0), served)
@@ -722,10 +722,10 @@ async def test_a_thousand_streams_of_a_peer_take_no_room(served, monkeypatch):
         await transport._send_rtp(packet.serialize())
         if ssrc % 20 == 0:
             await asyncio.sleep(20 / (0.75 * PER_S["rtp"]))
-            await until(lambda sent=ssrc: candidates.refused >= sent - MOST_STREAMS - 1, "refused", every_s=0.005)
+            await until(lambda sent=ssrc: candidates.refused >= sent - MAX_STREAMS - 1, "refused", every_s=0.005)
     await all_read(served)
-    assert len(receiver.transport._rtp_router.ssrc_table) <= MOST_STREAMS + 1 + 2  # those of the offer
-    assert len(receiver.getSynchronizationSources()) <= MOST_STREAMS + 1
+    assert len(receiver.transport._rtp_router.ssrc_table) <= MAX_STREAMS + 1 + 2  # those of the offer
+    assert len(receiver.getSynchronizationSources()) <= MAX_STREAMS + 1
     assert kept.encoded.closed is None
     await publisher.close()
 

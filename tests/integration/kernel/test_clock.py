@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from patience import until
 
 from services.bus import Bus
-from services.bus.clock import FAR_NS, MOST_NS, HostClock, Offset, offset_of
+from services.bus.clock import FAR_NS, MAX_NS, HostClock, Offset, offset_of
 from services.kernel.app import App
 
 SECOND = 1_000_000_000
@@ -65,9 +65,9 @@ def test_the_true_offset_is_within_the_uncertainty(sent: int, there: int, back: 
 def test_only_a_proven_offset_counts(true: int, way: int):
     """A service is not ready only when the offset is too large whatever the ways took."""
     found = offset_of(SECOND + true, SECOND + way, SECOND + 2 * way + true)
-    if abs(true) <= MOST_NS:
+    if abs(true) <= MAX_NS:
         assert found.is_fair
-    elif abs(true) > MOST_NS + 2 * way + 1:
+    elif abs(true) > MAX_NS + 2 * way + 1:
         assert not found.is_fair
 
 
@@ -98,15 +98,15 @@ async def test_a_step_is_noticed_and_which_way(step: int, ns: int):
     clocks = Clocks()
     await clocks.passes(ns, step)
     wrong = abs(step) > FAR_NS  # if it is right, that it is known counts as set back
-    assert (clocks.host.forward, clocks.host.back) == (step > MOST_NS, (step < -MOST_NS) + (not wrong))
+    assert (clocks.host.forward, clocks.host.back) == (step > MAX_NS, (step < -MAX_NS) + (not wrong))
 
 
 async def test_small_steps_add_up():
     """A clock that is corrected by a little each hour follows no other clock in the end."""
     clocks = Clocks()
     for _ in range(10):
-        await clocks.passes(3_600 * SECOND, MOST_NS // 3)
-        clocks.server += MOST_NS // 3
+        await clocks.passes(3_600 * SECOND, MAX_NS // 3)
+        clocks.server += MAX_NS // 3
     assert clocks.host.forward == 2
 
 
@@ -173,12 +173,12 @@ async def test_a_clock_that_was_wrong_and_is_right_again_counts_as_set_back(step
     await clocks.passes(SECOND, step)
     before, wrong = clocks.host.back, bool(clocks.host.wrong)
     assert wrong == (abs(step) > FAR_NS)
-    assert (clocks.host.number() is None) == (abs(step) > MOST_NS)
+    assert (clocks.host.number() is None) == (abs(step) > MAX_NS)
     await clocks.passes(SECOND, -step)
     assert clocks.host.wrong == ""
     assert clocks.host.number() == clocks.utc // 1000
-    assert clocks.host.back - before == wrong + (step > MOST_NS)
-    assert clocks.told == [True, abs(step) <= MOST_NS, True]
+    assert clocks.host.back - before == wrong + (step > MAX_NS)
+    assert clocks.told == [True, abs(step) <= MAX_NS, True]
 
 
 async def test_without_an_answer_the_last_offset_stands():

@@ -116,12 +116,12 @@ async def test_what_is_offered_is_handed_over(url):
         assert await b.take(GATE)
         await until(lambda: _holder(a) == "b", limit_s=LIMIT_S)
         a.offer([])  # what the next turn would do: it is not its own any more
-        await until(lambda: a.ceded == {GATE}, limit_s=LIMIT_S)
-        assert b.relieved == {GATE}
+        await until(lambda: a.handed_over == {GATE}, limit_s=LIMIT_S)
+        assert b.taken_over == {GATE}
         assert not a.held
         assert await a.take(GATE, idle_too=True), "b has no pictures yet"
         await until(lambda: not b.held, limit_s=LIMIT_S)
-        assert not b.ceded, "it offered nothing"
+        assert not b.handed_over, "it offered nothing"
         a.set_live(GATE, live=True)
         await until(lambda: GATE in b.view.leases and b.view.leases[GATE].live, limit_s=LIMIT_S)
         assert not await b.take(GATE, idle_too=True)

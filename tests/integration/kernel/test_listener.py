@@ -27,7 +27,7 @@ def _idle_s() -> float:
 @pytest.fixture(name="port")
 async def _port(monkeypatch: pytest.MonkeyPatch, idle_s: float) -> AsyncIterator[int]:
     """A server behind a listener whose limits are those of a test; it answers with the size of the body."""
-    for name, value in {"MOST": 10, "EACH": 4, "IDLE_S": idle_s, "UNREAD_S": 2.0}.items():
+    for name, value in {"MAX_CONNECTIONS": 10, "EACH": 4, "IDLE_S": idle_s, "UNREAD_S": 2.0}.items():
         monkeypatch.setattr(sut, name, value)
 
     async def answer(request: web.Request) -> web.Response:

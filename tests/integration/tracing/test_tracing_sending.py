@@ -94,7 +94,7 @@ def test_a_dead_collector_costs_a_counter(trace, capsys):
 
 def test_a_slow_collector_keeps_nobody(collect, trace, monkeypatch):
     """It takes a request and says nothing: the queue is bounded, who makes spans does not wait, nor does the end."""
-    monkeypatch.setattr(settings, "LIMIT_S", 0.5)
+    monkeypatch.setattr(settings, "TIMEOUT_S", 0.5)
     before, left = dropped("queue-full"), dropped("stopped")
     collector = collect(wait_s=patient(30))
     end = trace(collector.url)

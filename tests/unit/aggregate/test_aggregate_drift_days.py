@@ -175,7 +175,7 @@ async def test_pictures_that_the_windows_drop_are_in_no_day(make):
 @pytest.mark.parametrize("trouble", [OSError("disk full"), Fenced("moretta"), "hang"], ids=["error", "fenced", "hang"])
 async def test_what_could_not_be_stored_is_stored_at_the_next_time(make, monkeypatch, trouble):
     """A store that fails or hangs keeps nothing up; five minutes later the day is stored, with all that it held."""
-    monkeypatch.setattr(keeping, "LIMIT_S", 0.05)
+    monkeypatch.setattr(keeping, "TIMEOUT_S", 0.05)
     bus, late = FakeBus(crowds(make).messages), make.stream()
     drift = SiteDrift(bus, settings())
     failures = keeping.FAILURES.labels(SITE)._value.get
@@ -195,7 +195,7 @@ async def test_what_could_not_be_stored_is_stored_at_the_next_time(make, monkeyp
 async def test_without_its_store_the_site_goes_on(make, monkeypatch):
     """While the stored days cannot be read nothing is counted, or a day would lose what it held; windows come out."""
     monkeypatch.setattr(keeping, "WAIT_S", 0.05)
-    monkeypatch.setattr(keeping, "LIMIT_S", 0.02)
+    monkeypatch.setattr(keeping, "TIMEOUT_S", 0.02)
     monkeypatch.setattr(keeping, "_RETRY_S", 0.01)
     bus = FakeBus(make.stream().passer(5).ticks(8, 400).messages)
     bus.trouble = ["hang", OSError("no stream")] * 500

@@ -153,7 +153,7 @@ def test_profiles_that_are_none():
     )
     assert [one.token for one in replies.streams(answer(inner))] == ["x" * 64, "p"]
     many = "".join(profile(token=f"t{n}") for n in range(100))
-    assert len(replies.streams(answer(many))) == replies.MOST_PROFILES
+    assert len(replies.streams(answer(many))) == replies.MAX_PROFILES
 
 
 def test_a_stream_address():

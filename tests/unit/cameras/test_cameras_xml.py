@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operate.cameras.core.xml import MOST_BYTES, MOST_DEPTH, MOST_ELEMENTS, XmlError, parsed, shown
+from operate.cameras.core.xml import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, XmlError, parsed, shown
 
 LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY l0 "ha">%s]><a>&l9;</a>""" % b"".join(
     b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10)
@@ -38,9 +38,9 @@ def test_it_is_read_by_local_names():
         (b"\xff\xfe\x00", "no XML"),
         (b'<?xml version="1.0" encoding="no-such"?><a/>', "no XML"),
         (b"<html><body><p>hello</body></html>", "no XML"),
-        (b"<a>" * (MOST_DEPTH + 1) + b"</a>" * (MOST_DEPTH + 1), "more elements"),
-        (b"<a>" + b"<b/>" * MOST_ELEMENTS + b"</a>", "more elements"),
-        (b"<a>" + b" " * MOST_BYTES + b"</a>", "larger than 1 MiB"),
+        (b"<a>" * (MAX_DEPTH + 1) + b"</a>" * (MAX_DEPTH + 1), "more elements"),
+        (b"<a>" + b"<b/>" * MAX_ELEMENTS + b"</a>", "more elements"),
+        (b"<a>" + b" " * MAX_BYTES + b"</a>", "larger than 1 MiB"),
     ],
 )
 def test_what_could_harm_is_refused(document, why):
@@ -51,9 +51,9 @@ def test_what_could_harm_is_refused(document, why):
 
 def test_what_is_just_allowed():
     """The limits themselves are allowed."""
-    assert parsed(b"<a>" * MOST_DEPTH + b"</a>" * MOST_DEPTH).name == "a"
-    assert len(parsed(b"<a>" + b"<b/>" * (MOST_ELEMENTS - 1) + b"</a>").children) == MOST_ELEMENTS - 1
-    assert parsed(b"<a>" + b" " * (MOST_BYTES - 7) + b"</a>").name == "a"
+    assert parsed(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH).name == "a"
+    assert len(parsed(b"<a>" + b"<b/>" * (MAX_ELEMENTS - 1) + b"</a>").children) == MAX_ELEMENTS - 1
+    assert parsed(b"<a>" + b" " * (MAX_BYTES - 7) + b"</a>").name == "a"
 
 
 @given(st.binary(max_size=400) | st.text(alphabet='<>&!/="a []DOCTYPE%;', max_size=80).map(str.encode))

@@ -8,7 +8,7 @@ from in_process import invoke
 
 from operate.check_config import chart_rules
 from operate.check_config.chart_rules import _by_schema, refusal
-from operate.check_config.chart_values import MOST_BYTES
+from operate.check_config.chart_values import MAX_BYTES
 from operate.check_config.check_config import checked, checked_values, result
 from services.kernel.settings import SettingsError
 
@@ -48,7 +48,7 @@ def refused(*files: Path) -> str:
         (b"settings: {sites: []}\nnats: {hub: []}\n", "settings.sites: must be a list"),
         (b"settings: {1: a}", "settings: must hold sections such as `sites:`, got a section"),
         (b"a: 1\na: 2\n", "a key is there twice"),
-        (b"a: " + MOST_BYTES * b"x", f"is larger than {MOST_BYTES} bytes"),
+        (b"a: " + MAX_BYTES * b"x", f"is larger than {MAX_BYTES} bytes"),
         (b"a: " + 50_000 * b"[" + 50_000 * b"]", "is nested too deeply"),
         (BILLIONS.encode(), "holds more than 200000 values, or refers to itself"),
         (b"a: &a [*a]\n", "holds more than 200000 values, or refers to itself"),
@@ -212,7 +212,7 @@ def test_a_helm_without_an_end(monkeypatch, tmp_path):
     (program := tmp_path / "helm").write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     program.chmod(0o755)
     monkeypatch.setenv("HELM", str(program))
-    monkeypatch.setattr(chart_rules, "LIMIT_S", 0.1)
+    monkeypatch.setattr(chart_rules, "TIMEOUT_S", 0.1)
     with pytest.raises(SettingsError, match=r"helm: gave no answer within 0.1 s"):
         checked_values([EXAMPLE], CHART)
 

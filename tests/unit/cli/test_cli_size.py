@@ -18,7 +18,7 @@ from operate.sizing.needs import (
     FRAME_MS,
     INFER_MS,
     LEAST_S,
-    MOST_CAMERAS,
+    MAX_CAMERAS,
     REPLAY_PER_S,
     SIGHTING_BYTES,
     SIGHTING_MS,
@@ -37,7 +37,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 WANTED = st.builds(
     Installation,
     cameras=st.integers(1, 5_000),
-    stream=st.sampled_from(sorted(MOST_CAMERAS)),
+    stream=st.sampled_from(sorted(MAX_CAMERAS)),
     fps=st.sampled_from([0.5, 1.0, 5.0, 10.0]),
     sites=st.integers(1, 50),
     zones=st.integers(0, 500),
@@ -54,7 +54,7 @@ def test_pods_ask_for_what_is_in_use(wanted):
         assert part.replicas >= (1 if part.name == "nats" else 2)
         assert part.memory_mib % 128 == 0
     ingest = found.parts[0]
-    assert ingest.replicas * MOST_CAMERAS[wanted.stream] >= wanted.cameras
+    assert ingest.replicas * MAX_CAMERAS[wanted.stream] >= wanted.cameras
     assert all(part.cpu_m <= 1_000 for part in found.parts if part.name == "inference")
 
 
@@ -130,7 +130,7 @@ def test_it_prints_values_for_helm():
     assert done.exit_code == 0
     found = yaml.safe_load(done.stdout)
     assert list(found) == ["ingest", "inference", "aggregate", "notify", "nats"]
-    assert found["ingest"]["replicas"] == -(-40 // MOST_CAMERAS["1080p25"])
+    assert found["ingest"]["replicas"] == -(-40 // MAX_CAMERAS["1080p25"])
     each = need(Installation(40)).cost_per_camera(20)
     assert f"a camera costs {each:.2f} a month where a core costs 20" in done.stdout
     assert "month" not in values(need(Installation(40)))
@@ -160,7 +160,7 @@ def test_the_documents_have_the_same_table(cameras, sent):
 def test_the_documents_have_the_same_numbers():
     """The worked example of what a camera costs, the limits of one server, and the constants of the formula."""
     operations, capacity = ((DOCS / name).read_text(encoding="utf-8") for name in ("operations.md", "capacity.md"))
-    for sent in MOST_CAMERAS:
+    for sent in MAX_CAMERAS:
         found = need(Installation(40, sent))
         assert f"| {sent} | {found.asked_cores:.1f} | {found.cost_per_camera(25):.2f} |" in operations
         assert f"{DECODE_MS[sent]:g}{' ms' * (sent == '1080p25')} at {sent}" in capacity

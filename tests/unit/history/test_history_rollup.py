@@ -16,7 +16,7 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 from proto.codec import encode_as
 from services.aggregate.core.policy import publishable
 from services.sites.figures import rates
-from services.sites.history import MOST, RollUp, TimeRange, TooMany
+from services.sites.history import MAX_PERIODS, RollUp, TimeRange, TooMany
 from services.sites.measurement import Judged
 
 T = 1_795_537_200_000_000_000 // HOUR * HOUR
@@ -302,7 +302,9 @@ def test_a_day_with_an_outage():
     assert low < whole.rate < high
 
 
-@pytest.mark.parametrize(("step", "hours"), [("hour", MOST + 1), ("day", 24 * (MOST + 1)), ("window", 24)])
+@pytest.mark.parametrize(
+    ("step", "hours"), [("hour", MAX_PERIODS + 1), ("day", 24 * (MAX_PERIODS + 1)), ("window", 24)]
+)
 def test_an_answer_has_its_limits(step, hours):
     """More periods than one answer holds are refused, before or while windows come; a total always fits."""
     span, length = TimeRange(T, T + hours * HOUR), 5 * MINUTE

@@ -35,7 +35,7 @@ def test_one_that_stands_still_is_told(looks: list[Info], said: str):
 
 async def test_of_several_sources_each_is_told_apart(monkeypatch: pytest.MonkeyPatch):
     """One site's subjects come, the other's do not; a stream that copies nothing is looked at once."""
-    monkeypatch.setattr("operate.nats.copy_lag.AGAIN_S", 0.001)
+    monkeypatch.setattr("operate.nats.copy_lag.INTERVAL_S", 0.001)
     looks: list[str] = []
 
     async def look(name: str) -> Info:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.frames.budget import MOST_WAITING, may_wait
+from services.frames.budget import MAX_WAITING, may_wait
 
 MS = 1_000_000
 BUDGET = 100 * MS
@@ -19,8 +19,8 @@ BUDGET = 100 * MS
         (5, 6, 2, 10, 20, False),
         (5, 5, 2, 10, 20, True),  # two lanes: 6 frames are 3 turns
         (31, 0, 1, 10, 20, False),
-        (0, MOST_WAITING - 1, 1, 0, 0, True),
-        (0, MOST_WAITING, 1, 0, 0, False),
+        (0, MAX_WAITING - 1, 1, 0, 0, True),
+        (0, MAX_WAITING, 1, 0, 0, False),
     ],
 )
 def test_who_may_wait(age, ahead, lanes, typical, slow, may):

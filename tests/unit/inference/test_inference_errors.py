@@ -109,7 +109,7 @@ async def test_each_site_is_told_again_and_again(monkeypatch):
 
 async def test_a_bus_that_does_not_answer_is_not_waited_for(monkeypatch):
     """The service starts all the same."""
-    monkeypatch.setattr(sut, "_LIMIT_S", 0.01)
+    monkeypatch.setattr(sut, "_TIMEOUT_S", 0.01)
     jetstream = JetStream()
     jetstream.hangs = True
     await ModelErrorsPublisher(jetstream, ["market"], "masks-1", SHA, ERRORS).publish()

@@ -204,7 +204,7 @@ async def test_displaced_keys_are_counted_and_told_of_once(line):
     async with announcing(line) as receiver:
         before = displaced()
         with capture_logs() as lines:
-            for number in range(sut.MOST_OF_SITE + 3):
+            for number in range(sut.MAX_OF_SITE + 3):
                 receiver.keys.add("cannes", number.to_bytes(8, "big"), bytearray(FRAME_KEY), boottime_ns())
         assert displaced() - before == 3
         assert [line["site"] for line in lines if line["event"] == "frame keys over limit"] == ["cannes"]

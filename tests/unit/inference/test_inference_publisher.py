@@ -57,7 +57,7 @@ def lost():
 
 @pytest.fixture(name="jetstream")
 def _jetstream(monkeypatch):
-    monkeypatch.setattr(sut, "_LIMIT_S", patient())
+    monkeypatch.setattr(sut, "_TIMEOUT_S", patient())
     return JetStream()
 
 
@@ -70,7 +70,7 @@ def _briefly(monkeypatch):
         loop = asyncio.get_running_loop()
         now = loop.time()
         with monkeypatch.context() as patch:
-            patch.setattr(sut, "_LIMIT_S", LIMIT_S)
+            patch.setattr(sut, "_TIMEOUT_S", LIMIT_S)
             patch.setattr(loop, "time", lambda: now)
             yield
 

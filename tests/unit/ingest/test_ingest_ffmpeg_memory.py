@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import av
-from services.ingest.sources.ffmpeg import MOST_BYTES, limit_memory
+from services.ingest.sources.ffmpeg import MAX_BYTES, limit_memory
 
 def takes(size):
     try:
@@ -13,7 +13,7 @@ def takes(size):
     except MemoryError:
         return False
 
-print(takes(MOST_BYTES), limit_memory(), takes(MOST_BYTES // 2), takes(MOST_BYTES), takes(1000))
+print(takes(MAX_BYTES), limit_memory(), takes(MAX_BYTES // 2), takes(MAX_BYTES), takes(1000))
 """
 
 

@@ -11,9 +11,9 @@ from services.ingest.core.ice import (
     CHECKS_PER_S,
     FACTOR,
     LARGEST_STUN,
-    MOST_CANDIDATES,
-    MOST_OFFERED,
-    MOST_STREAMS,
+    MAX_CANDIDATES,
+    MAX_OFFERED,
+    MAX_STREAMS,
     NEW_STREAM_S,
     OFFERED_BYTES,
     PER_S,
@@ -158,10 +158,10 @@ def test_an_offer_fills_half_of_the_room():
     """The peer's other addresses show themselves; the same address twice is one."""
     offered = [("192.0.2.9", 4000 + n // 2) for n in range(100)]
     candidates = RemoteCandidates(NAME, offered)
-    assert len(candidates) == MOST_OFFERED == 16
+    assert len(candidates) == MAX_OFFERED == 16
     accepted = [candidates.accept(("198.51.100.7", port), REQUEST_BYTES) for port in range(1024, 1124)]
-    assert accepted == [True] * (MOST_CANDIDATES - MOST_OFFERED) + [False] * 84
-    assert len(candidates) == MOST_CANDIDATES == 32
+    assert accepted == [True] * (MAX_CANDIDATES - MAX_OFFERED) + [False] * 84
+    assert len(candidates) == MAX_CANDIDATES == 32
     assert candidates.accept(offered[0], REQUEST_BYTES)
     assert candidates.heard(request(), ("203.0.113.1", 4000), 0.0) is None  # no room: not even read
     assert candidates.heard(request(), offered[3], 0.0) == "request"
@@ -199,16 +199,16 @@ def test_few_streams_are_read(make):
     """Of ten thousand sources the first, then one in five seconds: a library keeps a record for each that it sees."""
     candidates = known()
     read = [ssrc for ssrc in range(10_000) if candidates.heard(make(ssrc), PEER, ssrc / 10)]
-    assert read[:MOST_STREAMS] == list(range(MOST_STREAMS))
-    assert 1000 / NEW_STREAM_S <= len(read) - MOST_STREAMS <= 1 + 1000 / NEW_STREAM_S
+    assert read[:MAX_STREAMS] == list(range(MAX_STREAMS))
+    assert 1000 / NEW_STREAM_S <= len(read) - MAX_STREAMS <= 1 + 1000 / NEW_STREAM_S
 
 
-FORGED = st.lists(st.tuples(st.integers(1, 40), st.integers(0, MOST_STREAMS - 1)), max_size=60)
+FORGED = st.lists(st.tuples(st.integers(1, 40), st.integers(0, MAX_STREAMS - 1)), max_size=60)
 """Datagrams of other sources: the number of the first one, and how many sources send one each."""
 
 
 @pytest.mark.parametrize("make", [rtp, rtcp])
-@given(st.sets(st.integers(1, 60)) | st.sets(st.integers(1, 60), min_size=MOST_STREAMS), FORGED)
+@given(st.sets(st.integers(1, 60)) | st.sets(st.integers(1, 60), min_size=MAX_STREAMS), FORGED)
 @examples(500)
 def test_forged_sources_keep_no_peer_out(make, before, between):
     """However many came before the peer's first, and come between its own, which are more: it is read ever after."""
@@ -227,13 +227,13 @@ def test_forged_sources_keep_no_peer_out(make, before, between):
 @given(st.lists(st.tuples(st.integers(0, 99), st.floats(0, 2)), max_size=300))
 @examples(500)
 def test_new_sources_are_few_in_any_time(events):
-    """At most MOST_STREAMS, and one more in five seconds."""
+    """At most MAX_STREAMS, and one more in five seconds."""
     streams, now, read = RtpSources(), 0.0, []
     for ssrc, passed in events:
         now += passed
         if streams.heard(bytes([ssrc]), now):
             read.append(ssrc)
-    assert len(set(read)) <= MOST_STREAMS + 1 + now / NEW_STREAM_S
+    assert len(set(read)) <= MAX_STREAMS + 1 + now / NEW_STREAM_S
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_an_attack_in_any_order_costs_little_and_hits_nobody(offered, events):
         elif what == "garbage":
             for data in (DTLS, rtp(size), b"\xff" * size):
                 assert candidates.heard(data, source, now) is None or received[source] or source in proved
-        assert len(candidates) <= MOST_CANDIDATES
+        assert len(candidates) <= MAX_CANDIDATES
         if source not in proved:
             credit = OFFERED_BYTES if source in offered else 0
             assert sent[source] <= FACTOR * received[source] + credit
@@ -320,5 +320,5 @@ def test_twenty_thousand_ports(order, step):
             if candidates.heard(request(), ("192.0.2.1", port), now):
                 read += 1
                 candidates.accept(("192.0.2.1", port), REQUEST_BYTES)
-    assert (len(candidates), read) == (MOST_CANDIDATES, MOST_CANDIDATES)
-    assert candidates.refused == 20_000 - MOST_CANDIDATES
+    assert (len(candidates), read) == (MAX_CANDIDATES, MAX_CANDIDATES)
+    assert candidates.refused == 20_000 - MAX_CANDIDATES

@@ -16,16 +16,16 @@ from PIL import Image
 from services.ingest.core import packets as sut
 from services.ingest.core.packets import (
     MARGIN,
-    MOST_BYTES,
-    MOST_BYTES_UNCOUNTED,
-    MOST_PICTURES,
-    MOST_SCANS,
-    MOST_SLICES,
-    MOST_UNITS,
+    MAX_BYTES,
+    MAX_BYTES_UNCOUNTED,
+    MAX_PICTURES,
+    MAX_SCANS,
+    MAX_SLICES,
+    MAX_UNITS,
     jpeg_size,
     refusal,
 )
-from services.ingest.core.picture import MOST_PIXELS
+from services.ingest.core.picture import MAX_PIXELS
 
 NOISE = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
 JPEGS = {
@@ -111,17 +111,17 @@ def avc(*payloads, with_length=False):
 
 SLICE, FIRST, MESSAGE = b"\x41" + bombs.skipping(8160), b"\x65\x88\x84", b"\x06\x05\x01\x00\x80"
 HEVC_SLICE, HEVC_FIRST = b"\x02\x01\x40\x10", b"\x26\x01\xaf\x08"
-FULL = [FIRST, *[SLICE] * (MOST_SLICES - 1)]
+FULL = [FIRST, *[SLICE] * (MAX_SLICES - 1)]
 MANY = [
     ("h264", [*FULL], None),
     ("h264", [*FULL, SLICE], "slices"),
-    ("h264", [FIRST] * MOST_PICTURES, None),
-    ("h264", [FIRST] * (MOST_PICTURES + 1), "first slices of a picture"),
-    ("h264", [MESSAGE] * MOST_UNITS, None),
-    ("h264", [MESSAGE] * (MOST_UNITS + 1), "NAL units"),
-    ("hevc", [HEVC_FIRST, *[HEVC_SLICE] * (MOST_SLICES - 1)], None),
-    ("hevc", [HEVC_FIRST, *[HEVC_SLICE] * MOST_SLICES], "slices"),
-    ("hevc", [HEVC_FIRST] * (MOST_PICTURES + 1), "first slices of a picture"),
+    ("h264", [FIRST] * MAX_PICTURES, None),
+    ("h264", [FIRST] * (MAX_PICTURES + 1), "first slices of a picture"),
+    ("h264", [MESSAGE] * MAX_UNITS, None),
+    ("h264", [MESSAGE] * (MAX_UNITS + 1), "NAL units"),
+    ("hevc", [HEVC_FIRST, *[HEVC_SLICE] * (MAX_SLICES - 1)], None),
+    ("hevc", [HEVC_FIRST, *[HEVC_SLICE] * MAX_SLICES], "slices"),
+    ("hevc", [HEVC_FIRST] * (MAX_PICTURES + 1), "first slices of a picture"),
 ]
 
 
@@ -140,7 +140,7 @@ def test_start_codes_count_where_lengths_are_in_use():
     assert refusal("h264", avc(*FULL, SLICE), (1920, 1080), AVCC) is not None
 
 
-@pytest.mark.parametrize(("scans", "passes"), [(MOST_SCANS - 1, True), (MOST_SCANS, False), (30_000, False)])
+@pytest.mark.parametrize(("scans", "passes"), [(MAX_SCANS - 1, True), (MAX_SCANS, False), (30_000, False)])
 def test_scans_are_counted(scans, passes):
     """Each goes over the whole picture; the first one has the means of its blocks."""
     found = refusal("mjpeg", bombs.jpeg(scans))
@@ -150,7 +150,7 @@ def test_scans_are_counted(scans, passes):
 def test_frame_headers_are_counted():
     """Each makes the decoder take memory for a picture anew."""
     data = bombs.jpeg(0, 64, 64)
-    assert refusal("mjpeg", data[:-2] + bombs.frame_header(64, 64) * MOST_SCANS) == (
+    assert refusal("mjpeg", data[:-2] + bombs.frame_header(64, 64) * MAX_SCANS) == (
         "a JPEG with more than 100 frame headers"
     )
 
@@ -167,19 +167,19 @@ def test_a_jpeg_says_its_size(size, why):
 def test_a_jpeg_without_a_frame_is_refused(data):
     """So is one whose frame header is behind more segments than any file has."""
     assert refusal("mjpeg", data) == "a JPEG without a frame header"
-    assert jpeg_size(b"\xff\xd8" + b"\xff\xe0\x00\x02" * MOST_UNITS + bombs.frame_header(8, 8)) is None
+    assert jpeg_size(b"\xff\xd8" + b"\xff\xe0\x00\x02" * MAX_UNITS + bombs.frame_header(8, 8)) is None
 
 
 SIZES = [
     ("h264", (64, 64), 3 * 64 * 64 + MARGIN),
     ("vp8", (64, 64), 3 * 64 * 64 + MARGIN),
-    ("h264", (0, 0), MOST_BYTES),
-    ("hevc", (8192, 4320), MOST_BYTES),
-    ("mpeg2video", (0, 0), MOST_BYTES),
-    ("mpeg4", (0, 0), MOST_BYTES_UNCOUNTED),
+    ("h264", (0, 0), MAX_BYTES),
+    ("hevc", (8192, 4320), MAX_BYTES),
+    ("mpeg2video", (0, 0), MAX_BYTES),
+    ("mpeg4", (0, 0), MAX_BYTES_UNCOUNTED),
     ("mpeg4", (64, 64), 3 * 64 * 64 + MARGIN),
-    ("h263", (0, 0), MOST_BYTES_UNCOUNTED),
-    ("ffv1", (0, 0), 8 * MOST_PIXELS + MARGIN),
+    ("h263", (0, 0), MAX_BYTES_UNCOUNTED),
+    ("ffv1", (0, 0), 8 * MAX_PIXELS + MARGIN),
     ("ffv1", (64, 64), 8 * 64 * 64 + MARGIN),
     ("rawvideo", (64, 64), 8 * 64 * 64 + MARGIN),
 ]
@@ -199,8 +199,8 @@ def test_no_jpeg_is_larger_than_its_picture():
     assert refusal("mjpeg", data.ljust(most, b"\0")) is None
     assert refusal("mjpeg", data.ljust(most + 1, b"\0")) is not None
     large = b"\xff\xd8" + bombs.frame_header(8192, 4320)
-    assert refusal("mjpeg", large.ljust(MOST_BYTES, b"\0")) is None
-    assert f"has {MOST_BYTES} at most" in refusal("mjpeg", large.ljust(MOST_BYTES + 1, b"\0"))
+    assert refusal("mjpeg", large.ljust(MAX_BYTES, b"\0")) is None
+    assert f"has {MAX_BYTES} at most" in refusal("mjpeg", large.ljust(MAX_BYTES + 1, b"\0"))
 
 
 @given(
@@ -220,18 +220,18 @@ def test_slices_of_mpeg_are_counted(codec):
     key, head, one, last = bombs.mpeg_slices(codec, 640, 480)
     rows = head + one * (480 // 16 - 1) + last
     assert [refusal(codec, data, (640, 480)) for data in (key, rows)] == [None, None]
-    most = head + one * (MOST_SLICES - 1) + last
+    most = head + one * (MAX_SLICES - 1) + last
     decoder = av.CodecContext.create(codec, "r")
     decoded = [frame for data in (key, most, None) for frame in decoder.decode(data and av.Packet(data))]
     assert (len(decoded), refusal(codec, most, (640, 480))) == (2, None)
-    assert refusal(codec, head + one * MOST_SLICES + last, (640, 480)) == "a packet with more than 600 slices"
+    assert refusal(codec, head + one * MAX_SLICES + last, (640, 480)) == "a packet with more than 600 slices"
 
 
 PARTS = [
-    ("mpeg2video", b"\x00", MOST_PICTURES, "pictures"),
-    ("mpeg2video", b"\xb3", MOST_UNITS, "start codes"),
-    ("vc1", b"\x0b", MOST_SLICES, "slices"),
-    ("vc1", b"\x0c", MOST_PICTURES, "pictures"),
+    ("mpeg2video", b"\x00", MAX_PICTURES, "pictures"),
+    ("mpeg2video", b"\xb3", MAX_UNITS, "start codes"),
+    ("vc1", b"\x0b", MAX_SLICES, "slices"),
+    ("vc1", b"\x0c", MAX_PICTURES, "pictures"),
 ]
 
 
@@ -249,10 +249,10 @@ def obu(kind, payload=b"\x10", *, sized=True):
 @pytest.mark.parametrize(
     ("units", "passes"),
     [
-        ([obu(2, b""), obu(1), *[obu(6)] * MOST_PICTURES], True),
-        ([obu(2, b""), obu(1), *[obu(6)] * (MOST_PICTURES + 1)], False),
-        ([obu(3)] * (MOST_PICTURES + 1), False),
-        ([obu(4)] * MOST_UNITS, False),
+        ([obu(2, b""), obu(1), *[obu(6)] * MAX_PICTURES], True),
+        ([obu(2, b""), obu(1), *[obu(6)] * (MAX_PICTURES + 1)], False),
+        ([obu(3)] * (MAX_PICTURES + 1), False),
+        ([obu(4)] * MAX_UNITS, False),
         ([obu(2, b""), obu(6, sized=False)], True),
         ([b"\x32\xff\xff"], True),
     ],
@@ -303,13 +303,13 @@ def steps(codec, data, extradata=b""):
 def test_steps_are_bounded_whatever_the_length(codec, piece):
     """What is done in Python for each thing found is done a bounded number of times; the rest are searches in C."""
     for extradata in (b"", AVCC, b"\x01" + bytes(24)):
-        assert steps(codec, piece * 200_000, extradata) < 15 * MOST_UNITS
+        assert steps(codec, piece * 200_000, extradata) < 15 * MAX_UNITS
 
 
 @st.composite
 def attacks(draw):
     """A JPEG of small scans in any number, of any size, cut off, filled up, with markers between and behind."""
-    scans = draw(st.integers(0, 40) | st.integers(MOST_SCANS - 3, MOST_SCANS + 3) | st.integers(0, 4000))
+    scans = draw(st.integers(0, 40) | st.integers(MAX_SCANS - 3, MAX_SCANS + 3) | st.integers(0, 4000))
     data = bombs.jpeg(scans, draw(st.integers(1, 600)), draw(st.integers(1, 600)))
     scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00"
     data = data.replace(scan, draw(st.sampled_from([b"", b"\xff", b"\xff\xd0", b"\xff\xdd\x00\x04\x00\x00"])) + scan)
@@ -323,9 +323,9 @@ def test_an_attack_is_refused_or_small(data):
     """What passes has few scans, and few bytes for its pixels."""
     if refusal("mjpeg", data) is None:
         width, height = jpeg_size(data)
-        assert data.count(b"\xff\xda") <= MOST_SCANS
+        assert data.count(b"\xff\xda") <= MAX_SCANS
         assert len(data) <= 5 * width * height + MARGIN
-        assert width * height <= MOST_PIXELS
+        assert width * height <= MAX_PIXELS
 
 
 def test_what_a_network_camera_may_send_has_a_decoder():

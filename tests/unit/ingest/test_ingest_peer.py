@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.rate_limiter import MOST, WITHIN_NS, RateLimiter
+from services.ingest.core.rate_limiter import MAX_OFFERS, WITHIN_NS, RateLimiter
 from services.ingest.core.sdp import is_key
 from services.ingest.sources.address import SourceError
-from services.ingest.sources.peer import MOST_BYTES, MOST_FRAMES, EncodedQueue, PeerSlot
+from services.ingest.sources.peer import MAX_BYTES, MAX_FRAMES, EncodedQueue, PeerSlot
 
 KEY, DELTA = b"\x10", b"\x11"
 """First bytes of VP8 frames."""
@@ -51,7 +51,7 @@ class Line:
         self.closed += 1
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(1, MOST_BYTES // 3)), max_size=60))
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(1, MAX_BYTES // 3)), max_size=60))
 def test_the_queue_is_bounded_and_never_decodes_from_the_middle(steps):
     """Whatever comes and goes: it holds 16 frames and 4 MiB at most, and after what was dropped comes a key frame."""
     line, stamp, taken, offered, lost = Line(), 0, [], [], False
@@ -62,8 +62,8 @@ def test_the_queue_is_bounded_and_never_decodes_from_the_middle(steps):
         stamp += 1
         offered.append(stamp)
         line.queue.offer((KEY if key else DELTA) + bytes(size), stamp)
-        assert len(line.queue._frames) <= MOST_FRAMES
-        assert sum(len(data) for data, *_ in line.queue._frames) == line.queue._bytes <= MOST_BYTES
+        assert len(line.queue._frames) <= MAX_FRAMES
+        assert sum(len(data) for data, *_ in line.queue._frames) == line.queue._bytes <= MAX_BYTES
     taken += line.queue._frames
     assert len(taken) + line.dropped == len(offered)
     for before, (_, stamp, key) in zip([(b"", 0, False), *taken], taken, strict=False):
@@ -133,11 +133,11 @@ def test_one_peer_sits_at_a_time_and_only_when_waited_for():
 def test_guesses_are_counted_by_address_and_forgotten():
     """The eleventh wrong token in a minute has to wait; a thousand other addresses push the oldest out."""
     guesses = RateLimiter()
-    for now in range(MOST):
+    for now in range(MAX_OFFERS):
         assert guesses.wait_ns("a", now) == 0
         guesses.note("a", now)
-    assert guesses.wait_ns("a", MOST) == WITHIN_NS - MOST
-    assert guesses.wait_ns("b", MOST) == 0
+    assert guesses.wait_ns("a", MAX_OFFERS) == WITHIN_NS - MAX_OFFERS
+    assert guesses.wait_ns("b", MAX_OFFERS) == 0
     assert guesses.wait_ns("a", WITHIN_NS) == 0
     for other in range(2_000):
         guesses.note(str(other), 0)

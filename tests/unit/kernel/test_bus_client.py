@@ -144,7 +144,7 @@ class Deaf:
 async def test_a_cancellation_that_got_lost_is_repeated():
     """Closing ends it, however often its waiting swallows that."""
     client = Deaf()
-    one = resubscribe.RefusedSubjects(client, again_s=0.001)
+    one = resubscribe.RefusedSubjects(client, retry_s=0.001)
     one.heard('permissions violation for subscription to "$srv.ping"')
     await client.flushing.wait()
     async with asyncio.timeout(20):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.leases.shares import Lease, LeaseTable, share_of, to_offer, to_take
+from services.leases.shares import Lease, LeaseTable, share_of, to_claim, to_offer
 
 KEYS = [("cannes", f"cam-{n}") for n in range(9)]
 NAMES = ["a", "b", "c", "d"]
@@ -27,7 +27,7 @@ class Bucket:
 
     def turn(self, name, wanted):
         """One replica's turn; returns how many leases it took, and whether it changed an offer."""
-        taken = to_take(name, self.view, wanted)
+        taken = to_claim(name, self.view, wanted)
         for key in taken:
             self.put(key, name)
         offers = to_offer(name, self.view, wanted, wanted)
@@ -88,18 +88,18 @@ def test_who_leaves_hands_everything_over(wanted, gone):
 def test_free_keys_are_dealt_without_talk():
     """Replicas that see the same take different keys, all of them together."""
     view = Bucket(NAMES).view
-    taken = [to_take(name, view, KEYS) for name in NAMES]
+    taken = [to_claim(name, view, KEYS) for name in NAMES]
     assert sorted(itertools.chain(*taken)) == KEYS
 
 
 def test_what_nobody_took_is_anybody_s():
     """A replica that was preferred and is dead keeps no key free for ever; a full one takes no more."""
     bucket = Bucket(["a", "dead"])
-    due = to_take("dead", bucket.view, KEYS)
-    assert set(due).isdisjoint(to_take("a", bucket.view, KEYS))
-    assert set(due) & set(to_take("a", bucket.view, KEYS, overdue=due))
-    assert len(to_take("a", bucket.view, KEYS, overdue=KEYS)) <= share_of(len(KEYS), 2)
-    assert to_take("a", bucket.view, KEYS, forsaken=KEYS) == KEYS, "a replica that doesn't know them is no reason"
+    due = to_claim("dead", bucket.view, KEYS)
+    assert set(due).isdisjoint(to_claim("a", bucket.view, KEYS))
+    assert set(due) & set(to_claim("a", bucket.view, KEYS, overdue=due))
+    assert len(to_claim("a", bucket.view, KEYS, overdue=KEYS)) <= share_of(len(KEYS), 2)
+    assert to_claim("a", bucket.view, KEYS, unclaimed=KEYS) == KEYS, "a replica that doesn't know them is no reason"
 
 
 def test_what_cannot_move_is_not_offered():

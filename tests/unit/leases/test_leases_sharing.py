@@ -12,7 +12,7 @@ class Bucket:
     """Leases as one replica has them, of which the tests say when they are valid; whoever asks first gets one."""
 
     def __init__(self):
-        self.me, self.view, self.held, self.ceded, self.relieved = "a", LeaseTable(), {}, set(), set()
+        self.me, self.view, self.held, self.handed_over, self.taken_over = "a", LeaseTable(), {}, set(), set()
         self.resets, self.valid, self.said, self.log = 0, True, {}, []
         self.view.replica("a", False)
 

@@ -115,7 +115,7 @@ async def test_it_is_as_large_as_what_is_on_its_way(scene):
 
 async def test_what_was_done_is_recorded_until_it_is_stored(scene, monkeypatch):
     """JetStream has no room for a while: the records are tried again, the attempt is not, its alarm is told once."""
-    monkeypatch.setattr("services.notify.delivery.site_ledger._AGAIN_S", 0.01)
+    monkeypatch.setattr("services.notify.delivery.site_ledger._RETRY_S", 0.01)
     scene.bus.refuses = 3
     await attempt(scene, ANNA, AUTH)
     records = [one for row, one in scene.bus.stored if row is DELIVERIES]

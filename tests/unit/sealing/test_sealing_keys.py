@@ -339,7 +339,7 @@ def test_workers_that_come_one_after_another_crowd_nobody_out(every_ms):
 
 def test_most_givers_of_a_site_displace_nothing():
     """So many ingests of one site as the doctor allows: no living key is displaced."""
-    crowd = Crowd(cannes=sut.MOST_GIVERS).run(5)
+    crowd = Crowd(cannes=sut.MAX_GIVERS).run(5)
     assert (crowd.missing.total(), crowd.displaced.total()) == (0, 0)
 
 

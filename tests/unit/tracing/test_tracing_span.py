@@ -13,7 +13,7 @@ from otlp import traced
 from proto.subjects import WINDOWS
 from services.bus.connection.connection import headers_of
 from services.kernel.log import LogSettings, configure, get_logger
-from services.kernel.tracing import MOST_LINKS, OFF, begin, current, follow, headers
+from services.kernel.tracing import MAX_LINKS, OFF, begin, current, follow, headers
 from services.kernel.tracing.settings import TracingSettings
 from services.kernel.tracing.span import ATTRIBUTES, SPANS
 
@@ -100,7 +100,7 @@ def test_links_are_the_newest_ones_and_not_too_many():
         with begin("aggregate.window", links=[f"00-{TRACE}-{n:016x}-03" for n in range(1, 1_000)]):
             pass
         [window] = memory.get_finished_spans()
-    assert [link.context.span_id for link in window.links] == list(range(1_000 - MOST_LINKS, 1_000))
+    assert [link.context.span_id for link in window.links] == list(range(1_000 - MAX_LINKS, 1_000))
 
 
 @given(st.text())

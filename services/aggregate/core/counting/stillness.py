@@ -21,7 +21,7 @@ NOISE = 1.7
 """How much farther off a single sighting of it may be."""
 STILL = 10 * SECOND
 """Seen for so long at one point a face is still: people look into a camera for some seconds without stirring."""
-MOST = SECOND
+MAX_GAP = SECOND
 """Time between two sightings is time in which the face was seen, up to this. While it is hidden it may move."""
 _RECENT = 5
 """The median is that of so many sightings: of a second, at five pictures a second."""
@@ -72,7 +72,7 @@ class Stillness:
     def moves(self, at: int, where: Location) -> bool:
         """Add a sighting; return whether the face has moved since the ones before."""
         self._recent.append(where)
-        middle, passed, self.last = _median(self._recent), min(at - self.last, MOST), at
+        middle, passed, self.last = _median(self._recent), min(at - self.last, MAX_GAP), at
         if self._is_at(middle):
             self.held += passed
             self._known += 1

@@ -25,8 +25,8 @@ log = get_logger()
 
 Made = Literal["forged", "not-final", "known", "not-recorded", "delivered", "failed"]
 REPORTS = Counter("moretta_notify_sms_reports_total", "Delivery reports of SMS, by what was made of them", ["made"])
-_MOST_BYTES = 16_384
-_MOST_FIELDS = 100
+_MAX_BYTES = 16_384
+_MAX_FIELDS = 100
 
 
 class ReportServer:
@@ -43,7 +43,7 @@ class ReportServer:
 
     async def start(self) -> None:
         """Serve; OSError if the port is taken."""
-        app = web.Application(client_max_size=_MOST_BYTES)
+        app = web.Application(client_max_size=_MAX_BYTES)
         app.router.add_route("*", "/{path:.*}", self._report)
         self._runner = runner_of(app)
         await self._runner.setup()
@@ -103,7 +103,7 @@ async def _status(request: web.Request, name: str) -> str:
 
 def _form(body: str) -> dict[str, str]:
     """Return a form's fields. aiohttp's parser would write files of a multipart body to disk, and unpack parts."""
-    return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
 
 
 _SENT = 4 * 86_400 * 10**9

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.proof.core.needles import MOST, SIZE, Needles, cut, one_of
+from testbed.proof.core.needles import MAX_FOUND, SIZE, Needles, cut, one_of
 
 RNG = np.random.default_rng(3)
 MANY = [RNG.bytes(SIZE) for _ in range(2_000)]
@@ -44,7 +44,7 @@ def test_overlapping_needles_are_all_found():
 
 def test_a_flood_is_cut_off():
     """Where all is a leak, the first hits say enough."""
-    assert len(NEEDLES.within(b"".join(MANY))) == MOST
+    assert len(NEEDLES.within(b"".join(MANY))) == MAX_FOUND
 
 
 def test_one_of_a_row_takes_turns_and_skips_what_is_flat():
