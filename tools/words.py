@@ -8,21 +8,20 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-HERE = Path(__file__).resolve().parent.parent
-SPEAKERS = (HERE / "services" / "notify", HERE / "operate" / "transparency")
+NOTIFY = Path(__file__).resolve().parent.parent / "services" / "notify"
 
 
-def template(speaker: Path) -> Catalog:
+def template() -> Catalog:
     found = Catalog()
-    for file, _, message, _, context in extract_from_dir(speaker, [("**.py", "python")]):
+    for file, _, message, _, context in extract_from_dir(NOTIFY, [("**.py", "python")]):
         found.add(message, locations=[(file, 0)], context=context)
     return found
 
 
-for path in sorted(path for speaker in SPEAKERS for path in speaker.glob("locale/*/LC_MESSAGES/moretta.po")):
+for path in sorted(NOTIFY.glob("locale/*/LC_MESSAGES/moretta.po")):
     header = path.read_text().split("\n\n")[0].strip()
     catalogue = read_po(path.open("rb"))
-    catalogue.update(template(path.parents[3]), no_fuzzy_matching=True)
+    catalogue.update(template(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     messages = [message for message in catalogue if message.id]
     for message in messages:

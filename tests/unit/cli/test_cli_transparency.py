@@ -2,22 +2,26 @@
 
 import re
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, nodes
 from msgspec import structs
 
-from operate.transparency.annex import annex
-from operate.transparency.document import Document
+import operate.transparency
+from operate.transparency.documents import KINDS, duration, languages, render, weekdays, words_in
 from operate.transparency.examples import EXAMPLES, is_example
-from operate.transparency.notice import page, sign
-from operate.transparency.place import SiteNotice
+from operate.transparency.facts import facts
+from operate.transparency.operator_texts import gaps, operator_texts
 from operate.transparency.settings import ReceiverOutline, TransparencySettings
-from operate.transparency.write import in_language, write
+from operate.transparency.write import write
 from services.kernel.settings import SettingsError
-from services.sites.settings import CameraSettings, RestSettings, RuleSettings, SiteSettings, ZoneSettings
+from services.notify.languages import languages as notify_languages
+from services.sites.settings import DAYS, CameraSettings, RestSettings, RuleSettings, SiteSettings, ZoneSettings
 
-EN, FR = in_language("en"), in_language("fr")
+TEMPLATES = Path(operate.transparency.__file__).parent / "templates"
+TRANSLATED = [language for language in languages() if language != "en"]
 NOW = datetime(2026, 11, 25, 17, 0, tzinfo=UTC)
 CAMERAS = [CameraSettings(id="gate-1", url="rtsp://user:pass@10.0.0.5/s", zone="gate")]
 SITE = SiteSettings(
@@ -48,10 +52,25 @@ OPERATOR = ("controller", "contact", "officer", "legal_basis", "objection", "aut
 WHOLE = TransparencySettings(**dict.fromkeys(OPERATOR, "said"))
 
 
-def text(document: Document) -> str:
-    tables = [section.table for section in document.sections if section.table]
-    cells = [cell for table in tables for row in (table.columns, *table.rows) for cell in row]
-    return "\n".join([*(line.text for section in document.sections for line in section.lines), *cells])
+def html(
+    kind: str,
+    language: str = "en",
+    site: SiteSettings = SITE,
+    operator: TransparencySettings = WHOLE,
+    receivers: tuple[ReceiverOutline, ...] = (),
+) -> str:
+    variables = facts(site, operator, [*receivers], language) | {"day": NOW, "digest": "0123456789abcdef"}
+    return render(kind, language, variables)
+
+
+def text(*arguments: object, **others: object) -> str:
+    """Return what a document says, a line for each heading, paragraph and cell."""
+    body = html(*arguments, **others).partition("<header>")[2]  # type: ignore[arg-type]
+    return re.sub(r"\s*\n\s*", "\n", unescape(re.sub(r"<[^>]*>", "\n", body)))
+
+
+def missing(operator: TransparencySettings, language: str) -> dict[str, str]:
+    return gaps(operator_texts(operator, language))
 
 
 def site(profile: str, **other: object) -> SiteSettings:
@@ -70,31 +89,28 @@ def site(profile: str, **other: object) -> SiteSettings:
 )  # fmt: skip
 def test_a_page_says_what_its_profile_allows(profile: str, says: list[str], not_says: list[str]):
     """As docs/privacy.md words the profiles; the strictest of rule and profile is what counts."""
-    found = text(page(SiteNotice(site(profile), EN), WHOLE, [], ""))
+    found = text("notice", site=site(profile))
     assert all(part in found for part in says)
     assert not any(part in found for part in not_says)
 
 
 def test_sign_and_page_say_of_how_many_pictures_the_promise_is():
     """And that an upper bound of the others is published, but no lifetime (ADR 40), in both languages."""
-    for words, said, bound in (
-        (EN, ("99 of 100", "For each period we publish how many pictures at most"), "not published"),
-        (FR, ("99 sur 100", "Pour chaque période, nous publions combien d’images au plus"), "pas publiées"),
+    for language, said, bound in (
+        ("en", ("99 of 100", "For each period we publish how many pictures at most"), "not published"),
+        ("fr", ("99 sur 100", "Pour chaque période, nous publions combien d’images au plus"), "pas publiées"),
     ):
-        place = SiteNotice(SITE, words)
-        notice = text(page(place, WHOLE, [], ""))
-        assert all(part in text(one) for one in (sign(place, WHOLE, ""), page(place, WHOLE, [], "")) for part in said)
-        assert bound in notice
-        assert bound in text(annex(place, WHOLE, [], ""))
+        assert all(part in text(kind, language) for kind in ("sign", "notice") for part in said)
+        assert all(bound in text(kind, language) for kind in ("notice", "dpia-annex"))
 
 
 def test_the_sign_says_that_passages_are_counted():
     """One stallholder may pass ten times. How much was observed is shown all the same."""
-    for words, counted, withheld in (
-        (EN, "A person who passes twice is counted twice", "fewer than 10 passages shows no number of people"),
-        (FR, "Une personne qui passe deux fois est comptée deux fois", "moins de 10 passages ne montre ni nombre"),
+    for language, counted, withheld in (
+        ("en", "A person who passes twice is counted twice", "fewer than 10 passages shows no number of people"),
+        ("fr", "Une personne qui passe deux fois est comptée deux fois", "moins de 10 passages ne montre ni nombre"),
     ):
-        found = text(sign(SiteNotice(site("stats-only"), words), WHOLE, ""))
+        found = text("sign", language, site("stats-only"))
         assert counted in found
         assert withheld in found
 
@@ -102,9 +118,9 @@ def test_the_sign_says_that_passages_are_counted():
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_each_denial_is_of_this_system_alone(language: str):
     """The cameras and a recorder beside them are not Moretta's: "no picture is kept" would be said of them, too."""
-    place, system = SiteNotice(SITE, in_language(language)), {"en": "his system", "fr": "e système"}[language]
-    notice, first = page(place, WHOLE, [], ""), sign(place, WHOLE, "")
-    denials = [first.lead, notice.lead, *(line.text for one in notice.sections for line in one.lines)]
+    system = {"en": "his system", "fr": "e système"}[language]
+    lead = re.findall(r'<p class="lead">(.*)</p>', html("sign", language))
+    denials = [*lead, *re.findall(r"<p(?: class=\"lead\")?>(.*?)</p>", html("notice", language))]
     denied = [text for text in denials if re.search(r"no picture|no features|aucune image|aucune caract", text)]
     assert len(denied) == 5
     assert all(system in text for text in denied)
@@ -117,25 +133,24 @@ def test_each_denial_is_of_this_system_alone(language: str):
 )  # fmt: skip
 def test_what_is_told_of_staff_and_of_cameras_follows_the_settings(profile, rules, staff, steps):
     """No alerts where there are none; a camera's state is public; in trials nothing is told in coarse steps."""
-    place = SiteNotice(site(profile, rules=rules), EN)
-    notice = text(page(place, WHOLE, [ReceiverOutline(id="staff", email=["a@example.org"])], ""))
+    place = site(profile, rules=rules)
+    notice = text("notice", site=place, receivers=(ReceiverOutline(id="staff", email=["a@example.org"]),))
     assert f"1 address of staff {staff}" in notice
     assert "at once: whether each camera works, is paused or has failed" in notice
-    assert ("have coarse steps" in text(annex(place, WHOLE, [], ""))) is steps
+    assert ("have coarse steps" in text("dpia-annex", site=place)) is steps
 
 
 def test_of_passages_is_said_what_the_disk_still_has():
     """As docs/privacy.md has it: two hours are when NATS gives them to nobody any more."""
-    for make in (page, annex):
-        found = text(make(SiteNotice(SITE, EN), WHOLE, [], ""))
+    for kind in ("notice", "dpia-annex"):
+        found = text(kind)
         assert "2 hours, and for as long as the system is switched off; then no program gets them any more" in found
 
 
 @pytest.mark.parametrize(("profile", "days"), [("alerting", True), ("stats-only", True), ("fr-2021-269", False)])
 def test_the_page_names_what_is_kept_for_the_staff(profile, days):
     """A camera's day is kept where a camera may be looked at alone; dead letters and orders everywhere."""
-    place = SiteNotice(site(profile, rules=[], zones=[], cameras=[]), EN)
-    found = text(page(place, WHOLE, [], ""))
+    found = text("notice", site=site(profile, rules=[], zones=[], cameras=[CameraSettings(id="a", url="rtsp://a/s")]))
     assert ("It shows a camera that has gone wrong\ndisk, at the site\n16 days" in found) is days
     assert "a message that a program could not read, and why\ndisk, at the site\n7 days" in found
     assert found.count("\ndisk, at the site\n400 days") == 4
@@ -143,32 +158,31 @@ def test_the_page_names_what_is_kept_for_the_staff(profile, days):
 
 def test_the_longest_of_a_decoder_is_told_as_measured_so_far():
     """It is no bound: another packet may take longer."""
-    assert "the most that was measured so far: 14 seconds" in text(page(SiteNotice(SITE, EN), WHOLE, [], ""))
-    assert "le plus long mesuré à ce jour\u00a0: 14" in text(page(SiteNotice(SITE, FR), WHOLE, [], ""))
+    assert "the most that was measured so far: 14 seconds" in text("notice")
+    assert "le plus long mesuré à ce jour\u00a0: 14" in text("notice", "fr")
 
 
 def test_only_trials_have_a_banner():
     """A sign made in the profile lab says that it is none."""
-    assert [bool(sign(SiteNotice(site(p), EN), WHOLE, "").banner) for p in ("lab", "alerting", "fr-2021-269")] == [
-        True, False, False,
-    ]  # fmt: skip
+    banners = ['<p class="banner">' in html("sign", site=site(p)) for p in ("lab", "alerting", "fr-2021-269")]
+    assert banners == [True, False, False]
 
 
 def test_the_sign_names_the_right_to_object_and_the_legal_basis():
     """What a passer-by needs to know before the page behind the sign; the right also where nobody said the basis."""
-    for words, basis, right in (
-        (EN, "Legal basis: said", "you have the right to object (GDPR Article 21)."),
-        (FR, "Base juridique\u00a0: said", "vous avez le droit de vous opposer (RGPD, article 21)."),
+    for language, basis, right in (
+        ("en", "Legal basis: said", "you have the right to object (GDPR Article 21)."),
+        ("fr", "Base juridique\u00a0: said", "vous avez le droit de vous opposer (RGPD, article 21)."),
     ):
-        assert basis in text(sign(SiteNotice(SITE, words), WHOLE, ""))
-        for said in (WHOLE, TransparencySettings()):
-            assert right in text(sign(SiteNotice(SITE, words), said, ""))
+        assert basis in text("sign", language)
+        for operator in (WHOLE, TransparencySettings()):
+            assert right in text("sign", language, operator=operator)
 
 
 def test_times_that_are_not_published_are_so_where_they_are_not():
     """Metrics of a trial tell of each picture."""
     said = "These times are not published"
-    told = {p: said in text(page(SiteNotice(site(p), EN), WHOLE, [], "")) for p in ("lab", "alerting", "fr-2021-269")}
+    told = {p: said in text("notice", site=site(p)) for p in ("lab", "alerting", "fr-2021-269")}
     assert told == {"lab": False, "alerting": True, "fr-2021-269": True}
 
 
@@ -177,16 +191,17 @@ def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():
     partly = TransparencySettings(
         controller="Cannes", legal_basis={"en": "Article 6(1)(e)"}, objection="Use the south gate."
     )
-    assert page(SiteNotice(SITE, EN), WHOLE, [], "").missing() == {}
-    missing = page(SiteNotice(SITE, FR), partly, [], "").missing()
-    assert set(missing) == {
-        "transparency.contact", "transparency.officer", "transparency.legal_basis.fr", "transparency.transfers",
-        "transparency.authority",
-    }  # fmt: skip
-    missing = sign(SiteNotice(SITE, EN), partly, "").missing()
-    assert missing == dict.fromkeys(
-        ("transparency.contact", "transparency.officer", "transparency.page_url"), "is missing"
-    )
+    assert missing(structs.replace(WHOLE, page_url="https://masks.test"), "en") == {}
+    assert missing(partly, "fr") == dict.fromkeys(
+        (
+            "transparency.legal_basis.fr", "transparency.contact", "transparency.officer", "transparency.page_url",
+            "transparency.transfers", "transparency.authority",
+        ),
+        "is missing",
+    )  # fmt: skip
+    assert "transparency.legal_basis" not in " ".join(missing(partly, "en"))
+    for kind, gap in (("sign", "[to be filled in: transparency.page_url]"), ("notice", "transparency.authority]")):
+        assert gap in text(kind, operator=partly)
 
 
 def test_what_is_still_the_example_s_is_a_gap(tmp_path: Path):
@@ -208,17 +223,18 @@ def test_what_is_still_the_example_s_is_a_gap(tmp_path: Path):
 
 def test_hours_are_those_of_the_site_in_the_reader_s_words():
     """Days in the order of a week."""
-    assert SiteNotice(SITE, FR).hours(SITE.rests) == ["lundi et dimanche\u00a0: 20:00 à 07:00"]
-    assert SiteNotice(SITE, EN).duration(1_200) == "20 minutes"
-    assert [SiteNotice(SITE, FR).duration(s) for s in (5, 90, 7_200, 400 * 86_400)] == [
+    assert "\nlundi et dimanche\u00a0: 20:00 à 07:00\n" in text("notice", "fr")
+    assert (weekdays(words_in("en"), ("sun", "tue")), weekdays(words_in("fr"), DAYS)) == ("Tuesday and Sunday", "")
+    assert duration(words_in("en"), 1_200) == "20 minutes"
+    assert [duration(words_in("fr"), s) for s in (5, 90, 7_200, 400 * 86_400)] == [
         "5\u00a0secondes", "90\u00a0secondes", "2\u00a0heures", "400\u00a0jours",
     ]  # fmt: skip
 
 
 def test_the_annex_has_the_settings_and_every_stream():
-    """A stream that is added to the one table and has no word here raises KeyError."""
-    assert "DRIFT" not in text(annex(SiteNotice(site("fr-2021-269"), EN), WHOLE, [], ""))
-    found = text(annex(SiteNotice(SITE, EN), WHOLE, [], ""))
+    """A stream that is added to the one table and has no word here raises UndefinedError."""
+    assert "DRIFT" not in text("dpia-annex", site=site("fr-2021-269"))
+    found = text("dpia-annex")
     assert all(
         part in found for part in ("network, not encrypted", "70%", "75%", "DELIVERIES", "400 days", "70 minutes")
     )
@@ -227,15 +243,13 @@ def test_the_annex_has_the_settings_and_every_stream():
 def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
     """In both languages."""
     root = Path(__file__).parents[3]
-    for words in (EN, FR):
-        (risks,) = [
-            section.table for section in annex(SiteNotice(SITE, words), WHOLE, [], "").sections
-            if section.table and len(section.table.columns) == 4 and "moretta prove" in str(section.table.rows)
-        ]  # fmt: skip
-        assert len(risks.rows) == 11
-        assert all(all(row) for row in risks.rows)
-        assert "moretta nats replace" in [row[2] for row in risks.rows]  # after `rotate` a stolen key is in force, too
-        named = re.findall(r"tests/[\w/]+\.py", str(risks.rows))
+    for language in ("en", "fr"):
+        (risks,) = [one for one in html("dpia-annex", language).split("<table>") if "moretta prove" in one]
+        rows = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>.*</tr>", risks)][1:]
+        assert [len(row) for row in rows] == [4] * 11
+        assert all(all(row) for row in rows)
+        assert "moretta nats replace" in [row[2] for row in rows]  # after `rotate` a stolen key is in force, too
+        named = re.findall(r"tests/[\w/]+\.py", risks)
         assert [path for path in named if not (root / path).is_file()] == []
         assert len(named) == 8
 
@@ -243,45 +257,86 @@ def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_annex_says_where_the_other_risks_are_and_how_a_test_is_run(language: str):
     """docs/data-protection.md has more of them than it."""
-    found = text(annex(SiteNotice(SITE, in_language(language)), WHOLE, [], ""))
+    found = text("dpia-annex", language)
     assert "docs/data-protection.md" in found
     assert ".venv/bin/python -m pytest -q " in found
 
 
 def test_a_reader_is_told_which_text_is_the_legal_basis_and_which_the_way_past():
     """The operator's own words alone would not say what they are."""
-    said = [line.text for section in page(SiteNotice(SITE, EN), WHOLE, [], "").sections for line in section.lines]
-    assert {"Legal basis: said", "How to pass without being counted: said"} <= {*said}
-    assert "If you do not want to be counted" in [one.heading for one in sign(SiteNotice(SITE, EN), WHOLE, "").sections]
+    assert {"Legal basis: said", "How to pass without being counted: said"} <= set(text("notice").splitlines())
+    assert "<h2>If you do not want to be counted</h2>" in html("sign")
 
 
 def test_purpose_and_further_facts_are_the_operator_s_where_given():
     """In notice and annex, in the reader's language. One that lacks this language is a gap; one left out is none."""
     told = structs.replace(WHOLE, purpose={"fr": "Décider."}, further={"en": "Backups: 30 days.", "fr": "Sauvegardes."})
-    for make in (page, annex):
-        general, own = (make(SiteNotice(SITE, FR), one, [], "") for one in (WHOLE, told))
-        assert "en distribuant des masques" in text(general)
-        assert "Décider." in text(own)
-        assert "distribuant" not in text(own)
-        assert ("Autres informations", "Sauvegardes.") in [
-            (one.heading, one.lines[0].text) for one in own.sections if one.lines
-        ]
-        assert "Autres informations" not in [one.heading for one in general.sections]
-        assert general.missing() == own.missing() == {}
-        assert set(make(SiteNotice(SITE, EN), told, [], "").missing()) == {"transparency.purpose.en"}
+    for kind in ("notice", "dpia-annex"):
+        general, own = (text(kind, "fr", operator=one) for one in (WHOLE, told))
+        assert "en distribuant des masques" in general
+        assert "Décider." in own
+        assert "distribuant" not in own
+        assert "\nAutres informations\nSauvegardes.\n" in own
+        assert "Autres informations" not in general
+        assert "[to be filled in: transparency.purpose.en]" in text(kind, operator=told)
+    assert set(missing(told, "fr")) == set(missing(WHOLE, "fr")) == {"transparency.page_url"}
+    assert set(missing(told, "en")) == {"transparency.page_url", "transparency.purpose.en"}
 
 
 def test_how_to_check_is_said_where_the_software_can_be_had():
     """Without an address nobody could, so nothing is said; it is no gap. An address of the example is one."""
-    place = SiteNotice(SITE, FR)
-    assert "moretta prove" not in text(page(place, WHOLE, [], ""))
+    assert "moretta prove" not in text("notice", "fr")
     told = structs.replace(WHOLE, source_url="https://code.test/moretta")
-    found = page(place, told, [], "")
-    assert found.missing() == {}
-    assert "Chacun peut le lire et le faire fonctionner\u00a0: https://code.test/moretta" in text(found)
-    assert "moretta prove" in text(found)
-    left = page(place, structs.replace(WHOLE, source_url="https://www.example.org/moretta"), [], "")
-    assert set(left.missing()) == {"transparency.source_url"}
+    found = text("notice", "fr", operator=told)
+    assert "Chacun peut le lire et le faire fonctionner\u00a0: https://code.test/moretta" in found
+    assert "moretta prove" in found
+    left = structs.replace(WHOLE, source_url="https://www.example.org/moretta")
+    assert "transparency.source_url" not in missing(told, "fr")
+    assert "transparency.source_url" in missing(left, "fr")
+    assert "[à compléter\u00a0: transparency.source_url]" in text("notice", "fr", operator=left)
+
+
+def mentioned(path: Path) -> set[str]:
+    """Return the facts, filters and words for settings' values that a template names, such as `site.rests`."""
+    tree = Environment(autoescape=True).parse(path.read_text(encoding="utf-8"))
+    filters = {f"|{one.name}" for one in tree.find_all(nodes.Filter)}
+    keys = {f"[{pair.key.as_const()}]" for pair in tree.find_all(nodes.Pair)}
+    return filters | keys | {dotted(one) for one in tree.find_all((nodes.Name, nodes.Getattr))}
+
+
+def dotted(node: nodes.Node) -> str:
+    return f"{dotted(node.node)}.{node.attr}" if isinstance(node, nodes.Getattr) else getattr(node, "name", "?")
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_each_language_states_the_same_facts(language: str):
+    """A fact that one template leaves out would be kept from the readers of that language."""
+    names = [path.name for path in sorted((TEMPLATES / "en").iterdir())]
+    assert [path.name for path in sorted((TEMPLATES / language).iterdir())] == names
+    for name in names:
+        assert mentioned(TEMPLATES / language / name) == mentioned(TEMPLATES / "en" / name), name
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+@pytest.mark.parametrize("profile", ["lab", "alerting", "stats-only", "fr-2021-269"])
+def test_each_language_has_the_same_sections_and_rows_in_its_own_words(language: str, profile: str):
+    """In each profile, with all settings and with none: the same elements and numbers, no English sentence."""
+    full = structs.replace(WHOLE, purpose="p", further="f", source_url="https://code.test", page_url="https://a.test")
+    staff = ReceiverOutline(id="staff", email=["a@b.test"]), ReceiverOutline(id="o", sms=["+331"], audience="operators")
+    sites = site(profile, suppress_below=15, window_s=7_200.0), site(profile, rules=[], rests=[])
+    for kind in KINDS:
+        for arguments in ((sites[0], full, staff), (sites[1], TransparencySettings(), ())):
+            english, other = (html(kind, one, *arguments) for one in ("en", language))
+            assert re.findall(r"<[a-z/]\w*", english) == re.findall(r"<[a-z/]\w*", other)
+            english, other = (text(kind, one, *arguments) for one in ("en", language))
+            assert sorted(re.findall(r"\d+", english)) == sorted(re.findall(r"\d+", other))
+            assert [line for line in {*english.splitlines()} & {*other.splitlines()} if line.count(" ") > 2] == []
+
+
+def test_the_languages_are_those_of_mails():
+    """Each has its locale by its folder's name; English is British."""
+    assert languages() == notify_languages() == ["en", *TRANSLATED]
+    assert (str(words_in("en").locale), str(words_in("pt-BR").locale)) == ("en_GB", "pt_BR")
 
 
 def test_documents_hold_no_address_number_or_password_and_open_no_secret(tmp_path: Path):

@@ -11,24 +11,22 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-import operate.transparency
 import services.notify
 from services.notify.languages import CATALOGUES, SOURCE, languages, words_in
 from services.notify.texts.words import LocalSpan
 
 HERE = Path(services.notify.__file__).parent
-SPEAKERS = [HERE, Path(operate.transparency.__file__).parent]
 TRANSLATED = [name for name in languages() if name != SOURCE]
-EACH = pytest.mark.parametrize(("here", "language"), [(here, name) for here in SPEAKERS for name in TRANSLATED])
+EACH = pytest.mark.parametrize("language", TRANSLATED)
 EN, FR = words_in("en"), words_in("fr")
 
 
-def catalogue(language: str, here: Path = HERE) -> Catalog:
-    return read_po(BytesIO((here / "locale" / language / "LC_MESSAGES/moretta.po").read_bytes()))
+def catalogue(language: str) -> Catalog:
+    return read_po(BytesIO((HERE / "locale" / language / "LC_MESSAGES/moretta.po").read_bytes()))
 
 
-def entries(language: str, here: Path = HERE) -> list[Message]:
-    return [message for message in catalogue(language, here) if message.id]
+def entries(language: str) -> list[Message]:
+    return [message for message in catalogue(language) if message.id]
 
 
 def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -40,26 +38,26 @@ def fields(text: str) -> set[str | None]:
 
 
 def test_the_languages_are_english_and_those_of_the_catalogues():
-    """French at least has a catalogue, for each part that speaks; English has none."""
+    """French at least has a catalogue; English has none."""
     assert "fr" in TRANSLATED
-    assert [languages(here / "locale") for here in SPEAKERS] == [["en", *TRANSLATED]] * 2
-    assert not any((here / "locale" / SOURCE).exists() for here in SPEAKERS)
+    assert languages() == ["en", *TRANSLATED]
+    assert not (HERE / "locale" / SOURCE).exists()
 
 
 @EACH
-def test_a_catalogue_has_each_message_of_the_code_and_no_other(here: Path, language: str):
+def test_a_catalogue_has_each_message_of_the_code_and_no_other(language: str):
     """`make words` was run: nothing is missing, unused, unsure or left over."""
-    used = {forms(message)[0] for _, _, message, _, _ in extract_from_dir(here, [("**.py", "python")])}
-    assert {forms(m.id)[0] for m in entries(language, here)} == used
-    assert not [m.id for m in entries(language, here) if m.fuzzy]
-    assert not catalogue(language, here).obsolete
+    used = {forms(message)[0] for _, _, message, _, _ in extract_from_dir(HERE, [("**.py", "python")])}
+    assert {forms(m.id)[0] for m in entries(language)} == used
+    assert not [m.id for m in entries(language) if m.fuzzy]
+    assert not catalogue(language).obsolete
 
 
 @EACH
-def test_each_message_is_translated_with_all_its_values_and_plurals(here: Path, language: str):
+def test_each_message_is_translated_with_all_its_values_and_plurals(language: str):
     """An empty form would show English, a lost field would lose a figure, a strange one would raise."""
-    plurals = catalogue(language, here).num_plurals
-    for message in entries(language, here):
+    plurals = catalogue(language).num_plurals
+    for message in entries(language):
         translations, originals = forms(message.string), forms(message.id)
         assert len(translations) == (plurals if message.pluralizable else 1), message.id
         assert all(translations), message.id
