@@ -107,8 +107,8 @@ def _raw(value: Any) -> Any:
 def official_leaf(values: Values, leafnodes: Values, secret: str) -> Values:
     """Return these values with a leaf. Its seed comes from a Secret that is mounted beside the configuration."""
     [remote] = leafnodes["remotes"]
-    told = {name: one for name, one in remote.items() if name not in {"nkey", "tls"}}
-    block = leafnodes | {"remotes": [told | {"leaf$include": f"../nats-leaf/{LEAF_FILE}"}]}
+    entry = {name: one for name, one in remote.items() if name not in {"nkey", "tls"}}
+    block = leafnodes | {"remotes": [entry | {"leaf$include": f"../nats-leaf/{LEAF_FILE}"}]}
     values["config"]["merge"]["leafnodes"] = _raw(block)
     mount = {"name": "leaf", "mountPath": "/etc/nats-leaf"}
     volume = {"name": "leaf", "secret": {"secretName": secret}}

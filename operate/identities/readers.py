@@ -111,10 +111,10 @@ class Apart:
         return [*made, *(f"$JS.FC.{stream}.>" for stream in self.streams)]
 
     @property
-    def told(self) -> list[str]:
+    def delivered(self) -> list[str]:
         """What comes from the giver's account: live messages, and those for the mirrors."""
-        delivered = [f"{MIRRORING}{self.account}.>"] if self.streams else []
-        return [*(row.wildcard() for row in self.rows), *delivered]
+        mirrors = [f"{MIRRORING}{self.account}.>"] if self.streams else []
+        return [*(row.wildcard() for row in self.rows), *mirrors]
 
     def block(self, giver: str, keys: Iterable[str]) -> Bridge:
         """Return the account as the server's configuration has it, with a user for each of these keys."""
@@ -135,7 +135,7 @@ class Apart:
             shared = {"share": True} if subject == STATS.wildcard() else {}
             own = {"to": origin(subject)} if subject != origin(subject) else {}
             found.append({"service": {"account": giver, "subject": subject}, **own, **shared})
-        return found + [{"stream": {"account": giver, "subject": subject}} for subject in self.told]
+        return found + [{"stream": {"account": giver, "subject": subject}} for subject in self.delivered]
 
 
 def apart(users: Iterable[str], streams: Streams, rows: tuple[Subject, ...] | None = None) -> list[Apart]:
@@ -186,16 +186,16 @@ def exports(readers: Iterable[Apart]) -> list[Bridge]:
     """Return the giver's exports to these accounts alone. Some questions get several answers."""
     asked: dict[str, list[str]] = {}
     filled: dict[str, list[str]] = {}
-    told: dict[str, list[str]] = {}
+    delivered: dict[str, list[str]] = {}
     for one in readers:
-        for found, subjects in ((asked, one.asked), (filled, one.mirroring), (told, one.told)):
+        for found, subjects in ((asked, one.asked), (filled, one.mirroring), (delivered, one.delivered)):
             for subject in subjects:
                 found.setdefault(subject, []).append(one.account)
     kind = {"response_type": "Stream", "threshold": _ANSWERED}
     return [
         *({"service": subject, **kind, "accounts": to} for subject, to in asked.items()),
         *({"service": subject, "accounts": to} for subject, to in filled.items()),
-        *({"stream": subject, "accounts": to} for subject, to in told.items()),
+        *({"stream": subject, "accounts": to} for subject, to in delivered.items()),
     ]
 
 

@@ -25,7 +25,7 @@ async def late(look: Callable[[str], Awaitable[Info]], names: Iterable[str]) -> 
         await asyncio.sleep(INTERVAL_S)
         seen.append({name: await look(name) for name in copies})
     found = {name: behind([one[name] for one in seen]) for name in copies}
-    return {name: told for name, told in found.items() if told}
+    return {name: phrases for name, phrases in found.items() if phrases}
 
 
 def behind(looks: list[Info]) -> list[str]:
@@ -36,10 +36,10 @@ def behind(looks: list[Info]) -> list[str]:
     seen: dict[str, list[Info]] = {}
     for one in (one for info in looks for one in _copied(info)):
         seen.setdefault(_name(one), []).append(one)
-    return [told for name, ones in seen.items() if (told := _told(name, ones))]
+    return [phrase for name, ones in seen.items() if (phrase := _phrase(name, ones))]
 
 
-def _told(name: str, ones: list[Info]) -> str:
+def _phrase(name: str, ones: list[Info]) -> str:
     if error := ones[-1].get("error"):
         return f"cannot copy {name}: {error.get('description', error)}"
     if any(_is_silent(*pair) for pair in pairwise(ones)):

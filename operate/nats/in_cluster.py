@@ -86,10 +86,10 @@ class Api:
 def _why(error: urllib.error.HTTPError) -> str:
     """Return what the API says of a refusal: the message of its `Status`, where it sent one."""
     try:
-        said = json.loads(error.read(65_536)).get("message")
+        message = json.loads(error.read(65_536)).get("message")
     except (OSError, ValueError, AttributeError):
-        said = None
-    return f"{error.code} {said or error.reason}"
+        message = None
+    return f"{error.code} {message or error.reason}"
 
 
 def make(api: Api, wanted: WantedRelease) -> list[str]:
@@ -99,12 +99,12 @@ def make(api: Api, wanted: WantedRelease) -> list[str]:
     """
     found = {name: api.get(f"{wanted.release}-{name}") for name in wanted.names()}
     there = {name: _files(secret) for name, secret in found.items() if secret is not None}
-    said = []
+    lines = []
     for name, files in completed(there, wanted).items():
         before = found[name]
         api.put(wanted.secret(name, files) if before is None else _with(before, files), new=before is None)
-        said.append(f"{'completed' if before else 'made'} Secret {wanted.release}-{name}")
-    return said or ["every Secret is there"]
+        lines.append(f"{'completed' if before else 'made'} Secret {wanted.release}-{name}")
+    return lines or ["every Secret is there"]
 
 
 def _files(secret: Values) -> dict[str, str]:

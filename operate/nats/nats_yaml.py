@@ -173,8 +173,8 @@ def browsers_of_box(command: str, listen: str | None, origins: list[str]) -> Web
     given: dict[str, Any] = {"origins": origins} | ({} if listen is None else {"listen": listen})
     if wrong := list(problems(DoorPart, given)):
         options = {"listen": "--websocket", "origins": "--origin"}
-        told = [(options[at.partition("[")[0]], why.replace(_WHERE, _WHERE_HERE)) for at, why in wrong]
-        raise SettingsError(command, told)
+        faults = [(options[at.partition("[")[0]], why.replace(_WHERE, _WHERE_HERE)) for at, why in wrong]
+        raise SettingsError(command, faults)
     door = convert(given, DoorPart)
     if not _has_port(door.listen):
         raise SettingsError(command, [("--websocket", f"{listen!r} has no such port; must be {_WHERE_HERE}")])

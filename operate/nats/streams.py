@@ -92,10 +92,10 @@ async def _planned(work: list[Coroutine[Any, Any, list[str]]]) -> list[str]:
         async with turns:
             return await one
 
-    for told in await asyncio.gather(*map(looked, work), return_exceptions=True):
-        if isinstance(told, BaseException):
-            raise told
-        lines += told
+    for result in await asyncio.gather(*map(looked, work), return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+        lines += result
     return lines
 
 
@@ -197,7 +197,7 @@ async def _consumers(client: Client, api: str, configs: list[Config], how: How) 
 async def _behind(client: Client, api: str, names: list[str]) -> list[str]:
     """Return a line for each stream that does not keep up with what it copies."""
     found = await late(lambda name: info(client, api, name), names)
-    return [f"  {name} is behind: {why}" for name, told in found.items() for why in told]
+    return [f"  {name} is behind: {why}" for name, phrases in found.items() for why in phrases]
 
 
 async def _connected(settings: NatsSettings) -> Connection:
@@ -206,9 +206,9 @@ async def _connected(settings: NatsSettings) -> Connection:
         async with asyncio.timeout(_TIMEOUT_S):
             return await Connection.open(settings, str(settings.user), on_error=heard.append)
     except TimeoutError:
-        said = next((one for one in reversed(heard) if one.startswith(("nats:", "[SSL"))), "".join(heard[-1:]))
+        reason = next((one for one in reversed(heard) if one.startswith(("nats:", "[SSL"))), "".join(heard[-1:]))
         raise SettingsError(
-            _COMMAND, [("", f"{redact(settings.url)} as {settings.user}: {said or 'no answer'}")]
+            _COMMAND, [("", f"{redact(settings.url)} as {settings.user}: {reason or 'no answer'}")]
         ) from None
     except CertificateError as error:
         raise SettingsError(_COMMAND, [(error.field, error.why)]) from None

@@ -88,8 +88,6 @@ def write_documents(
     Exit code 1 if something is missing, or still the example's, that only the operator knows: the documents show it
     as a gap. Exit code 2 for a camera that is a recorded film: it is kept, and the documents say that no picture is.
     """
-    from operate.transparency.write import write
-
     written, missing = write(config, out, language or [], datetime.now(UTC))
     for path in written:
         typer.echo(str(path))

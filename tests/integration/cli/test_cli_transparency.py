@@ -46,7 +46,7 @@ def _file(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_says_what_it_wrote_and_what_is_missing(file: Path, tmp_path: Path):
+def test_it_prints_the_files_and_what_is_missing(file: Path, tmp_path: Path):
     """Exit code 0 when the documents are whole, 1 when they have gaps, 2 for a mistake, and then nothing is written."""
     run = transparency(file, tmp_path / "out")
     assert (run.returncode, run.stderr) == (0, "")

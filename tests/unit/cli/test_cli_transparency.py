@@ -79,7 +79,7 @@ def site(profile: str, **other: object) -> SiteSettings:
 
 
 @pytest.mark.parametrize(
-    ("profile", "says", "not_says"),
+    ("profile", "contained", "absent"),
     [
         ("fr-2021-269", ["Of people nothing else.", "authorises nothing today", "Nobody is alerted."], ["each zone"]),
         ("stats-only", ["each zone", "fewer than 10 passages", "worked out", "Nobody is alerted."], ["decree"]),
@@ -87,24 +87,24 @@ def site(profile: str, **other: object) -> SiteSettings:
         ("lab", ["no limit is in force", "at least 5"], ["no law is cited"]),
     ],
 )  # fmt: skip
-def test_a_page_says_what_its_profile_allows(profile: str, says: list[str], not_says: list[str]):
+def test_a_page_states_what_its_profile_allows(profile: str, contained: list[str], absent: list[str]):
     """As docs/privacy.md words the profiles; the strictest of rule and profile is what counts."""
     found = text("notice", site=site(profile))
-    assert all(part in found for part in says)
-    assert not any(part in found for part in not_says)
+    assert all(part in found for part in contained)
+    assert not any(part in found for part in absent)
 
 
-def test_sign_and_page_say_of_how_many_pictures_the_promise_is():
+def test_sign_and_page_state_of_how_many_pictures_the_promise_is():
     """And that an upper bound of the others is published, but no lifetime (ADR 40), in both languages."""
-    for language, said, bound in (
+    for language, phrases, bound in (
         ("en", ("99 of 100", "For each period we publish how many pictures at most"), "not published"),
         ("fr", ("99 sur 100", "Pour chaque période, nous publions combien d’images au plus"), "pas publiées"),
     ):
-        assert all(part in text(kind, language) for kind in ("sign", "notice") for part in said)
+        assert all(part in text(kind, language) for kind in ("sign", "notice") for part in phrases)
         assert all(bound in text(kind, language) for kind in ("notice", "dpia-annex"))
 
 
-def test_the_sign_says_that_passages_are_counted():
+def test_the_sign_states_that_passages_are_counted():
     """One stallholder may pass ten times. How much was observed is shown all the same."""
     for language, counted, withheld in (
         ("en", "A person who passes twice is counted twice", "fewer than 10 passages shows no number of people"),
@@ -131,7 +131,7 @@ def test_each_denial_is_of_this_system_alone(language: str):
     [("alerting", SITE.rules, "may get alerts and reports.", True), ("stats-only", [], "may get reports.", True),
      ("lab", SITE.rules, "may get alerts and reports.", False)],
 )  # fmt: skip
-def test_what_is_told_of_staff_and_of_cameras_follows_the_settings(profile, rules, staff, steps):
+def test_sentences_of_staff_and_of_cameras_follow_the_settings(profile, rules, staff, steps):
     """No alerts where there are none; a camera's state is public; in trials nothing is told in coarse steps."""
     place = site(profile, rules=rules)
     notice = text("notice", site=place, receivers=(ReceiverOutline(id="staff", email=["a@example.org"]),))
@@ -140,7 +140,7 @@ def test_what_is_told_of_staff_and_of_cameras_follows_the_settings(profile, rule
     assert ("have coarse steps" in text("dpia-annex", site=place)) is steps
 
 
-def test_of_passages_is_said_what_the_disk_still_has():
+def test_the_page_states_which_passages_the_disk_still_has():
     """As docs/privacy.md has it: two hours are when NATS gives them to nobody any more."""
     for kind in ("notice", "dpia-annex"):
         found = text(kind)
@@ -156,7 +156,7 @@ def test_the_page_names_what_is_kept_for_the_staff(profile, days):
     assert found.count("\ndisk, at the site\n400 days") == 4
 
 
-def test_the_longest_of_a_decoder_is_told_as_measured_so_far():
+def test_the_longest_time_of_a_decoder_is_stated_as_measured_so_far():
     """It is no bound: another packet may take longer."""
     assert "the most that was measured so far: 14 seconds" in text("notice")
     assert "le plus long mesuré à ce jour\u00a0: 14" in text("notice", "fr")
@@ -181,12 +181,12 @@ def test_the_sign_names_the_right_to_object_and_the_legal_basis():
 
 def test_times_that_are_not_published_are_so_where_they_are_not():
     """Metrics of a trial tell of each picture."""
-    said = "These times are not published"
-    told = {p: said in text("notice", site=site(p)) for p in ("lab", "alerting", "fr-2021-269")}
-    assert told == {"lab": False, "alerting": True, "fr-2021-269": True}
+    sentence = "These times are not published"
+    shown = {p: sentence in text("notice", site=site(p)) for p in ("lab", "alerting", "fr-2021-269")}
+    assert shown == {"lab": False, "alerting": True, "fr-2021-269": True}
 
 
-def test_what_nobody_said_is_a_gap_with_the_path_of_its_setting():
+def test_a_missing_text_is_a_gap_with_the_path_of_its_setting():
     """And it is asked for in the language in which it is missing."""
     partly = TransparencySettings(
         controller="Cannes", legal_basis={"en": "Article 6(1)(e)"}, objection="Use the south gate."
@@ -240,7 +240,7 @@ def test_the_annex_has_the_settings_and_every_stream():
     )
 
 
-def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
+def test_each_risk_names_a_test_that_there_is_or_states_that_there_is_none():
     """In both languages."""
     root = Path(__file__).parents[3]
     for language in ("en", "fr"):
@@ -255,14 +255,14 @@ def test_each_risk_has_a_test_that_there_is_or_says_that_there_is_none():
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_the_annex_says_where_the_other_risks_are_and_how_a_test_is_run(language: str):
+def test_the_annex_states_where_the_other_risks_are_and_how_a_test_is_run(language: str):
     """docs/data-protection.md has more of them than it."""
     found = text("dpia-annex", language)
     assert "docs/data-protection.md" in found
     assert ".venv/bin/python -m pytest -q " in found
 
 
-def test_a_reader_is_told_which_text_is_the_legal_basis_and_which_the_way_past():
+def test_the_page_labels_the_legal_basis_and_the_way_past():
     """The operator's own words alone would not say what they are."""
     assert {"Legal basis: said", "How to pass without being counted: said"} <= set(text("notice").splitlines())
     assert "<h2>If you do not want to be counted</h2>" in html("sign")
@@ -270,28 +270,28 @@ def test_a_reader_is_told_which_text_is_the_legal_basis_and_which_the_way_past()
 
 def test_purpose_and_further_facts_are_the_operator_s_where_given():
     """In notice and annex, in the reader's language. One that lacks this language is a gap; one left out is none."""
-    told = structs.replace(WHOLE, purpose={"fr": "Décider."}, further={"en": "Backups: 30 days.", "fr": "Sauvegardes."})
+    full = structs.replace(WHOLE, purpose={"fr": "Décider."}, further={"en": "Backups: 30 days.", "fr": "Sauvegardes."})
     for kind in ("notice", "dpia-annex"):
-        general, own = (text(kind, "fr", operator=one) for one in (WHOLE, told))
+        general, own = (text(kind, "fr", operator=one) for one in (WHOLE, full))
         assert "en distribuant des masques" in general
         assert "Décider." in own
         assert "distribuant" not in own
         assert "\nAutres informations\nSauvegardes.\n" in own
         assert "Autres informations" not in general
-        assert "[to be filled in: transparency.purpose.en]" in text(kind, operator=told)
-    assert set(missing(told, "fr")) == set(missing(WHOLE, "fr")) == {"transparency.page_url"}
-    assert set(missing(told, "en")) == {"transparency.page_url", "transparency.purpose.en"}
+        assert "[to be filled in: transparency.purpose.en]" in text(kind, operator=full)
+    assert set(missing(full, "fr")) == set(missing(WHOLE, "fr")) == {"transparency.page_url"}
+    assert set(missing(full, "en")) == {"transparency.page_url", "transparency.purpose.en"}
 
 
-def test_how_to_check_is_said_where_the_software_can_be_had():
+def test_how_to_check_is_stated_where_the_software_can_be_had():
     """Without an address nobody could, so nothing is said; it is no gap. An address of the example is one."""
     assert "moretta prove" not in text("notice", "fr")
-    told = structs.replace(WHOLE, source_url="https://code.test/moretta")
-    found = text("notice", "fr", operator=told)
+    operator = structs.replace(WHOLE, source_url="https://code.test/moretta")
+    found = text("notice", "fr", operator=operator)
     assert "Chacun peut le lire et le faire fonctionner\u00a0: https://code.test/moretta" in found
     assert "moretta prove" in found
     left = structs.replace(WHOLE, source_url="https://www.example.org/moretta")
-    assert "transparency.source_url" not in missing(told, "fr")
+    assert "transparency.source_url" not in missing(operator, "fr")
     assert "transparency.source_url" in missing(left, "fr")
     assert "[à compléter\u00a0: transparency.source_url]" in text("notice", "fr", operator=left)
 
@@ -380,7 +380,7 @@ def test_a_mistake_names_the_option_and_what_would_be_right(tmp_path: Path, lang
     assert sorted(path.name for path in tmp_path.iterdir()) == ["site.yaml"]
 
 
-def test_a_receiver_of_an_unknown_site_is_told_with_its_path(tmp_path: Path):
+def test_a_receiver_of_an_unknown_site_is_reported_with_its_path(tmp_path: Path):
     """As notify itself tells it."""
     file = tmp_path / "site.yaml"
     file.write_text(FILE.replace("{id: staff,", "{id: staff, sites: [forvile],"))

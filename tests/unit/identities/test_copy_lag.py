@@ -12,7 +12,7 @@ def one(lag: int = 0, active: int = SECOND // 2, **more: object) -> Info:
 
 
 @pytest.mark.parametrize(
-    ("looks", "said"),
+    ("looks", "phrase"),
     [
         ([one(), one(), one()], ""),
         ([one(5), one(3), one()], ""),
@@ -27,13 +27,13 @@ def one(lag: int = 0, active: int = SECOND // 2, **more: object) -> Info:
         ([one(), one(), one(error={"description": "full"})], "cannot copy WINDOWS: full"),
     ],
 )
-def test_one_that_stands_still_is_told(looks: list[Info], said: str):
+def test_one_that_stands_still_is_reported(looks: list[Info], phrase: str):
     """Whose lag does not shrink, or who hears nothing between two looks, whenever the server asks anew (10 s)."""
-    assert behind([{"mirror": each} for each in looks]) == ([said] if said else [])
+    assert behind([{"mirror": each} for each in looks]) == ([phrase] if phrase else [])
     assert behind([{"config": {}} for _ in looks]) == []
 
 
-async def test_of_several_sources_each_is_told_apart(monkeypatch: pytest.MonkeyPatch):
+async def test_several_sources_are_each_reported(monkeypatch: pytest.MonkeyPatch):
     """One site's subjects come, the other's do not; a stream that copies nothing is looked at once."""
     monkeypatch.setattr("operate.nats.copy_lag.INTERVAL_S", 0.001)
     looks: list[str] = []

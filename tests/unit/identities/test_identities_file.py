@@ -76,7 +76,7 @@ def test_applied_again_it_changes_nothing(nats: NatsFolder, wish: Wish):
 
 
 @every
-def test_a_plan_does_nothing_and_tells_the_same(nats: NatsFolder, wish: Wish):
+def test_a_plan_does_nothing_and_prints_the_same(nats: NatsFolder, wish: Wish):
     """Before there is a folder, and for one that is to be another."""
 
     def changes(printed: str) -> list[str]:
@@ -93,7 +93,7 @@ def test_a_plan_does_nothing_and_tells_the_same(nats: NatsFolder, wish: Wish):
     assert nats.apply(other, "--plan") == nats.apply(None, "--plan") == "nothing changes\n"
 
 
-def test_what_is_other_is_told_line_by_line(nats: NatsFolder):
+def test_differences_are_printed_line_by_line(nats: NatsFolder):
     """What comes and what goes, by the paths of the file; no seed is among it, and no key of those that stay."""
     nats.apply({"server": {"listen": "127.0.0.1:4222"}, "readers": ["acme"], "streams": {"WINDOWS": "1GiB"}})
     printed = nats.apply({"server": {"listen": "0.0.0.0:4222"}, "readers": ["city"], "streams": {"WINDOWS": "2GiB"}})
@@ -107,7 +107,7 @@ def test_what_is_other_is_told_line_by_line(nats: NatsFolder):
     ]
 
 
-def test_a_first_apply_says_how_to_start_and_a_later_one_how_to_reload(nats: NatsFolder):
+def test_a_first_apply_prints_how_to_start_and_a_later_one_how_to_reload(nats: NatsFolder):
     """Services need their variables once."""
     first, again = (lines_of(nats.apply({}), "next: ") for _ in range(2))
     assert first == [f"nats-server -c {nats.path}/nats.conf", "each service with the variables of its .env file"]
@@ -228,7 +228,7 @@ def test_a_folder_of_the_other_kind_is_refused(nats: NatsFolder, first: Wish, se
 # --- what is wrong ---------------------------------------------------------------------------------------------------
 
 
-def test_every_problem_of_what_is_written_is_told_at_once(nats: NatsFolder):
+def test_every_problem_of_a_file_is_reported_at_once(nats: NatsFolder):
     """Each with its path, in the order of the sections."""
     lines = nats.problems(
         {
@@ -251,7 +251,7 @@ def test_every_problem_of_what_is_written_is_told_at_once(nats: NatsFolder):
     assert lines[0] == f"bogus: unknown key; known here are {known}"
 
 
-def test_every_problem_that_no_single_field_shows_is_told_at_once(nats: NatsFolder):
+def test_every_problem_that_no_single_field_shows_is_reported_at_once(nats: NatsFolder):
     """Of a file in which each value by itself could be."""
     away = {name: f"/no/{name}" for name in TLS}
     lines = nats.problems(
@@ -283,13 +283,13 @@ def test_every_problem_that_no_single_field_shows_is_told_at_once(nats: NatsFold
         (None, "cannot be read: No such file or directory; name a readable YAML file"),
     ],
 )
-def test_what_is_no_such_file_is_told(nats: NatsFolder, text: str | None, why: str):
+def test_a_file_of_another_kind_is_reported(nats: NatsFolder, text: str | None, why: str):
     """In one line with the file's name."""
     if text is not None:
         nats.file.write_text(text)
-    told = nats.refused(None, "-f", str(nats.file))
-    assert told.removeprefix(f"{nats.file}: ").startswith(why)
-    assert "\n" not in told
+    message = nats.refused(None, "-f", str(nats.file))
+    assert message.removeprefix(f"{nats.file}: ").startswith(why)
+    assert "\n" not in message
 
 
 @every
@@ -328,7 +328,7 @@ def test_a_leaf_that_goes_takes_the_seeds_of_its_streams_along(nats: NatsFolder)
     assert "streams-nice.nk" not in nats.content()
 
 
-def test_a_configuration_that_is_another_ones_is_told(nats: NatsFolder):
+def test_a_configuration_that_is_another_ones_is_reported(nats: NatsFolder):
     """Of another version, or edited: it is written anew, and said to be."""
     nats.apply({})
     (nats.path / "nats.conf").write_text("{}")
@@ -337,7 +337,7 @@ def test_a_configuration_that_is_another_ones_is_told(nats: NatsFolder):
     assert nats.apply().startswith("nothing changes")
 
 
-def test_a_user_whom_nobody_knows_any_more_is_told(nats: NatsFolder):
+def test_a_user_whom_nobody_knows_any_more_is_reported(nats: NatsFolder):
     """An identity that this version has not: its key and seed go."""
     nats.apply({})
     nats.forge(nats.state() | {"keys": nats.state()["keys"] | {"oracle": [KEY]}})
@@ -364,7 +364,7 @@ def test_a_plan_refuses_what_the_deed_would(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("wish", "told"),
+    ("wish", "errors"),
     [
         ({"readers": ["acme", "acme"]}, ["readers[1]: acme is there twice"]),
         ({"leaf": {"hubs": ["tls://h:1"], "sites": ["a", "a"]}}, ["leaf.sites[1]: a is there twice"]),
@@ -375,10 +375,10 @@ def test_a_plan_refuses_what_the_deed_would(tmp_path: Path):
         ({"leaf": {"hubs": ["tls://h:99999"], "sites": ["a"]}}, ["leaf.hubs[0]: 'tls://h:99999' has no such port"]),
     ],
 )
-def test_a_fault_is_told_at_its_place(nats: NatsFolder, wish: Wish, told: list[str]):
+def test_a_fault_is_reported_at_its_place(nats: NatsFolder, wish: Wish, errors: list[str]):
     """What no server could be."""
     found = nats.problems(wish)
-    assert [line for line, start in zip(found, told, strict=True) if not line.startswith(start)] == []
+    assert [line for line, start in zip(found, errors, strict=True) if not line.startswith(start)] == []
 
 
 def test_a_folder_is_the_same_by_whatever_way(nats: NatsFolder, monkeypatch: pytest.MonkeyPatch):
@@ -390,7 +390,7 @@ def test_a_folder_is_the_same_by_whatever_way(nats: NatsFolder, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("text", ["", "# readers: [acme]\n", "hub:\n"])
-def test_a_file_that_says_nothing_takes_nothing_away(nats: NatsFolder, text: str):
+def test_an_empty_file_takes_nothing_away(nats: NatsFolder, text: str):
     """It may have been cut off: with it everybody's keys would go."""
     nats.apply({"readers": ["acme"]})
     nats.file.write_text(text)
@@ -445,7 +445,7 @@ def test_what_broke_off_is_done_by_the_next_one(
     assert broken > 2
 
 
-def test_a_folder_that_was_left_half_made_is_told(nats: NatsFolder):
+def test_a_folder_that_was_left_half_made_is_reported(nats: NatsFolder):
     """Its keys are nobody's, so they may be removed."""
     nats.path.mkdir()
     (nats.path / "ingest.nk").touch()
@@ -454,7 +454,7 @@ def test_a_folder_that_was_left_half_made_is_told(nats: NatsFolder):
     )
 
 
-def test_a_leafs_seed_that_is_not_here_is_told(nats: NatsFolder):
+def test_a_leafs_seed_that_is_not_here_is_reported(nats: NatsFolder):
     """nats.conf has it in it; another one is made by its own command."""
     nats.apply({"leaf": {"hubs": ["tls://h:1"], "sites": ["nice"]}})
     (nats.path / "leaf.nk").unlink()

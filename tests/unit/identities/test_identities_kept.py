@@ -132,7 +132,7 @@ def test_a_state_from_when_readers_came_by_mqtt_is_read(nats: NatsFolder, value:
         ({"url": "http://h"}, "url: must be a URL such as nats://host:4222"),
     ],
 )
-def test_an_address_that_is_none_is_told(nats: NatsFolder, server: dict[str, str], why: str):
+def test_an_address_that_is_none_is_reported(nats: NatsFolder, server: dict[str, str], why: str):
     """In one line, without a password, whether or not something is there; and nothing is changed."""
     for _ in range(2):
         [line] = nats.problems({"server": server})
@@ -151,7 +151,7 @@ def test_an_address_that_is_none_is_told(nats: NatsFolder, server: dict[str, str
         ("retire", "notify", "moretta nats retire: notify has no old key; `rotate` makes a new one"),
     ],
 )
-def test_a_renewal_that_cannot_be_is_told(nats: NatsFolder, command: str, who: str, why: str):
+def test_a_renewal_that_cannot_be_is_reported(nats: NatsFolder, command: str, who: str, why: str):
     """In one line, and nothing is changed."""
     nats.apply()
     before = nats.content()
@@ -172,8 +172,8 @@ def test_nobody_is_locked_out(nats: NatsFolder):
     (other.path / "file").touch()
     wishes: tuple[dict[str, Any] | None, ...] = (None, {}, {"hub": {}})
     for wish in wishes:
-        told = other.refused(wish)
-        assert told == f"{other.path}: is not empty; name a folder of its own, with nothing but nats.yaml in it"
+        message = other.refused(wish)
+        assert message == f"{other.path}: is not empty; name a folder of its own, with nothing but nats.yaml in it"
     with pytest.raises(SettingsError, match="is not empty; name a folder of its own"):
         IdentityFolder.make(other.path, ServerEntry(listen=":1", store="/s", url="nats://h"))
     assert stat.S_IMODE(other.path.stat().st_mode) == 0o755
@@ -231,15 +231,15 @@ def test_a_stolen_key_is_replaced_however_often_it_breaks_off(tmp_path: Path, mo
     assert not stolen & {*nats.admitted()}
 
 
-@pytest.mark.parametrize(("who", "told"), [("ingest", ["ingest"]), ("all", ["ingest", "inference"]), ("notify", [])])
-def test_whose_machine_was_stolen_is_told_of_the_key_that_stays(nats: NatsFolder, who: str, told: list[str]):
+@pytest.mark.parametrize(("who", "kept"), [("ingest", ["ingest"]), ("all", ["ingest", "inference"]), ("notify", [])])
+def test_after_a_theft_the_key_that_stays_is_named(nats: NatsFolder, who: str, kept: list[str]):
     """The key that signs frame keys is none of NATS's: `replace` leaves it, and says where the commands are."""
     nats.apply()
     before = {name: nats.read(f"{name}.key") for name in ("ingest", "inference")}
     steps = lines_of(nats.replace(who), "next: ")
     assert {name: nats.read(f"{name}.key") for name in before} == before
     found = [step for step in steps if "An identity is replaced" in step]
-    assert [step.split(" is as before")[0] for step in found] == [f"{nats.path / name}.key" for name in told]
+    assert [step.split(" is as before")[0] for step in found] == [f"{nats.path / name}.key" for name in kept]
     restart = "start the services of these identities anew, one by one, with their new .nk files"
     assert [step.startswith(restart) for step in steps].index(True) > len(found)
 
@@ -300,7 +300,7 @@ def test_seeds_may_be_kept_elsewhere(nats: NatsFolder):
 
 
 @pytest.mark.parametrize("command", ["rotate", "retire", "replace"])
-def test_a_table_that_has_grown_is_told(nats: NatsFolder, command: str):
+def test_a_table_that_has_grown_is_reported(nats: NatsFolder, command: str):
     """A key of somebody new is made by `apply`; before that there is nothing to renew."""
     nats.apply()
     state = nats.state()
@@ -312,7 +312,7 @@ def test_a_table_that_has_grown_is_told(nats: NatsFolder, command: str):
 
 
 @pytest.mark.parametrize("command", [["apply"], ["rotate", "all"], ["retire", "all"], ["show"]], ids=lambda one: one[0])
-def test_a_damaged_or_missing_state_is_told(nats: NatsFolder, command: list[str]):
+def test_a_damaged_or_missing_state_is_reported(nats: NatsFolder, command: list[str]):
     """With its path and what to do."""
     if command != ["apply"]:
         missing = r"site-state\.json: cannot be read: No such file or directory; `moretta nats apply` makes identities"
@@ -347,9 +347,9 @@ def test_a_folder_is_shown_as_it_is(nats: NatsFolder):
     assert [word for word in ("subscriber-acme.yaml", "two keys in force: notify") if word not in printed] == []
     assert "next:" not in printed
     assert nats.content() == before
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as error:
         invoke("nats", "show")
-    assert str(told.value) == "moretta nats show: DIR: is missing; name the folder, or give --rights"
+    assert str(error.value) == "moretta nats show: DIR: is missing; name the folder, or give --rights"
 
 
 def test_the_state_is_no_secret(nats: NatsFolder):

@@ -126,9 +126,9 @@ def test_a_leaf_and_a_hub_have_theirs(nats: NatsFolder, tmp_path: Path):
     [remote] = theirs["config"]["merge"]["leafnodes"]["remotes"]
     assert remote["leaf$include"] == "../nats-leaf/leaf.conf"
     assert theirs["podTemplate"]["patch"][0]["value"]["secret"] == {"secretName": "south-nats-leaf"}
-    [told] = re.findall(r"hub\.leaves: (\{.*\}), and moretta nats apply", printed)
+    [printed_leaf] = re.findall(r"hub\.leaves: (\{.*\}), and moretta nats apply", printed)
     hub = NatsFolder(tmp_path / "hub")
-    hub.apply(release("hub") | {"hub": {"leaves": [yaml.safe_load(told)]}})
+    hub.apply(release("hub") | {"hub": {"leaves": [yaml.safe_load(printed_leaf)]}})
     leaves = [{"sites": ["cannes", "nice"], "keys": state.keys["leaf"]}]
     assert hub.values() == {
         "release": "hub",
@@ -150,7 +150,7 @@ def test_a_leaf_and_a_hub_have_theirs(nats: NatsFolder, tmp_path: Path):
         ({"kubernetes": {"namespace": "count"}}, "release: is missing; must be a name in Kubernetes"),
     ],
 )
-def test_a_wrong_name_is_told(nats: NatsFolder, wish: dict[str, Any], why: str):
+def test_a_wrong_name_is_reported(nats: NatsFolder, wish: dict[str, Any], why: str):
     """With what would be right, before anything is written."""
     [line] = nats.problems(wish)
     assert line.startswith(f"kubernetes.{why}")

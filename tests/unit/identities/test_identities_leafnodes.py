@@ -117,7 +117,7 @@ def test_no_leaf_may_what_another_may(names: list[str]):
     assert config["leafnodes"]["no_advertise"] is True
 
 
-def test_copies_are_as_the_table_says_but_on_disk():
+def test_copies_are_as_in_the_table_but_on_disk():
     """A copy lives as long as its model and would lose its place in memory; only the hub's are told live."""
     link = Link("cannes", ("cannes",))
     models = {stream.name: stream for stream in STREAMS}
@@ -142,15 +142,15 @@ def _nats(tmp_path: Path) -> NatsFolder:
     return NatsFolder(tmp_path / "nats")
 
 
-def test_a_sites_command_says_what_the_hub_needs(nats: NatsFolder):
+def test_a_sites_command_prints_what_the_hub_needs(nats: NatsFolder):
     """The seed is in nats.conf and leaf.nk, for the owner's eyes; what the hub's file gets has the public key."""
     nats.apply({})
     before = nats.conf()
-    said = nats.apply(LEAF)
+    printed = nats.apply(LEAF)
     seed = Seed(nats.read("leaf.nk"))
     config = nats.conf()
-    assert f"in its file's hub.leaves: {{sites: [cannes], keys: [{seed.public}]}}, and moretta nats apply" in said
-    assert "secret" in said
+    assert f"in its file's hub.leaves: {{sites: [cannes], keys: [{seed.public}]}}, and moretta nats apply" in printed
+    assert "secret" in printed
     assert config["leafnodes"]["remotes"][0]["nkey"] == seed.reveal()
     assert stat.S_IMODE((nats.path / "nats.conf").stat().st_mode) == 0o600
     has_seed = {path.name for path in nats.path.iterdir() if seed.reveal() in path.read_text()}
@@ -158,9 +158,9 @@ def test_a_sites_command_says_what_the_hub_needs(nats: NatsFolder):
     assert config["accounts"]["MAIN"]["users"] == before["accounts"]["MAIN"]["users"]
     nats.apply()
     assert nats.conf() == config, "what was applied last has the leaf"
-    said = nats.rotate("leaf")
+    printed = nats.rotate("leaf")
     new = Seed(nats.read("leaf.nk"))
-    assert f"{{sites: [cannes], keys: [{new.public}, {seed.public}]}}" in said
+    assert f"{{sites: [cannes], keys: [{new.public}, {seed.public}]}}" in printed
     assert nats.conf()["leafnodes"]["remotes"][0]["nkey"] == new.reveal()
     assert "keys: " not in nats.rotate("streams"), "the hub has nothing to learn of it"
 
@@ -171,9 +171,9 @@ def test_a_leaf_that_is_taken_out_of_the_file_goes_with_its_keys(nats: NatsFolde
     without, plain = nats.state(), nats.conf()
     nats.apply(LEAF)
     both = [nats.public(user) for user in ("leaf", "streams")]
-    said = nats.apply({})
-    assert {"- leaf.hubs: ['tls://hub.example:7422']", "- leaf.sites: ['cannes']"} <= {*said.splitlines()}
-    assert not [line for line in lines_of(said, "next: ") if "hub.leaves" in line]
+    printed = nats.apply({})
+    assert {"- leaf.hubs: ['tls://hub.example:7422']", "- leaf.sites: ['cannes']"} <= {*printed.splitlines()}
+    assert not [line for line in lines_of(printed, "next: ") if "hub.leaves" in line]
     assert (nats.state(), nats.conf()) == (without, plain)
     assert not [name for name in ("leaf.nk", "streams.nk") if (nats.path / name).exists()]
     assert not [name for name, content in (nats.content() or {}).items() for key in both if key.encode() in content]
@@ -202,15 +202,15 @@ def test_a_hub_takes_sites_keys_and_leaves_them_go(nats: NatsFolder):
     nats.apply(leaves(("cannes", [one])))
     first = nats.conf()
     assert first["leafnodes"]["listen"] == "0.0.0.0:7422"
-    said = nats.apply(leaves(("cannes", [one, three]), ("nice+antibes", [two])))
-    assert {"leaf cannes: sites cannes, 2 key(s)", "leaf nice: sites nice+antibes, 1 key(s)"} <= {*said.splitlines()}
+    printed = nats.apply(leaves(("cannes", [one, three]), ("nice+antibes", [two])))
+    assert {"leaf cannes: sites cannes, 2 key(s)", "leaf nice: sites nice+antibes, 1 key(s)"} <= {*printed.splitlines()}
     config = nats.conf()
     assert set(config["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_cannes", "SITE_nice"}
     users_of = config["accounts"]["SITE_cannes"]["users"]
     assert [user["nkey"] for user in users_of[:2]] == [one, three]
     assert users_of[2] == first["accounts"]["SITE_cannes"]["users"][1]
-    said = nats.apply(leaves(("nice+antibes", [two])))
-    assert f"- hub.leaves.cannes: ['{one}', '{three}']" in said.splitlines()
+    printed = nats.apply(leaves(("nice+antibes", [two])))
+    assert f"- hub.leaves.cannes: ['{one}', '{three}']" in printed.splitlines()
     last = nats.conf()
     assert set(last["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_nice"}
     assert last["jetstream"] == config["jetstream"], "else a running server would not reload it"
@@ -273,7 +273,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("wish", "why"), MISTAKES.values(), ids=list(MISTAKES))
-def test_a_mistake_is_told_and_nothing_written(nats: NatsFolder, wish: dict[str, Any], why: str):
+def test_a_mistake_is_reported_and_nothing_written(nats: NatsFolder, wish: dict[str, Any], why: str):
     """One clear line for each place, and no secret in it."""
     first, *more = nats.problems(wish)
     assert first.startswith(why)

@@ -89,7 +89,7 @@ def test_a_reader_has_the_streams_that_it_is_given(nats: NatsFolder, place: Wish
 
 @both
 @pytest.mark.parametrize(
-    ("reader", "told"),
+    ("reader", "error"),
     [
         ({"name": "a", "streams": ["WINDOWS", "AUDIT"]}, "readers[0].streams[1]: 'AUDIT' is no stream that readers"),
         ({"name": "a", "streams": ["WINDOWS", "windows"]}, "readers[0].streams[1]: WINDOWS is there twice"),
@@ -103,10 +103,10 @@ def test_a_reader_has_the_streams_that_it_is_given(nats: NatsFolder, place: Wish
         (["acme"], "readers[0]: must be 1-32 of a-z"),
     ],
 )
-def test_a_wrong_reader_is_told(nats: NatsFolder, place: Wish, reader: object, told: str):
+def test_a_wrong_reader_is_reported(nats: NatsFolder, place: Wish, reader: object, error: str):
     """By its place in the file, with what would be right."""
     [line] = nats.problems(place | {"readers": [reader]})
-    assert line.startswith(told), line
+    assert line.startswith(error), line
 
 
 def test_a_hubs_readers_have_what_comes_to_a_hub(nats: NatsFolder):
@@ -170,14 +170,14 @@ def test_kubernetes_has_a_secret_and_a_key_for_each(nats: NatsFolder, place: Wis
 
 @both
 @pytest.mark.parametrize("name", ["Acme", "a.b", "", "a" * 33, "-a", 5])
-def test_a_name_that_is_none_is_told_before_anything_is_written(nats: NatsFolder, place: Wish, name: object):
+def test_a_name_that_is_none_is_reported_before_anything_is_written(nats: NatsFolder, place: Wish, name: object):
     """With what would be right."""
     [line] = nats.problems(place | {"readers": [name]})
     assert line.startswith(f"readers[0]: must be 1-32 of a-z, 0-9 and inner hyphens, got {name!r}"[:75])
 
 
 @both
-def test_an_apply_says_to_reload_twice(nats: NatsFolder, place: Wish):
+def test_an_apply_prints_to_reload_twice(nats: NatsFolder, place: Wish):
     """nats-server answers a new account nothing before the second reload; the chart's script does it by itself."""
     nats.apply(place)
     printed = nats.apply(place | {"readers": ["acme"]})

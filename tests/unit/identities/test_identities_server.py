@@ -62,8 +62,8 @@ def test_a_readers_account_takes_what_its_mirrors_need_and_gives_the_making_of_s
         *(f"$JS.API.CONSUMER.CREATE.{name}" for name in streams), *(f"$JS.FC.{name}.>" for name in streams),
     ]  # fmt: skip
     assert [one["to"] for one in api if "to" in one] == [f"_ORIGIN.CONSUMER.CREATE.{name}" for name in streams]
-    told = [one["stream"]["subject"] for one in reader["imports"] if "stream" in one]
-    assert told == [*(row.wildcard() for row in heard_by("subscriber")), "_MIRROR.SUBSCRIBERS.>"]
+    delivered = [one["stream"]["subject"] for one in reader["imports"] if "stream" in one]
+    assert delivered == [*(row.wildcard() for row in heard_by("subscriber")), "_MIRROR.SUBSCRIBERS.>"]
     verbs = [f"STREAM.{verb}" for verb in ("CREATE.*", "UPDATE.*", "DELETE.*", "INFO.*", "NAMES")]
     verbs += ["CONSUMER.LIST.*", "CONSUMER.DELETE.*.*"]
     assert reader["exports"] == [{"service": f"$JS.API.{verb}", "accounts": ["MAIN"]} for verb in verbs]
@@ -102,8 +102,8 @@ def test_a_reader_with_a_name_has_its_streams_alone(streams: tuple[str, ...]):
     accounts = json.loads(nats_config(4222, "/", KEYS | {"subscriber-acme": ["U-1"]}, readers=given))["accounts"]
     rows = [row for row in heard_by("subscriber") if row.stream in streams]
     own, main = accounts["SUBSCRIBERS_acme"], accounts["MAIN"]
-    told = [one["stream"]["subject"] for one in own["imports"] if "stream" in one]
-    assert told == [*(row.wildcard() for row in rows), "_MIRROR.SUBSCRIBERS_acme.>"]
+    delivered = [one["stream"]["subject"] for one in own["imports"] if "stream" in one]
+    assert delivered == [*(row.wildcard() for row in rows), "_MIRROR.SUBSCRIBERS_acme.>"]
     there = [stream.name for stream in mirrored(rows)]
     asked = [one["service"]["subject"] for one in own["imports"] if "$JS" in str(one)]
     assert asked == [*(f"$JS.API.CONSUMER.CREATE.{name}" for name in there), *(f"$JS.FC.{name}.>" for name in there)]

@@ -47,12 +47,12 @@ def test_they_are_given_at_first_or_later_and_stay(nats: NatsFolder, at_once: bo
     assert jetstream(nats) == limits(kept(nats))
 
 
-def test_who_makes_streams_is_told_and_nobody_else(nats: NatsFolder):
+def test_only_the_maker_of_streams_gets_their_sizes(nats: NatsFolder):
     """By its variables: a stream in memory is made anew whenever the server was."""
     nats.apply(LARGE)
-    told = {name: nats.read(f"{name}.env") for name in ("ingest", "inference", "aggregate", "notify")}
-    assert [name for name, text in told.items() if "STREAMS" in text] == ["aggregate"]
-    assert "MORETTA_NATS__STREAMS__SIGHTINGS=512MiB\nMORETTA_NATS__STREAMS__WINDOWS=2GiB\n" in told["aggregate"]
+    files = {name: nats.read(f"{name}.env") for name in ("ingest", "inference", "aggregate", "notify")}
+    assert [name for name, text in files.items() if "STREAMS" in text] == ["aggregate"]
+    assert "MORETTA_NATS__STREAMS__SIGHTINGS=512MiB\nMORETTA_NATS__STREAMS__WINDOWS=2GiB\n" in files["aggregate"]
 
 
 @pytest.mark.parametrize("back", [{"WINDOWS": "256MiB", "SIGHTINGS": "512MiB"}, {"SIGHTINGS": 512 << 20}])
@@ -97,7 +97,7 @@ def test_a_hubs_common_streams(nats: NatsFolder):
         ({"hub": {}}, "SIGHTINGS", "2GiB", "unknown stream; known are WINDOWS, ALERTS, CAMERAS, DELIVERIES"),
     ],
 )
-def test_what_can_not_be_is_told_before_anything_is_written(
+def test_impossible_sizes_are_reported_before_anything_is_written(
     nats: NatsFolder, place: dict[str, Any], name: str, size: object, why: str
 ):
     """In one line with the stream's path."""

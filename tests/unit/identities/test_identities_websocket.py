@@ -80,8 +80,8 @@ def test_a_start_is_asked_for_where_a_door_comes_or_goes(nats: NatsFolder):
     asked = {name: [] for name in ("start nats-server anew", "nats-server --signal reload")}
     for wish in ({}, door(), door() | {"readers": ["acme"]}, {"readers": ["acme"]}, {}):
         steps = lines_of(nats.apply(wish), "next: ")
-        for words, told in asked.items():
-            told.append(any(step.startswith(words) for step in steps))
+        for words, answers in asked.items():
+            answers.append(any(step.startswith(words) for step in steps))
     assert asked == {
         "start nats-server anew": [False, True, False, True, False],
         "nats-server --signal reload": [False, False, True, False, True],
@@ -118,7 +118,7 @@ def test_with_tls_it_may_be_reached_from_elsewhere(nats: NatsFolder, tmp_path: P
         (door() | {"hub": {}}, "hub: goes without leaf and websocket"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_written(nats: NatsFolder, wish: dict[str, Any], why: str):
+def test_a_mistake_is_reported_and_nothing_is_written(nats: NatsFolder, wish: dict[str, Any], why: str):
     """With the path that is to be mended."""
     [line] = nats.problems(wish)
     assert line.startswith(why)
