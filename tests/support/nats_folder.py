@@ -49,12 +49,12 @@ class NatsFolder:
         return self.run("replace", who)
 
     def refused(self, wish: dict[str, Any] | None = None, *words: str) -> str:
-        """What is told of a wish that can not be; nothing is written then."""
+        """The error about an impossible wish; nothing is written then."""
         before = self.content()
-        with pytest.raises(SettingsError) as told:
+        with pytest.raises(SettingsError) as error:
             self.apply(wish, *words)
         assert self.content() == before
-        return str(told.value)
+        return str(error.value)
 
     def problems(self, wish: dict[str, Any]) -> list[str]:
         """What is told of a file that can not be: a line each, which begins with the file's name."""

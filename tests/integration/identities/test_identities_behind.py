@@ -54,7 +54,7 @@ async def deafen(bus: Bus) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_a_mirror_that_stands_still_is_told_to_its_reader_and_to_who_makes_it(server: Readers):
+async def test_a_mirror_that_stands_still_is_reported_to_its_reader_and_its_maker(server: Readers):
     """With what is to come; all others keep up. A stream that is not there is named."""
     await publish(server, "one")
     async with owner(server) as bus, reading(server.url, KEYS[ACME]) as acme:
@@ -67,7 +67,7 @@ async def test_a_mirror_that_stands_still_is_told_to_its_reader_and_to_who_makes
         await deafen(bus)
         await publish(server, "two")
 
-        async def told() -> bool:
+        async def reported() -> bool:
             mine, [other] = await mirrors.own(acme), await mirrors.of_all(bus)
             found = [one.found for one in mine if (one.check, one.state) == ("stream WINDOWS", "fail")]
             assert (other.check, other.state) in {("readers", "ok"), (f"reader {ACCOUNT}", "fail")}, (
@@ -75,7 +75,7 @@ async def test_a_mirror_that_stands_still_is_told_to_its_reader_and_to_who_makes
             )
             return found == ["hears nothing of WINDOWS"] and found[0] in other.found
 
-        await until(told, "that it stands still", 60)
+        await until(reported, "that it stands still", 60)
         await ask(bus.connection.client, f"{READERS_API}{ACCOUNT}.STREAM.DELETE.WINDOWS")
         [one], [other] = await mirrors.own(acme), await mirrors.of_all(bus)
         assert "; not WINDOWS: not given, or not made" in one.found
@@ -109,14 +109,14 @@ async def test_what_a_hub_takes_from_a_reader_goes_with_shrink_alone(tmp_path: P
         hub.reload()
         await until(lambda: any("Reloaded server" in line for line in hub.server.output[before:]), "a reload")
         gone = "  WINDOWS is this reader's no longer, with its consumers: "
-        for how, told, wanted in (
+        for how, outcome, wanted in (
             (nats_streams.How(plan=True), "--shrink removes it", {"WINDOWS", "ALERTS"}),
             (nats_streams.How(plan=True, shrink=True), "to be removed", {"WINDOWS", "ALERTS"}),
             (nats_streams.How(), "--shrink removes it", {"WINDOWS", "ALERTS", "CAMERAS"}),
             (nats_streams.How(shrink=True), "removed", {"ALERTS", "CAMERAS"}),
         ):
             lines = await nats_streams.make(hub.kept.folder, NatsSettings(url=hub.server.url), how)
-            assert [line for line in lines if "no longer" in line] == [gone + told]
+            assert [line for line in lines if "no longer" in line] == [gone + outcome]
             assert await streams_of(hub, "subscriber-acme") == wanted
             assert await streams_of(hub, "subscriber") == {*CROSSING}
         copies = lambda: [*tmp_path.glob("**/SUBSCRIBERS_acme/streams/*/msgs")]  # noqa: E731
@@ -164,7 +164,7 @@ async def hourly(hub: HubPlace) -> tuple[int, str]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.first
-async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, Site]):
+async def test_a_site_that_is_away_is_reported_at_the_hub(crossing: tuple[HubPlace, Site]):
     """Each stream that waits for it, by the command that makes streams there; its readers see none of it."""
     hub, site = crossing
     for place in (hub, site):
@@ -179,11 +179,11 @@ async def test_a_site_that_is_away_is_told_at_the_hub(crossing: tuple[HubPlace, 
     assert await hourly(hub) == (0, "")
     await asyncio.to_thread(site.server.stop)
 
-    async def told() -> bool:
+    async def reported() -> bool:
         lines = await behind(hub)
         return all(f"INTAKE_{name} is behind: hears nothing of COPY_{name} (" in " ".join(lines) for name in CROSSING)
 
-    await until(told, "the site is away", CROSS_S, every_s=1)
+    await until(reported, "the site is away", CROSS_S, every_s=1)
     code, words = await hourly(hub)
     assert (code, words.count(" is behind: hears nothing of COPY_")) == (1, len(CROSSING))
     seed = Seed((hub.kept.folder / "subscriber.nk").read_text())

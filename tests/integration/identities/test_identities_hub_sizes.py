@@ -35,8 +35,8 @@ async def test_the_common_stream_is_larger_and_what_a_leaf_may_fill_is_not(tmp_p
         await make(kept.folder, where, How())
         assert await sizes(server, kept.folder, "streams", "") == [1_024, 32]
         assert await sizes(server, kept.folder, "streams-nice", "INTAKE_") == [256, 16]
-        said = [line for line in await make(kept.folder, where, How(plan=True)) if "max_bytes" in line]
-        assert said == []
+        lines = [line for line in await make(kept.folder, where, How(plan=True)) if "max_bytes" in line]
+        assert lines == []
     finally:
         await asyncio.to_thread(server.stop)
 

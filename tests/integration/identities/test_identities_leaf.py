@@ -123,8 +123,8 @@ async def test_what_is_public_reaches_the_hub_and_nothing_else(sites: SitesAndHu
         live = await one.subscribe("moretta.>")
         await one.flush()
         await store(sites.cannes, *STORED, which="two")
-        told = {(message.subject, message.data) for message in [await live.next_msg(60) for _ in CROSSING]}
-    assert told == {(concrete(row), text(row, "two")) for row in CROSSING}
+        received = {(message.subject, message.data) for message in [await live.next_msg(60) for _ in CROSSING]}
+    assert received == {(concrete(row), text(row, "two")) for row in CROSSING}
     for row in CROSSING:
         found = await read(sites.hub, "HUB", str(row.stream))
         ones = {(concrete(row, site), text(row, "one")) for site in ("cannes", "nice")}
@@ -136,10 +136,10 @@ async def test_what_is_public_reaches_the_hub_and_nothing_else(sites: SitesAndHu
         await place.make()
     assert await shape(sites.cannes, "PUBLIC") == before, "made again, they stay as they are"
     for place in sites.all:
-        told = await nats_streams.make(
+        lines = await nats_streams.make(
             place.kept.folder, NatsSettings(url=place.server.url), nats_streams.How(plan=True)
         )
-        assert not [line for line in told if "becomes" in line]
+        assert not [line for line in lines if "becomes" in line]
 
 
 async def test_a_subscriber_reads_at_the_hub_as_at_a_site(sites: SitesAndHub):
@@ -185,7 +185,7 @@ async def test_a_leaf_over_tls_shows_a_certificate(over_tls: SitesAndHub):
     await until(lambda: any("TLS leafnode handshake error" in line for line in output), "nice is refused")
 
 
-async def test_what_is_wrong_with_making_streams_is_told(sites: SitesAndHub, monkeypatch: pytest.MonkeyPatch):
+async def test_what_is_wrong_with_making_streams_is_reported(sites: SitesAndHub, monkeypatch: pytest.MonkeyPatch):
     """Neither keys nor a leaf, no server, another server: one line each."""
     monkeypatch.setattr(nats_streams, "_TIMEOUT_S", 2)
     sites.cannes.start()
@@ -336,10 +336,10 @@ async def test_a_curious_hub_gets_what_is_public_and_changes_nothing(spied):
         await until_has(site, "PUBLIC", "COPY_WINDOWS", 2)
         await connected(spy)
         await until(lambda: any(data == b"WindowV1 two" for _, data in spy.heard), "the second window", 30)
-        told = [data for subject, data in spy.heard if not subject.startswith("answers.") and b"spy" not in data]
+        received = [data for subject, data in spy.heard if not subject.startswith("answers.") and b"spy" not in data]
     assert set(spy.answered) == {"first"}
-    assert set(told) <= {b"WindowV1 one", b"WindowV1 two", b""}, "of what it may ask for it asked for windows alone"
-    assert b"WindowV1 two" in told
+    assert set(received) <= {b"WindowV1 one", b"WindowV1 two", b""}, "of what it may ask for it asked for windows alone"
+    assert b"WindowV1 two" in received
     assert not [data for _, data in seen if b"spy" in data], "nothing of the hub's is heard inside"
     after = await shape(site)
     assert {name: (made, last + len(STORED_IN[name])) for name, (made, last) in before.items()} == after
