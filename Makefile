@@ -142,11 +142,12 @@ build/page/.installed: .ci/page/package-lock.json .ci/page/bundle.mjs
 	cd build/page && $(CURDIR)/.ci/thrice npm ci --no-progress
 	@touch $@
 
-contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md; the chart's accounts, dashboards, schema
+contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.json, subjects.md, metrics.md, gaps in messages.md; the chart's accounts, dashboards, schema
 	$(BIN)/python tools/schemas.py docs/schemas
 	$(BIN)/python tools/subjects_table.py docs/subjects.md
 	$(BIN)/python tools/asyncapi.py docs/asyncapi.json $$($(BIN)/python -c 'from importlib.metadata import version; print(version("moretta"))') tests/contract/golden
 	$(BIN)/python -P tools/metrics_table.py docs/metrics.md
+	$(BIN)/python tools/gaps_table.py docs/messages.md
 	$(BIN)/python tools/chart_accounts.py k8s/moretta/files
 	$(BIN)/python tools/chart_profiles.py k8s/moretta/files
 	$(BIN)/python tools/dashboard.py k8s/dashboard.yaml k8s/moretta/files/dashboard.json

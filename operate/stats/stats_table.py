@@ -15,23 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from operate.live_state import SUPPRESSED, count_text, share_text
-from proto.public import GapReason
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
 from services.sites.columns import COLUMNS, Separator
+from services.sites.gap_reasons import gap_short
 from services.sites.history import local
 from services.sites.profiles import PROFILES
 
-GAPS: dict[GapReason, str] = {
-    "camera-down": "camera down",
-    "paused": "paused",
-    "frames-lost": "frames lost",
-    "bus-restarted": "NATS restarted",
-    "started-late": "started late",
-    "model-changed": "model changed",
-    "wrong-clock": "wrong clock",
-    "static-learning": "faces on walls not learnt yet",
-}
 _BAR = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _DAY = timedelta(days=1)
@@ -126,7 +116,7 @@ def notes(period: PeriodV1, *, goes_on: bool) -> Text:
         notes.append(f"{period.windows_suppressed} of {period.windows_published} windows not shown")
     if missing := period.windows_expected - period.windows_published:
         notes.append(f"{missing} of {period.windows_expected} windows missing")
-    notes += [GAPS[gap] for gap in period.gaps]
+    notes += [gap_short(gap, "en") for gap in period.gaps]
     notes += [f"profile {profile}: a trial" for profile in period.profiles if PROFILES[profile].is_trial]
     return Text(", ".join(notes), style="yellow" if notes else "")
 
@@ -141,7 +131,7 @@ def _below(reply: StatsReplyV1) -> list[str]:
     if any(period.rate is not None and period.masked is None and period.windows_published > 1 for period in seen):
         notes.append("Rates over several windows are means weighted by people: an approximation.")
     if any("camera-down" in period.gaps for period in reply.periods):
-        notes.append("camera down: no picture came from it. A recorded film that is over counts as down.")
+        notes.append("a camera was down: no picture came from it. A recorded film that is over counts as down.")
     if any(period.windows_suppressed for period in reply.periods):
         notes.append("Windows that are not shown are in no figure here, in no sum and in no rate.")
     return notes

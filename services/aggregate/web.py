@@ -19,6 +19,7 @@ from services.kernel.listener import Listener, runner_of
 from services.kernel.log import get_logger
 from services.kernel.tls import Tls
 from services.sites.columns import COLUMNS
+from services.sites.gap_reasons import page_gaps
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
@@ -88,7 +89,7 @@ class PageServer:
         self.url = ""
 
     def apply(self, sites: Sequence[SiteSettings]) -> None:
-        """Make config.json: what people call these sites, their zones and rules, what profiles allow; CSV's columns."""
+        """Make config.json: names of sites, zones and rules, what profiles allow, CSV's columns, words for gaps."""
         names = {one.id: _names(one) for one in sites}
         config = {
             "server": self._settings.server,
@@ -99,6 +100,7 @@ class PageServer:
                 for name, terms in PROFILES.items()
             ],
             "columns": COLUMNS,
+            "gaps": page_gaps(),
             "names": names,
         }
         body = msgspec.json.encode(config)

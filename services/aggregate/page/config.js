@@ -1,4 +1,4 @@
-// config.json beside the page: where NATS and the camera page are, whether a key is asked for, what profiles allow, columns, names.
+// config.json beside the page: where NATS and the camera page are, whether a key is asked for, what profiles allow, columns, words, names.
 
 import { isZone } from "./day.js";
 import { backoff, pause } from "./timing.js";
@@ -40,5 +40,5 @@ export function settled(found) {
     return [site, { name, language, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
   });
   const cameras = /^https?:\/\//.test(found.cameras) ? found.cameras : null;
-  return { server: found.server, key: found.key === true, cameras, profiles, columns: known, names: Object.fromEntries(names) };
+  return { server: found.server, key: found.key === true, cameras, profiles, columns: known, gaps: found.gaps ?? {}, names: Object.fromEntries(names) };
 }

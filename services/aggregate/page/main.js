@@ -15,6 +15,7 @@ import { alertLine } from "./alerts.js";
 import { SiteSection } from "./site.js";
 import { choose, own, text } from "./text.js";
 import { ownClock } from "./timing.js";
+import { learnGaps } from "./words.js";
 
 const SHOW_MS = 250;
 const TICK_MS = 1_000;
@@ -131,6 +132,7 @@ config = await readConfig((fault) => {
 });
 learn(config.profiles);
 head(config.columns);
+learnGaps(config.gaps);
 byId("cameras").hidden = config.cameras === null;
 if (config.cameras !== null) byId("cameras").firstElementChild.href = config.cameras;
 if (config.key) askKey("");

@@ -55,9 +55,6 @@ const en = {
   "promise.none": "no measurement", "promise.since": "no measurement since {time}", "promise.few": "too few pictures ({n} of 100)",
   late: "longer, or not confirmed", "late.of": "at most {late} of {pictures}", "at-most": "at most {value}",
   "promise.worst": "the last windows of the camera with most of these: {camera}", lifetime: "Over 100 ms in the last window",
-  "gap.camera-down": "a camera was down", "gap.film": "a camera was down or a film was over", "gap.paused": "paused", "gap.frames-lost": "pictures were not analysed",
-  "gap.bus-restarted": "the bus was restarted", "gap.started-late": "started late", "gap.model-changed": "the model changed",
-  "gap.wrong-clock": "a computer’s clock was wrong", "gap.static-learning": "faces on walls not known yet",
 };
 
 const fr = {
@@ -117,9 +114,6 @@ const fr = {
   "promise.none": "aucune mesure", "promise.since": "aucune mesure (dernière : {time})", "promise.few": "trop peu d’images ({n} sur 100)",
   late: "plus longues, ou non confirmées", "late.of": "au plus {late} sur {pictures}", "at-most": "au plus {value}",
   "promise.worst": "les derniers créneaux de la caméra qui en a le plus : {camera}", lifetime: "Plus de 100 ms dans le dernier créneau",
-  "gap.camera-down": "une caméra était hors service", "gap.film": "une caméra était hors service ou un film terminé", "gap.paused": "pause", "gap.frames-lost": "des images n’ont pas été analysées",
-  "gap.bus-restarted": "le bus a redémarré", "gap.started-late": "démarré en retard", "gap.model-changed": "le modèle a changé",
-  "gap.wrong-clock": "l’horloge d’un ordinateur était fausse", "gap.static-learning": "visages affichés aux murs pas encore connus",
 };
 
 /** French with the spaces that no line breaks at: before double signs and units, after a number. */
@@ -129,6 +123,13 @@ function typeset(words) {
 }
 
 export const LANGUAGES = { en, fr: typeset(fr) };
+
+/** Take in the reasons for gaps of config.json, by language. */
+export function learnGaps(gaps) {
+  for (const [language, found] of Object.entries(LANGUAGES)) {
+    for (const [reason, one] of Object.entries(gaps[language] ?? {})) found[`gap.${reason}`] = one;
+  }
+}
 
 /** The first of the reader's languages that there are words in; English without one. */
 export function chosen(wanted) {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from proto.notifications import WithheldReason
-from proto.public import HINTS, GapReason, Suppression
+from proto.public import HINTS, Suppression
 from proto.stats import PeriodV1
 from proto.types import Interval
 from services.notify.reports.alerts import HeldBack, RuleDay
@@ -13,6 +13,7 @@ from services.notify.reports.day import DayReport, EarlierDay, ZoneDay
 from services.notify.texts.facts import margin_of_error
 from services.notify.texts.figures import covers_errors
 from services.notify.texts.words import Words, offset
+from services.sites.gap_reasons import gap_short
 from services.sites.history import SECOND, local
 
 
@@ -72,25 +73,6 @@ class Phrases:
             "not-under-this-profile": gettext("not published under this profile"),
         }[why]
 
-    def gap(self, why: GapReason) -> str:
-        """Return why time was not observed."""
-        gettext = self.words.gettext
-        down = (
-            gettext("cameras were out of order or films were over")
-            if self.has_films
-            else gettext("cameras were out of order")
-        )
-        return {
-            "camera-down": down,
-            "paused": gettext("counting was paused"),
-            "frames-lost": gettext("pictures were lost"),
-            "bus-restarted": gettext("the system was restarted"),
-            "started-late": gettext("counting began later"),
-            "model-changed": gettext("the model was changed"),
-            "wrong-clock": gettext("a computer's clock was wrong"),
-            "static-learning": gettext("faces on walls were not known yet"),
-        }[why]
-
     def missing(self, place: ZoneDay) -> str:
         """Return for how many periods nothing was published; empty if nothing is missing."""
         if not place.missing:
@@ -125,7 +107,10 @@ class Phrases:
             yield self.words.gettext("{share} of the day was observed.", share=share)
         lacking = [gap for gap in place.gaps if gap[0] not in HINTS]
         if lacking:
-            reasons = (f"{self.gap(why)} ({self.periods(count)})" for why, count in lacking)
+            reasons = (
+                f"{gap_short(why, self.words.language, has_films=self.has_films)} ({self.periods(count)})"
+                for why, count in lacking
+            )
             yield self.words.gettext("Reason for gaps: {reasons}.", reasons=self.words.listed(reasons))
         learning = dict(place.gaps).get("static-learning")
         if learning:  # it lowers no coverage

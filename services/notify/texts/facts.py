@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from proto.public import GapReason, OperationalAlertV1, WindowV1
+from proto.public import OperationalAlertV1, WindowV1
 from services.notify.notification import Notice, Notification
 from services.notify.texts.figures import AlertFigure, field_alert, figure_of, span_of
 from services.notify.texts.names import action_of, is_about_delivery, listed, rule_name
 from services.notify.texts.view import Bar, bar, mark
 from services.notify.texts.words import LocalSpan, Words, instant
+from services.sites.gap_reasons import gap_mail
 from services.sites.settings import SiteSettings, local_zone
 
 OFTEN = 95
@@ -102,22 +103,10 @@ def why(notice: Notice, words: Words) -> str:
         return _of_delivery(notice, words)
     if not notice.firing:
         return words.gettext("Figures are complete again, or the camera or the zone was removed from the settings.")
-    reasons: dict[GapReason | None, str] = {
-        "camera-down": words.gettext(
-            "The camera gave no pictures for most of the time. Check its power, its network and its address."
-        ),
-        "paused": words.gettext("It was paused for most of the time, by an order or by the clock."),
-        "frames-lost": words.gettext("Most pictures could not be analysed in time. The machine may be overloaded."),
-        "bus-restarted": words.gettext("The message bus was restarted and lost what was on its way."),
-        "started-late": words.gettext("Counting was started in the middle of the time."),
-        "model-changed": words.gettext("The model was changed in the middle of the time."),
-        "wrong-clock": words.gettext("The clock of the computer that reads the cameras is wrong: run NTP there."),
-        "static-learning": words.gettext(
-            "The camera does not know yet which faces hang on walls: they may be counted."
-        ),
-        None: words.gettext("It was observed, but too few people came for a rule to judge."),
-    }
-    return reasons[_fault(notice).reason]
+    reason = _fault(notice).reason
+    if reason is None:
+        return words.gettext("It was observed, but too few people came for a rule to judge.")
+    return gap_mail(reason, words.language)
 
 
 def _of_delivery(notice: Notice, words: Words) -> str:

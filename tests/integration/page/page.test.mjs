@@ -15,7 +15,7 @@ head(["start", "end", "rate", "interval_low", "interval_high", "persons", "cover
 const { placeOf } = await load("reading.js");
 const { read } = await load("trend.js");
 const { choose, age, clock, own, percent, text } = await load("text.js");
-const { chosen, LANGUAGES, words } = await load("words.js");
+const { chosen, LANGUAGES, learnGaps, words } = await load("words.js");
 
 const MINUTE = 60_000 * model.MS;
 const window = (given = {}) => ({
@@ -245,6 +245,15 @@ test("both languages have the same words with the same places for values", () =>
   assert.deepEqual(Object.fromEntries(places("fr")), Object.fromEntries(places("en")));
   assert.deepEqual([chosen(["de-DE", "fr-CA"]), chosen(["de"]), chosen([])], ["fr", "en", "en"]);
   assert.equal(words("en", "gap.unheard-of"), null);
+});
+
+test("reasons for gaps have the server's words, in the reader's language; one without words is shown as it is", () => {
+  const shown = () => ["en", "fr"].map((one) => (choose([one]), text("gap.paused")));
+  learnGaps({}); // a copy of the page may have the config.json of an earlier version
+  assert.deepEqual(shown(), ["paused", "paused"]);
+  learnGaps({ en: { paused: "counting was paused" }, fr: { paused: "le comptage était en pause" }, it: { paused: "in pausa" } });
+  assert.deepEqual(shown(), ["counting was paused", "le comptage était en pause"]);
+  choose(["en"]);
 });
 
 test("numbers and times are the reader's and the site's", () => {

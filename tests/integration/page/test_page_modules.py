@@ -20,7 +20,7 @@ from windows import HOUR, MINUTE, hidden, window
 
 from operate.stats.stats_table import as_csv
 from proto.codec import as_json
-from proto.public import GapReason, OperationalKind, Suppression
+from proto.public import OperationalKind, Suppression
 from proto.stats import StatsReplyV1
 from proto.types import AlertState, CameraState, Severity
 from services.sites.columns import COLUMNS
@@ -32,7 +32,7 @@ PAGE = ROOT / "services/aggregate/page"
 MADE = ROOT / "build/page"
 T, LENGTH = 500_000 * HOUR, 20 * MINUTE
 SAID = {
-    "why": Suppression, "gap": GapReason, "operation": OperationalKind, "camera": CameraState, "alert": AlertState,
+    "why": Suppression, "operation": OperationalKind, "camera": CameraState, "alert": AlertState,
     "severity": Severity,
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from services.bus.nkey import Seed
 from services.kernel.faults import StartError
 from services.kernel.settings import SettingsError, convert, load
 from services.sites.columns import COLUMNS
+from services.sites.gap_reasons import page_gaps
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
@@ -60,7 +61,7 @@ async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServe
     ]
     assert told == {
         "server": "wss://numbers.example.org:8443", "key": False, "cameras": None, "profiles": profiles,
-        "columns": list(COLUMNS), "names": {},
+        "columns": list(COLUMNS), "gaps": page_gaps(), "names": {},
     }  # fmt: skip
 
 

@@ -156,7 +156,7 @@ async def test_a_film_that_is_over_is_no_missing_number(place):
     whole, fish = card(page, "Whole site"), card(page, "Halle aux poissons")
     await expect(whole.locator(".time")).to_contain_text("closed early: a recorded film")
     await expect(page.locator(".badge.up").first).to_be_hidden()  # one that is over is none that is down
-    await expect(whole.locator(".gaps")).to_have_text("a camera was down or a film was over, started late")
+    await expect(whole.locator(".gaps")).to_have_text("a camera was down or a film was over, counting began later")
     await expect(fish.locator(".time")).to_contain_text("ended 2 d ago")
     for one in (whole.locator(".old"), fish.locator(".old"), page.locator("#notice")):
         await expect(one).to_be_hidden()

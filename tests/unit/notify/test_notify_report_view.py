@@ -13,7 +13,7 @@ from msgspec import structs
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.notifications import NotificationV1
-from proto.public import GapReason, Suppression
+from proto.public import Suppression
 from services.notify.languages import words_in
 from services.notify.reports.alerts import RuleDay
 from services.notify.reports.day import Question, report_of
@@ -81,7 +81,7 @@ def test_an_ordinary_day():
         ),
         "Observed": (
             "88% of the day was observed.",
-            "Reason for gaps: cameras were out of order (7 periods of 20 min).",
+            "Reason for gaps: a camera was down (7 periods of 20 min).",
         ),
         "Not published": ("Nothing was published for 5 of 72 periods of 20 min.",),
         "Not shown": ("27 of 67 periods of 20 min: too few people to show.",),
@@ -249,11 +249,9 @@ def test_phrases_of_alerts_durations_and_differences():
 
 @pytest.mark.parametrize("words", [EN, FR], ids=["en", "fr"])
 def test_every_reason_has_words(words):
-    """Each reason of a gap and of a suppression, and no two the same."""
+    """Each reason of a suppression, and no two the same."""
     said = Phrases(words, report([]), PARIS)
-    gaps = [said.gap(why) for why in GapReason.__args__]
-    hidden_why = [said.suppressed(why) for why in Suppression.__args__]
-    assert len({*gaps, *hidden_why}) == 11
+    assert len({said.suppressed(why) for why in Suppression.__args__}) == 3
 
 
 class _Page(HTMLParser):
@@ -375,8 +373,8 @@ def test_a_camera_that_does_not_know_its_walls_yet_is_said_apart():
 def test_a_film_that_was_over_is_no_camera_out_of_order():
     """At a site whose windows are closed by films; elsewhere it is a camera's fault."""
     windows = [window(T + 9 * HOUR, 30, (10, 0, 0), coverage=0.25, gaps=["camera-down"])]
-    for films, told in ((False, "cameras were out of order"), (True, "cameras were out of order or films were over")):
+    for films, told in ((False, "a camera was down"), (True, "a camera was down or a film was over")):
         site = structs.replace(SITE, close_on_end=films)
         said = " ".join(rows(view_of(report(windows), site, EN, Footer("staff")))["Observed"])
         assert told in said
-        assert ("films" in said) == films
+        assert ("film" in said) == films
