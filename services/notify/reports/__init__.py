@@ -1,1 +1,1 @@
-"""Daily reports: schedule, figures, phrases and contents (pure); reading the day, drawing it, writing the mail."""
+"""Daily reports: schedule, figures and contents (pure); reading the day, drawing it, writing the mail."""

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from proto.public import Suppression
 from services.notify.reports.day import DayReport, ZoneDay, day_of
-from services.notify.reports.phrases import Phrases
+from services.notify.reports.report_view import suppressed
 from services.notify.texts.words import Words
 from services.sites.charts import drawable, png
 from services.sites.history import instant, local
@@ -28,8 +28,7 @@ _WHY: tuple[Suppression, ...] = ("small-count", "nothing-observed", "not-under-t
 
 def hours_chart(report: DayReport, words: Words, zone: tzinfo, zone_name: str) -> bytes:
     """Return a PNG of the whole site's rate and interval over the day, and of the coverage where it is known."""
-    phrases = Phrases(words, report, zone)
-    labels = _labels(words, phrases)
+    labels = _labels(words)
     observed = any(part.coverage is not None for part in report.parts)
     figure = _figure(3.8 if observed else 3.0)
     ratios = (3, 1) if observed else (1,)
@@ -56,16 +55,15 @@ def hours_chart(report: DayReport, words: Words, zone: tzinfo, zone_name: str) -
     return png(figure)
 
 
-def zones_chart(zones: Sequence[ZoneDay], names: Sequence[str], report: DayReport, words: Words, zone: tzinfo) -> bytes:
+def zones_chart(zones: Sequence[ZoneDay], names: Sequence[str], words: Words) -> bytes:
     """Return a PNG with a bar for each zone's rate and a whisker for its interval.
 
     A zone without a rate gets a hatched bar with the reason.
     """
-    phrases = Phrases(words, report, zone)
     figure = _figure(0.75 + 0.62 * len(zones))
     axes = figure.subplots()
     for row, (place, name) in enumerate(zip(zones, names, strict=True)):
-        _zone(axes, row, place, words, phrases)
+        _zone(axes, row, place, words)
         label = axes.text(
             0, row - 0.36, _short(drawable(name, place.zone)), va="bottom", fontsize=_FONT_PT, parse_math=False
         )
@@ -88,14 +86,14 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
-def _zone(axes: Axes, row: int, place: ZoneDay, words: Words, phrases: Phrases) -> None:
+def _zone(axes: Axes, row: int, place: ZoneDay, words: Words) -> None:
     total = place.total
     if total.rate is None:
         missing = not total.windows_published
         look = {"hatch": "xx" if missing else "//", "edgecolor": drawing.MISSING if missing else drawing.HIDDEN}
         axes.barh(row, 100, height=0.5, facecolor="white", linewidth=0, **look)  # type: ignore[arg-type]
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-        axes.text(50, row, _why_not(place, words, phrases), va="center", ha="center", fontsize=_SMALL_PT, bbox=box)
+        axes.text(50, row, _why_not(place, words), va="center", ha="center", fontsize=_SMALL_PT, bbox=box)
         return
     share = 100 * total.rate
     axes.barh(row, share, height=0.5, color=drawing.BAND, linewidth=0)
@@ -107,22 +105,22 @@ def _zone(axes: Axes, row: int, place: ZoneDay, words: Words, phrases: Phrases) 
         axes.errorbar([share], [row], xerr=whisker, color=drawing.RATE, capsize=4, linewidth=1.4, linestyle="none")
 
 
-def _why_not(place: ZoneDay, words: Words, phrases: Phrases) -> str:
+def _why_not(place: ZoneDay, words: Words) -> str:
     if not place.total.windows_published:
         return words.gettext("nothing published")
     if place.total.suppressed is not None:
-        return phrases.suppressed(place.total.suppressed)
+        return suppressed(place.total.suppressed, words)
     return words.gettext("nobody could be judged")
 
 
-def _labels(words: Words, phrases: Phrases) -> drawing.Labels:
+def _labels(words: Words) -> drawing.Labels:
     gettext = words.gettext
     return drawing.Labels(
         rate=gettext("rate"),
         interval=gettext("margin of error"),
         missing=gettext("nothing published"),
         nobody=gettext("nobody could be judged"),
-        suppressed={why: phrases.suppressed(why) for why in _WHY},
+        suppressed={why: suppressed(why, words) for why in _WHY},
         rate_axis=gettext("wore a mask"),
         coverage_axis=gettext("observed"),
     )

@@ -78,8 +78,8 @@ async def report_file(report: DayReport, site: SiteSettings, words: Words) -> st
 def _draw(report: DayReport, site: SiteSettings, words: Words, view: ReportView) -> dict[str, bytes]:
     """Return the charts by name."""
     clock = local_zone(site)
-    drawn = {view.hours.name: hours_chart(report, words, clock, site.timezone)}
-    if view.zones is not None:
+    drawn = {"hours": hours_chart(report, words, clock, site.timezone)}
+    if report.zones:
         names = [row.label for row in view.zone_rows]
-        drawn[view.zones.name] = zones_chart(report.zones, names, report, words, clock)
+        drawn["zones"] = zones_chart(report.zones, names, words)
     return drawn

@@ -99,7 +99,7 @@ def test_zones_have_whiskers_or_reasons(drawn):
     ]  # fmt: skip
     found = report(windows, zones=("a", "b", "c", "e"))
     names = ["$a$ & co", "b", "鱼市", "e", "d"]
-    zones_chart(found.zones, names, found, EN, PARIS)
+    zones_chart(found.zones, names, EN)
     (axes,) = drawn[0].axes
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([60, 100, 100, 100, 50])
     assert [bar.get_hatch() for bar in axes.patches] == [None, "//", "//", "xx", None]
@@ -124,7 +124,7 @@ def test_pictures_are_the_same_bytes_on_white():
     found = report(market_day(T), zones=("fish",))
     one = hours_chart(found, EN, PARIS, "Europe/Paris")
     assert one == hours_chart(found, EN, PARIS, "Europe/Paris")
-    other = zones_chart(found.zones, ["Fish hall"], found, EN, PARIS)
+    other = zones_chart(found.zones, ["Fish hall"], EN)
     for png in (one, other):
         with Image.open(BytesIO(png)) as image:
             assert image.width > 1000

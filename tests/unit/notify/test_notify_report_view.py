@@ -17,8 +17,7 @@ from proto.public import Suppression
 from services.notify.languages import words_in
 from services.notify.reports.alerts import RuleDay
 from services.notify.reports.day import Question, report_of
-from services.notify.reports.phrases import Phrases
-from services.notify.reports.report_view import Footer, view_of
+from services.notify.reports.report_view import Footer, suppressed, view_of
 from services.notify.templates import render
 from services.notify.texts.describe import describe
 from services.sites.history import day_start
@@ -96,8 +95,8 @@ def test_an_ordinary_day():
     assert [line.text for line in view.lines][:2] == [
         "00:00 to 06:00: too few people to show", "06:00 to 07:00: 86% (80% to 91%), 178 people",
     ]  # fmt: skip
-    assert view.columns == ("Time", "Rate", "Interval", "People")
-    assert view.hours.alternative.startswith(
+    assert view.columns == ["Time", "Rate", "Interval", "People"]
+    assert view.hours_alternative.startswith(
         "Share of people who wore a mask over the day: lowest 68% at 20:00 to 21:00,"
     )
     assert view.notes[-1] == "Sent automatically to “staff”. Please do not reply to this message."
@@ -156,8 +155,11 @@ def test_a_difference_says_its_direction(difference: float, told: str):
     """In words; what rounds to nothing is none, and no chance has made it."""
     made = report(whole_day())
     week = replace(made.comparisons[1], difference=difference)
-    assert told in list(Phrases(EN, made, PARIS).compared(week))
-    assert ("That may be chance." in list(Phrases(EN, made, PARIS).compared(week))) == (told != "It is the same.")
+    said = rows(view_of(replace(made, comparisons=(made.comparisons[0], week)), SITE, EN))[
+        "The same weekday a week before"
+    ]
+    assert told in said
+    assert ("That may be chance." in said) == (told != "It is the same.")
 
 
 def test_a_report_says_whom_to_ask_where_the_settings_do():
@@ -170,7 +172,7 @@ def test_a_strict_profile():
     """Two figures by window as published; the mean is called one; nothing of zones, coverage, alerts or causes."""
     windows = [decree(T - 24 * HOUR, 100, 0.5), decree(T, 30, 0.8), decree(T + 20 * MINUTE, 10, 0.4)]
     view = view_of(report(windows, profile="fr-2021-269", zones=("fish",)), SITE, EN)
-    assert (view.figure, view.zones, view.zone_rows, view.hours.heading) == ("70%", None, (), "Over the day")
+    assert (view.figure, view.zone_rows, view.hours_heading) == ("70%", [], "Over the day")
     assert rows(view) == {
         "How sure": ("It is the mean of the published periods, weighted by their people. No interval is published.",),
         "The day before": (
@@ -181,8 +183,8 @@ def test_a_strict_profile():
         "The same weekday a week before": ("Tuesday, 17 November 2026: no rate was published.",),
         "Not published": ("Nothing was published for 70 of 72 periods of 20 min.",),
     }
-    assert view.columns == ("Time", "Rate", "People")
-    assert [line.cells for line in view.lines] == [("80%", "30"), ("40%", "10"), ()]
+    assert view.columns == ["Time", "Rate", "People"]
+    assert [line.cells for line in view.lines] == [["80%", "30"], ["40%", "10"], []]
     assert "lapsed in 2022" in view.notes[1]
 
 
@@ -204,7 +206,7 @@ def test_days_without_figures(windows, figure, lead):
     assert (view.figure, view.lead) == (figure, lead)
     assert ("How sure" in rows(view)) == bool(figure)
     assert view.zone_rows[0].texts
-    assert view.hours.alternative.startswith("Share" if figure else "A chart of the day, without any rate.")
+    assert view.hours_alternative.startswith("Share" if figure else "A chart of the day, without any rate.")
     for form in render("report", view=view, sources={"hours": "cid:hours", "zones": "cid:zones"}):
         assert lead.split(".")[0] in form
 
@@ -229,29 +231,27 @@ def test_hours_that_clocks_show_twice():
     ]
 
 
-def test_phrases_of_alerts_durations_and_differences():
+def test_rows_of_alerts_durations_and_periods():
     """Plurals, what was carried over midnight; periods of more than one length have none."""
     mixed = report([window(T), window(T + HOUR, end=T + HOUR + 5 * MINUTE), window(T + 2 * HOUR)])
-    said = Phrases(EN, mixed, PARIS)
-    assert (said.periods(1), said.periods(1200)) == ("1 period", "1,200 periods")
-    assert [said.duration(n) for n in (20 * 10**9, 5 * MINUTE, 2 * HOUR, 2 * HOUR + 40 * MINUTE)] == [
-        "20 s", "5 min", "2 h", "2 h 40 min",
-    ]  # fmt: skip
-    one = RuleDay("_site", "mask-rate", 1, 1, 20 * MINUTE, lasting=True)
-    assert said.alerts(one, "Whole site", "mask-rate") == (
-        "Whole site, “mask-rate”: 1 alert, firing for 20 min; one had begun before this day; one went on after it."
+    assert rows(view_of(mixed, SITE, EN))["Not published"] == ("Nothing was published for 78 of 81 periods.",)
+
+    def said(words, *rules):
+        return rows(view_of(replace(mixed, alerts=rules), SITE, words))[words.gettext("Alerts")]
+
+    lasted = [RuleDay("hall", "low", 1, 0, n, lasting=False) for n in (20 * 10**9, 5 * MINUTE, 2 * HOUR, 160 * MINUTE)]
+    assert [one.rpartition("firing for ")[2] for one in said(EN, *lasted)] == ["20 s.", "5 min.", "2 h.", "2 h 40 min."]
+    assert said(EN, RuleDay("_site", "mask-rate", 1, 1, 20 * MINUTE, lasting=True)) == (
+        "Whole site, “mask-rate”: 1 alert, firing for 20 min; one had begun before this day; one went on after it.",
     )
-    two = RuleDay("_site", "mask-rate", 3, 0, 20 * MINUTE, lasting=False)
-    assert Phrases(FR, mixed, PARIS).alerts(two, "Halle", "mask-rate").replace("\u202f", "\xa0") == (
-        "Halle, «\xa0mask-rate\xa0»\xa0: 3 alertes, actives pendant 20\xa0min."
-    )
+    [several] = said(FR, RuleDay("hall", "mask-rate", 3, 0, 20 * MINUTE, lasting=False))
+    assert several.replace("\u202f", "\xa0") == "hall, «\xa0mask-rate\xa0»\xa0: 3 alertes, actives pendant 20\xa0min."
 
 
 @pytest.mark.parametrize("words", [EN, FR], ids=["en", "fr"])
 def test_every_reason_has_words(words):
     """Each reason of a suppression, and no two the same."""
-    said = Phrases(words, report([]), PARIS)
-    assert len({said.suppressed(why) for why in Suppression.__args__}) == 3
+    assert len({suppressed(why, words) for why in Suppression.__args__}) == 3
 
 
 class _Page(HTMLParser):
