@@ -253,14 +253,14 @@ class Box:
         """Return whether the server greets a new connection: a frozen server accepts it and sends nothing."""
         if not self._nats_ready.is_set():
             return True
-        self._start_anew_after_a_full_disk()
+        self._restart_after_full_disk()
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             return (await reader.readline()).startswith(b"INFO")
         finally:
             writer.close()
 
-    def _start_anew_after_a_full_disk(self) -> None:
+    def _restart_after_full_disk(self) -> None:
         """End nats-server once there is room again: until its restart, a stream that failed to write takes nothing."""
         if not self._was_full or not has_room(self._folder):
             return

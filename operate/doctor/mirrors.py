@@ -20,7 +20,7 @@ _ANSWER_S = 3.0
 _EVERY = tuple(stream.name for stream in mirrored(heard_by(READER)))
 """The streams that a reader may have."""
 _ABSENT = "aggregate makes them soon after it starts, at a hub `moretta nats streams`: does it run?"
-_STANDS = "tell the operator of Moretta; MorettaReadersUnserved in docs/runbooks.md"
+_ADVICE = "tell the operator of Moretta; MorettaReadersUnserved in docs/runbooks.md"
 
 _BEYOND = (
     "aggregate removes it at its next look, each 15 s; if it comes back, talk to that reader, or remove the reader"
@@ -37,7 +37,7 @@ async def own(bus: Bus) -> list[Finding]:
     if not there:
         return [fail("streams", "this reader's account has no streams", _ABSENT)]
     if troubled := await _late(bus, JETSTREAM_API, found):
-        return [fail(f"stream {name}", why, _STANDS) for name, why in troubled]
+        return [fail(f"stream {name}", why, _ADVICE) for name, why in troubled]
     others = [name for name in _EVERY if name not in found]
     beside = f"; not {', '.join(others)}: not given, or not made" if others else ""
     return [ok("streams", f"this reader's account has {', '.join(there)}, which keep up{beside}")]
@@ -61,7 +61,7 @@ async def _of_one(bus: Bus, account: str, rows: tuple[Subject, ...]) -> Finding 
     if lacking := [name for name in due if name not in there]:
         return fail(f"reader {account}", f"lacks {', '.join(lacking)}", "aggregate makes them: what says its log?")
     if found := await _late(bus, api, due):
-        return fail(f"reader {account}", "; ".join(f"{name} {why}" for name, why in found), _STANDS)
+        return fail(f"reader {account}", "; ".join(f"{name} {why}" for name, why in found), _ADVICE)
     beyond = [why for one in mirrored(rows) for why in await _exceeding(bus, api, one.name)]
     return fail(f"reader {account}", "; ".join(beyond), _BEYOND) if beyond else None
 

@@ -69,10 +69,10 @@ def apply(folder: Path, asked: NatsFile | None, *, plan: bool = False) -> Applie
     wanted: ServerEntry | Hub = _hub(folder, asked, state) if hub else _server(folder, asked, state)  # type: ignore[arg-type]
     found = list(_changes(before, state, wanted))
     many = len(before.readers) if before else 0, len(present(wanted.readers))
-    anew = state is not None and (_fixed(state) != _fixed(wanted) or _shrinks(state, wanted, many))
+    needs_start = state is not None and (_fixed(state) != _fixed(wanted) or _shrinks(state, wanted, many))
     gone = [name for name in before.readers if not wanted.readers[name]] if before else []
     kept = before if plan else _written(folder, before, wanted, beside)
-    return Applied(kept, found, gone, state is None, anew)
+    return Applied(kept, found, gone, state is None, needs_start)
 
 
 def _fixed(state: ServerEntry | Hub) -> tuple[object, ...]:

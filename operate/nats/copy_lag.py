@@ -44,8 +44,8 @@ def _phrase(name: str, ones: list[Info]) -> str:
         return f"cannot copy {name}: {error.get('description', error)}"
     if any(_is_silent(*pair) for pair in pairwise(ones)):
         return f"hears nothing of {name}"
-    stands = all(now["lag"] >= before["lag"] > 0 for before, now in pairwise(ones))
-    return f"has {ones[-1]['lag']} messages of {name} to come" if stands and len(ones) > 1 else ""
+    stands_still = all(now["lag"] >= before["lag"] > 0 for before, now in pairwise(ones))
+    return f"has {ones[-1]['lag']} messages of {name} to come" if stands_still and len(ones) > 1 else ""
 
 
 def _is_silent(before: Info, now: Info) -> bool:

@@ -121,10 +121,10 @@ def applied_steps(kept: IdentityFolder | KeptHub, done: Applied) -> list[str]:
     """Return the commands to run after `apply`, in an order that locks nobody out."""
     release = kept.hub.release if isinstance(kept, KeptHub) else kept.server.release
     if release:
-        anew = [_anew(release)] if isinstance(kept, KeptHub) and done.needs_start else []
+        restart = [_restart(release)] if isinstance(kept, KeptHub) and done.needs_start else []
         return [
             *_on_kubernetes(kept, release, "apply"),
-            *anew,
+            *restart,
             *_secrets_gone(release, done.gone),
             *_across(kept),
         ]
@@ -137,7 +137,7 @@ def applied_steps(kept: IdentityFolder | KeptHub, done: Applied) -> list[str]:
     if isinstance(kept, IdentityFolder) and kept.server.tls:
         found.append("nats.client_cert_file and client_key_file in each service's settings: the server asks for them")
     if isinstance(kept, IdentityFolder) and kept.server.streams:
-        found += _sizes_anew(kept.folder)
+        found += _changed_sizes(kept.folder)
     return [*found, *_across(kept)]
 
 
@@ -170,7 +170,7 @@ def _leaf_renewed(kept: IdentityFolder, done: str) -> list[str]:
     return {"rotate": [at_hub, start, retire], "retire": [at_hub], "replace": [at_hub, start]}[done]
 
 
-def _anew(release: Release) -> str:
+def _restart(release: Release) -> str:
     """Return the command that starts a release's nats-server anew, where the chart only reloads it."""
     where = f" -n {release.namespace}" if release.namespace else ""
     which = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component=nats"
@@ -182,7 +182,7 @@ def _secrets_gone(release: Release, gone: list[str]) -> list[str]:
     return [f"kubectl delete secret{where} {release.name}-{secret_of(f'{NAMED}{name}')}" for name in gone]
 
 
-def _sizes_anew(folder: Path) -> list[str]:
+def _changed_sizes(folder: Path) -> list[str]:
     larger = f"{_COMMAND} streams {folder}   (makes the streams as large once the server has its limits)"
     return [f"{larger}, and aggregate anew with aggregate.env, or a stream in memory gets small again"]
 

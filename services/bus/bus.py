@@ -134,7 +134,7 @@ class Bus:
 
     def watch(self, stream: str, filters: list[str]) -> AsyncIterator[Stored | StreamReset | Removed]:
         """Yield a `StreamReset`, then a KV bucket's entries, then their changes, for ever; see `Follower`."""
-        return aiter(Follower(self.streams.js, stream, filters, anew=True, asking=self._asking(stream)))
+        return aiter(Follower(self.streams.js, stream, filters, rereads=True, asking=self._asking(stream)))
 
     def _asking(self, stream: str) -> Asking | None:
         return session if stream in self.streams.asked else None

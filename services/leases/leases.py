@@ -79,7 +79,7 @@ class Leases:
         filters = [self._row.wildcard(), self._replicas.wildcard()]
         async for change in self._bus.watch(cast("str", self._row.stream), filters):
             if isinstance(change, StreamReset):
-                self._read_anew(change.created)
+                self._read_again(change.created)
                 is_news = True
             elif change.row is self._replicas:
                 is_news = self._replica(change)
@@ -198,7 +198,7 @@ class Leases:
                 held.offered = key in keys
                 self._hurry.set()
 
-    def _read_anew(self, created: int) -> None:
+    def _read_again(self, created: int) -> None:
         self.view.reset()
         self.view.replica(self.me, self._leaving)
         if self._created not in {0, created}:

@@ -50,12 +50,12 @@ class Originals:
             with contextlib.suppress(APIError, nats.errors.Error):
                 now[stream.name] = _known(await info(self._client, JETSTREAM_API, stream.name))
         before = {name: one for name, one in self._known.items() if name in now}
-        anew = {n for n, one in before.items() if one.created != now[n].created or now[n].last < one.last}
+        recreated = {n for n, one in before.items() if one.created != now[n].created or now[n].last < one.last}
         is_late = time.monotonic() - self._looked >= AFTER_S
-        self._due = {name: one.reached for name, one in before.items() if name not in anew} if is_late else {}
-        if anew or is_late:
+        self._due = {name: one.reached for name, one in before.items() if name not in recreated} if is_late else {}
+        if recreated or is_late:
             self._known, self._looked = self._known | now, time.monotonic()
-        return bool(anew)
+        return bool(recreated)
 
     async def behind(self, api: str, names: Collection[str]) -> str | None:
         """Return which of these mirrors lacks what its original had `AFTER_S` ago; one made since then may lack it."""

@@ -81,7 +81,7 @@ Asking = Callable[
 class Follower:
     """Reads `filters` of a stream in order from sequence `start`.
 
-    With `anew` it reads everything again after each interruption, and yields a `StreamReset` first. The marker of a
+    With `rereads` it reads everything again after each interruption, and yields a `StreamReset` first. The marker of a
     removed KV entry may itself be gone by then.
     """
 
@@ -92,10 +92,10 @@ class Follower:
         filters: list[str],
         start: int = 1,
         *,
-        anew: bool = False,
+        rereads: bool = False,
         asking: Asking | None = None,
     ) -> None:
-        self._js, self._stream, self._filters, self._anew, self._asking = js, stream, filters, anew, asking
+        self._js, self._stream, self._filters, self._rereads, self._asking = js, stream, filters, rereads, asking
         self._next, self._created = start, 0
 
     async def __aiter__(self) -> AsyncIterator[Stored | StreamReset | Removed]:
@@ -103,9 +103,9 @@ class Follower:
         while True:
             try:
                 another = await self._is_another_stream()
-                if self._anew:
+                if self._rereads:
                     self._next = 1
-                if another or self._anew:
+                if another or self._rereads:
                     yield StreamReset(self._created)
                 async with contextlib.aclosing(self._asked() if self._asking else self._session()) as session:
                     async for stored in session:

@@ -13,7 +13,7 @@ FULL = 0.7
 """Above this share of time that the lanes in use are busy, one more is used."""
 _ROOMY = 0.5
 """Below this share of time that one lane fewer would be busy, one fewer is used."""
-IN_VAIN = 1.7
+NO_GAIN = 1.7
 """From this factor on, work with one lane more takes so much longer that it is in vain; at 2, two do what one did."""
 _AGAIN_NS = 30 * SECOND_NS
 _LONGEST_NS = 600 * SECOND_NS
@@ -46,7 +46,7 @@ class Width:
 
     def _decide(self, busy: float, slowed: float, at: int) -> None:
         """`busy` is of one lane: with two it may be 2. `slowed` is the clock's time over the processor's."""
-        if self.now > 1 and slowed > IN_VAIN * self._before:
+        if self.now > 1 and slowed > NO_GAIN * self._before:
             self.now -= 1
             self._not_before = at + self._pause_ns
             self._pause_ns = min(2 * self._pause_ns, _LONGEST_NS)

@@ -70,7 +70,7 @@ class Camera:
         self._clock, self._steady = clock, steady
         self._backoff, self._on_stuck = backoff or Backoff(), on_stuck or (lambda _: None)
         origin = kind_of(settings)
-        self.seat = PeerSlot() if origin == "peer" else None
+        self.peer_slot = PeerSlot() if origin == "peer" else None
         """The seat that a peer takes to publish; None for a camera that ingest opens itself."""
         self._leaving = threading.Event()
         """Set while the thread must stop its current work: the camera is paused or being stopped."""
@@ -98,7 +98,7 @@ class Camera:
             settings,
             self._leased,
             self._play,
-            seat=self.seat,
+            peer_slot=self.peer_slot,
             leaving=self._leaving,
             clock=clock,
             steady=steady,
@@ -115,7 +115,7 @@ class Camera:
             clock,
             steady,
             # A thread that waits for a peer, or for its next picture, can be woken at any time.
-            stuck_after=limit if self.seat is None else None,
+            stuck_after=limit if self.peer_slot is None else None,
             stop_limit_ns=round(stuck_limit_s * SECOND_NS),
             on_silent=self._silent,
             on_stuck=self._stuck,
@@ -273,8 +273,8 @@ class Camera:
     def _leave(self) -> None:
         self._leaving.set()
         self._changed.set()
-        if self.seat is not None:
-            self.seat.clear()
+        if self.peer_slot is not None:
+            self.peer_slot.clear()
 
     def _sleep(self, limit_s: float | None) -> None:
         self._play.busy_since = None

@@ -22,7 +22,7 @@ SECOND_NS = 1_000_000_000
 class Connector:
     """Opens one camera's source and plays it, as often as it is called; a looped file repeatedly.
 
-    `seat` is where a peer sits down; None for a source that ingest opens itself. `resolve` returns the addresses of a
+    `peer_slot` takes a peer; None for a source that ingest opens itself. `resolve` returns the addresses of a
     URL's host name.
     """
 
@@ -32,7 +32,7 @@ class Connector:
         life: LeasedLife,
         play: Playback,
         *,
-        seat: PeerSlot | None,
+        peer_slot: PeerSlot | None,
         leaving: threading.Event,
         clock: Callable[[], int],
         steady: Callable[[], int],
@@ -41,7 +41,7 @@ class Connector:
         resolve: Callable[[str], frozenset[str]],
     ) -> None:
         self._settings, self._leased, self._play = settings, life, play
-        self._seat, self._leaving, self._clock, self._steady = seat, leaving, clock, steady
+        self._peer_slot, self._leaving, self._clock, self._steady = peer_slot, leaving, clock, steady
         self._backoff, self._slow_retry_s = backoff, slow_retry_s
         self._resolve, self._addresses = resolve, frozenset[str]()
         self._random = random.SystemRandom()
@@ -73,8 +73,8 @@ class Connector:
                 return left
 
     def _open(self) -> Source | PeerSource:
-        if self._seat is not None:
-            return self._seat.wait(self._leaving)
+        if self._peer_slot is not None:
+            return self._peer_slot.wait(self._leaving)
         return open_source(self._settings, self._looked_up)
 
     def _looked_up(self, url: str) -> frozenset[str]:

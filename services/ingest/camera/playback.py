@@ -121,7 +121,7 @@ class Playback:
         self._size: tuple[int, int] | None = None
         self._name: str | None = None
         self._pictures = self._sampled = self._undecodable = 0
-        self._tried_in_vain = 0
+        self._failed_tries = 0
         self.rate = StreamPace()
         self._sparing = Sparing(settings.fps)
         self.decoder: Decoder | None = None
@@ -187,7 +187,7 @@ class Playback:
         self.rate.restarted()
         self._sparing = Sparing(self._settings.fps)
         self.last_picture_ns = self._clock()
-        self._tried_in_vain = 0
+        self._failed_tries = 0
 
     def _packets(self, source: PacketSource, decoder: Decoder, pacer: Pacer | None) -> bool:
         """Decode the packets; return whether a pause or a stop came before the source's end."""
@@ -240,14 +240,14 @@ class Playback:
                 decoder.finish(frame)
         if frames:
             self.last_picture_ns = self.pictured_ns = decoded_ns
-            self._tried_in_vain = 0
+            self._failed_tries = 0
             self._on_picture()
         elif not decoder.waits_for_key:
             self._give_up_if_hopeless(decoder, source, decoded_ns)
 
     def _give_up_if_hopeless(self, decoder: Decoder, source: PacketSource, now: int) -> None:
-        self._tried_in_vain += 1
-        if self._tried_in_vain >= _HOPELESS and now - self.last_picture_ns > UNDECODABLE_NS:
+        self._failed_tries += 1
+        if self._failed_tries >= _HOPELESS and now - self.last_picture_ns > UNDECODABLE_NS:
             why = f"; the last packet was refused: {decoder.refused}" if decoder.refused else ""
             raise SourceError("undecodable", f"{source.address.label}: no picture could be decoded for 10 s{why}")
 

@@ -157,11 +157,11 @@ class FrameSender:
         if was is now or was is None or was.cipher is None or now.cipher is None:
             return frame
         age = boottime_ns() - now.born
-        anew = msgspec.structs.replace(frame, key=now.id, key_age=age, nonce=now.nonce())
+        resealed = msgspec.structs.replace(frame, key=now.id, key_age=age, nonce=now.nonce())
         with wiped(len(frame.sealed) - TAG_BYTES) as pixels:
             open_into(was.cipher, frame, pixels)
-            self._seal_with(now, anew, pixels)
-        return anew
+            self._seal_with(now, resealed, pixels)
+        return resealed
 
     def _is_lost(self) -> bool:
         """Whether the frame's key was destroyed: nobody can open it any more."""

@@ -113,8 +113,8 @@ class CameraSharing:
         handed_over &= set(self._fleet.running)
 
     def _is_over(self, place: SiteCamera, now: float) -> bool:
-        seat = self._fleet.running[place].seat
-        if seat is not None and not seat.is_taken:
+        peer_slot = self._fleet.running[place].peer_slot
+        if peer_slot is not None and not peer_slot.is_taken:
             return True
         successor = self._leases.view.leases.get(place)
         return now - self._handed_over[place] >= HAND_OVER_S or (successor is not None and successor.live)
@@ -147,8 +147,8 @@ class CameraSharing:
 
         A camera whose picture changed keeps its lease: another replica would not know about the change.
         """
-        if camera.seat is not None:
-            return camera.seat.is_taken or camera.picture_changed
+        if camera.peer_slot is not None:
+            return camera.peer_slot.is_taken or camera.picture_changed
         return self._fleet.takes_effect(place)
 
     def _movable(self) -> set[LeaseKey]:
@@ -162,7 +162,7 @@ class CameraSharing:
 
 
 def _stays(camera: Camera) -> bool:
-    return camera.plays_once or camera.picture_changed or (camera.seat is not None and camera.seat.is_taken)
+    return camera.plays_once or camera.picture_changed or (camera.peer_slot is not None and camera.peer_slot.is_taken)
 
 
 def _place(key: LeaseKey) -> SiteCamera:

@@ -187,8 +187,8 @@ class PeerSource:
     is_file = comes_at_once = False
     address = PEER
 
-    def __init__(self, queue: EncodedQueue, seat: PeerSlot) -> None:
-        self._queue, self._seat = queue, seat
+    def __init__(self, queue: EncodedQueue, peer_slot: PeerSlot) -> None:
+        self._queue, self._peer_slot = queue, peer_slot
         self.stream = EncodedStream(av.CodecContext.create(queue.codec, "r"))
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
@@ -212,4 +212,4 @@ class PeerSource:
 
     def __exit__(self, *_: object) -> None:
         """Disconnect the peer."""
-        self._seat.clear()
+        self._peer_slot.clear()

@@ -98,8 +98,8 @@ class Whip:
         over = asyncio.Event()
         dropped = WHIP_DROPPED.labels(camera.site, camera.settings.id)
         encoded = EncodedQueue(codec, on_close=lambda: _set_threadsafe(loop, over), on_drop=dropped.inc)
-        assert camera.seat is not None
-        if not await _takes(camera.seat, encoded):
+        assert camera.peer_slot is not None
+        if not await _takes(camera.peer_slot, encoded):
             return _refused(camera)
         try:
             peer, answer = await self._answered(camera, encoded, offer, request)
@@ -153,11 +153,11 @@ def _set_threadsafe(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> Non
         loop.call_soon_threadsafe(over.set)
 
 
-async def _takes(seat: PeerSlot, encoded: EncodedQueue) -> bool:
+async def _takes(peer_slot: PeerSlot, encoded: EncodedQueue) -> bool:
     """Take the seat, and return whether it worked; a camera whose last peer has just gone needs a moment."""
     end = asyncio.get_running_loop().time() + _READY_LIMIT_S
-    while not seat.take(encoded):
-        if seat.is_taken or asyncio.get_running_loop().time() > end:
+    while not peer_slot.take(encoded):
+        if peer_slot.is_taken or asyncio.get_running_loop().time() > end:
             return False
         await asyncio.sleep(_STEP_S)
     return True
@@ -183,8 +183,8 @@ async def _offer(request: web.Request) -> str:
 
 
 def _refused(camera: Camera) -> web.Response:
-    assert camera.seat is not None
-    if camera.seat.is_taken:
+    assert camera.peer_slot is not None
+    if camera.peer_slot.is_taken:
         return problem(409, "another peer publishes to this camera; one that vanished is let go within 5 s")
     status = camera.status
     if status is not None and status.state == "paused":

@@ -43,7 +43,7 @@ class DeliveryAgent:
         for name in channels:
             ALERT_LATENCY.labels(name)  # starts at 0: a reader who only sees a series appear misses the first alert
         self._outbox.give_up_after_s = give_up_after_s
-        self._outbox.ask_anew()
+        self._outbox.retry_now()
         self._wake.set()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=LEAVE_S)

@@ -33,7 +33,7 @@ class Attempts:
     reason: DeliveryReason | None = None
     at: int = 0
     """When the last attempt was recorded, ns."""
-    anew: int = 0
+    replayed_at: int = 0
     """When an operator had it sent again, ns; 0: never."""
 
     @property
@@ -50,19 +50,21 @@ class Attempts:
         is_report = record.outcome == "delivered" or change == ("sent", "failed")
         is_report = is_report or (change == ("failed", "dead") and record.reason == "lost")
         if self.settled and not is_report:
-            return Attempts(count, self.outcome, self.reason, self.at, self.anew)
-        return Attempts(count, record.outcome, record.reason, record.at, self.anew)
+            return Attempts(count, self.outcome, self.reason, self.at, self.replayed_at)
+        return Attempts(count, record.outcome, record.reason, record.at, self.replayed_at)
 
     def judged(self, failure: Failure | None, now: int) -> "Attempts":
         """Return what is known after one more attempt with this result."""
         if failure is None:
-            return Attempts(self.count + 1, "sent", "accepted", now, self.anew)
+            return Attempts(self.count + 1, "sent", "accepted", now, self.replayed_at)
         verdict = judge(failure)
-        return Attempts(self.count + 1, "retrying" if verdict.retry else "failed", verdict.reason, now, self.anew)
+        return Attempts(
+            self.count + 1, "retrying" if verdict.retry else "failed", verdict.reason, now, self.replayed_at
+        )
 
     def given_up(self, now: int, why: DeliveryReason | None = None) -> "Attempts":
         """Return what is known once it is too old to be tried again, or cannot be for another reason."""
-        return Attempts(self.count + 1, "dead", why or self.reason or "timeout", now, self.anew)
+        return Attempts(self.count + 1, "dead", why or self.reason or "timeout", now, self.replayed_at)
 
     def replayed(self, now: int) -> "Attempts":
         """Return what is known once an operator has it sent again."""

@@ -160,7 +160,7 @@ class Outbox:
         """Return when something will be due, ns; None: only after another `put` or `done`."""
         return min((when for lane in self._lanes.values() if (when := self._when(lane)) is not None), default=None)
 
-    def ask_anew(self) -> None:
+    def retry_now(self) -> None:
         """After new settings, retry at once what they may have fixed. One delivery alone tries a server that failed."""
         for server in self._servers.values():
             if not server.asked_for:
@@ -217,7 +217,7 @@ class Outbox:
 
 def _began(envelope: Envelope, known: Attempts) -> int:
     """Return the time from which an envelope's age counts."""
-    return max(envelope.notification.at, known.anew)
+    return max(envelope.notification.at, known.replayed_at)
 
 
 def _next_attempt(envelope: Envelope, known: Attempts, now: int) -> int:

@@ -237,10 +237,10 @@ class SiteDispatch:
         """Yield stored decisions with their notifications, rebuilt in full."""
         known, notices = KnownAlerts(), {(one.alert, one.state): one for one in past.notices}
         # Two holders that overlapped for a moment may have stored the same decision, under the same name.
-        anew = {record.notification: record for record in past.again}
-        for record in ({record.notification: record for record in past.records} | anew).values():
+        replays = {record.notification: record for record in past.again}
+        for record in ({record.notification: record for record in past.records} | replays).values():
             new = known.news(record)
-            if record.notification in past.known_of - anew.keys():
+            if record.notification in past.known_of - replays.keys():
                 continue
             is_report = record.reason == "report"
             notification = again(record) if is_report else whole(record, new, notices, self._directory.plan)

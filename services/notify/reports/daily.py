@@ -28,7 +28,7 @@ _LOOK_S = 60.0
 """How often to look again: new settings may have a report that is due."""
 _READ_S = 5.0
 
-Tell = Callable[[Notification, NotificationV1], Awaitable[None]]
+Notify = Callable[[Notification, NotificationV1], Awaitable[None]]
 
 
 class ReportDirectory(Protocol):
@@ -43,17 +43,17 @@ class ReportDirectory(Protocol):
 
 
 class DailyReports:
-    """Decides on reports. `directory` returns the settings in force; `tell` stores and delivers one decision."""
+    """Decides on reports. `directory` returns the settings in force; `notify` stores and delivers one decision."""
 
     def __init__(
         self,
         bus: Bus,
         site: str,
         directory: Callable[[], ReportDirectory],
-        tell: Tell,
+        notify: Notify,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._bus, self._site, self._directory, self._tell, self._clock = bus, site, directory, tell, clock
+        self._bus, self._site, self._directory, self._notify, self._clock = bus, site, directory, notify, clock
         self._decided: dict[str, int] = {}
         """The reports that were decided or left out, each with the time of that, ns."""
 
@@ -81,7 +81,7 @@ class DailyReports:
             return
         if is_worth_it:
             notification = notification_of(key, now)
-            await self._tell(notification, record_of(notification))
+            await self._notify(notification, record_of(notification))
         else:
             why = "nothing was published of the site by the end of that day"
             log.info("daily report skipped", site=key.site, receiver=key.receiver, day=key.day.isoformat(), reason=why)

@@ -93,16 +93,16 @@ def notification_again(record: NotificationV1) -> Notification:
     return Notification(record.notification, group, "report", record.number, record.root, record.at, firing=())
 
 
-def day_of_report(told: Notification, zone: tzinfo) -> date:
+def day_of_report(notification: Notification, zone: tzinfo) -> date:
     """Return the day of the site's calendar that a report decision is about; LookupError if it is no report.
 
     The decision's name identifies the day, so a decision that is read back from its record needs nothing else.
     """
-    decided = local(told.at, zone).date()
+    decided = local(notification.at, zone).date()
     for day in (decided - timedelta(days=days) for days in range(-1, 5)):
-        if ReportKey(told.group.site, told.group.receiver, day, told.at).id == told.id:
+        if ReportKey(notification.group.site, notification.group.receiver, day, notification.at).id == notification.id:
             return day
-    raise LookupError(told.id)
+    raise LookupError(notification.id)
 
 
 def _keys(plan: ReportPlan, now: int) -> Iterator[ReportKey]:

@@ -25,11 +25,13 @@ class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Whether the report shows figures of each zone, where the profile allows them."""
 
 
-Told = Mapping[ReceiverId, Sequence[SiteId]]
+SitesByReceiver = Mapping[ReceiverId, Sequence[SiteId]]
 """The receivers that have e-mail addresses, each with its sites; an empty list means all sites."""
 
 
-def report_problems(reports: Sequence[ReportSettings], told: Told, sites: Sequence[SiteId]) -> Iterator[Problem]:
+def report_problems(
+    reports: Sequence[ReportSettings], of_receiver: SitesByReceiver, sites: Sequence[SiteId]
+) -> Iterator[Problem]:
     """Yield problems across fields: unknown names, and reports that a receiver would get never or twice."""
     known: dict[tuple[SiteId, ReceiverId], int] = {}
     for index, report in enumerate(reports):
@@ -39,13 +41,15 @@ def report_problems(reports: Sequence[ReportSettings], told: Told, sites: Sequen
                 yield f"{path}.sites[{place}]", f"unknown site {site!r}; known here: {', '.join(sites) or 'none'}"
         for place, receiver in enumerate(report.receivers):
             where = f"{path}.receivers[{place}]"
-            if receiver not in told:
-                names = ", ".join(told) or "none"
+            if receiver not in of_receiver:
+                names = ", ".join(of_receiver) or "none"
                 yield where, f"no receiver {receiver!r} with e-mail addresses; such here: {names}"
                 continue
-            yield from _twice(where, index, [(site, receiver) for site in _sites(report, told[receiver], sites)], known)
+            yield from _twice(
+                where, index, [(site, receiver) for site in _sites(report, of_receiver[receiver], sites)], known
+            )
             for site in report.sites:
-                if site in sites and site not in (told[receiver] or sites):
+                if site in sites and site not in (of_receiver[receiver] or sites):
                     yield where, f"{receiver!r} is not told about the site {site!r}; add it to the receiver's sites"
 
 
@@ -60,18 +64,20 @@ def _twice(
         known[site, receiver] = index
 
 
-def _sites(report: ReportSettings, told: Sequence[SiteId], sites: Sequence[SiteId]) -> list[SiteId]:
-    return [site for site in sites if site in (report.sites or sites) and site in (told or sites)]
+def _sites(report: ReportSettings, allowed: Sequence[SiteId], sites: Sequence[SiteId]) -> list[SiteId]:
+    return [site for site in sites if site in (report.sites or sites) and site in (allowed or sites)]
 
 
-def plans(reports: Sequence[ReportSettings], told: Told, sites: Sequence[SiteSettings]) -> list[ReportPlan]:
+def plans(
+    reports: Sequence[ReportSettings], of_receiver: SitesByReceiver, sites: Sequence[SiteSettings]
+) -> list[ReportPlan]:
     """Return the daily reports to send, one plan for each receiver and site."""
     by_id = {site.id: site for site in sites}
     return [
         _plan(report, receiver, by_id[site])
         for report in reports
         for receiver in report.receivers
-        for site in _sites(report, told[receiver], list(by_id))
+        for site in _sites(report, of_receiver[receiver], list(by_id))
     ]
 
 

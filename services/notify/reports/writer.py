@@ -37,34 +37,34 @@ class ReportWriter:
         self._bus, self._site, self._schedule = bus, site, schedule
         self._link, self._contact = link, contact
 
-    async def letter(self, told: Notification, language: str) -> Letter:
+    async def letter(self, notification: Notification, language: str) -> Letter:
         """Return the letter of a decided report. LookupError if it is none; else Unavailable or TimeoutError."""
-        site = self._site(told.group.site)
-        day = day_of_report(told, local_zone(site))
-        asked = question_of(site, day, told.at, zone_detail=self._zone_detail(told))
-        asked = replace(asked, receiver=told.group.receiver)
+        site = self._site(notification.group.site)
+        day = day_of_report(notification, local_zone(site))
+        asked = question_of(site, day, notification.at, zone_detail=self._zone_detail(notification))
+        asked = replace(asked, receiver=notification.group.receiver)
         async with asyncio.timeout(_READ_S):
             report = await read_day(self._bus, asked)
         words = words_in(language)
-        footer = Footer(told.group.receiver, self._link, own_text(self._contact, site, words))
-        return await render_report(report, site, words, told, footer)
+        footer = Footer(notification.group.receiver, self._link, own_text(self._contact, site, words))
+        return await render_report(report, site, words, notification, footer)
 
-    def _zone_detail(self, told: Notification) -> bool:
+    def _zone_detail(self, notification: Notification) -> bool:
         """Return the present setting; True (all that the profile allows) if the settings no longer have the report."""
-        place = (told.group.site, told.group.receiver)
+        place = (notification.group.site, notification.group.receiver)
         return next((plan.zone_detail for plan in self._schedule() if (plan.site, plan.receiver) == place), True)
 
 
 async def render_report(
-    report: DayReport, site: SiteSettings, words: Words, told: Notification, footer: Footer
+    report: DayReport, site: SiteSettings, words: Words, notification: Notification, footer: Footer
 ) -> Letter:
     """Return the letter of a report. Drawing takes a fraction of a second, in a thread beside the event loop."""
     view = view_of(report, site, words, footer)
     pngs = await asyncio.to_thread(_draw, report, site, words, view)
-    ids = {name: content_id(name, told.id) for name in pngs}
+    ids = {name: content_id(name, notification.id) for name in pngs}
     bodies = render("report", view=view, sources={name: f"cid:{cid}" for name, cid in ids.items()})
     pictures = tuple(InlineImage(ids[name], png) for name, png in pngs.items())
-    return letter_of(told, words.language, view.subject, bodies, pictures)
+    return letter_of(notification, words.language, view.subject, bodies, pictures)
 
 
 async def report_file(report: DayReport, site: SiteSettings, words: Words) -> str:

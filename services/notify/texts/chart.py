@@ -160,10 +160,10 @@ def _alternative(lines: Sequence[ZoneLine], start: int, end: int, site: SiteSett
     zone = local_zone(site)
     first, last = instant(start, zone), instant(end, zone)
     head = words.gettext("Mask rates from {start} to {end}.", start=words.moment(first, last), end=words.time(last))
-    return " ".join([head, *(_said(line, words) for line in lines if line.runs)])
+    return " ".join([head, *(_line_text(line, words) for line in lines if line.runs)])
 
 
-def _said(line: ZoneLine, words: Words) -> str:
+def _line_text(line: ZoneLine, words: Words) -> str:
     rates = [point.rate for run in line.runs for point in run]
     return words.gettext(
         "{zone}: {last} at the end; lowest {least}, highest {most}.",

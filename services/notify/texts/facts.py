@@ -34,11 +34,11 @@ def bar_of(notice: Notice, figure: AlertFigure, words: Words) -> Bar:
     bound, shown = words.exact(_bound(notice)), rate(notice, figure, words)
     if notice.firing:
         text = words.gettext("warns below {bound}", bound=bound)
-        said = words.gettext("Mask rate {rate}; the rule warns below {bound}", rate=shown, bound=bound)
+        sentence = words.gettext("Mask rate {rate}; the rule warns below {bound}", rate=shown, bound=bound)
     else:
         text = words.gettext("ends above {bound}", bound=bound)
-        said = words.gettext("Mask rate {rate}; the alert ends above {bound}", rate=shown, bound=bound)
-    return bar((figure.low, figure.high), mark(figure.rate, shown), mark(_bound(notice), text), said)
+        sentence = words.gettext("Mask rate {rate}; the alert ends above {bound}", rate=shown, bound=bound)
+    return bar((figure.low, figure.high), mark(figure.rate, shown), mark(_bound(notice), text), sentence)
 
 
 def first_of_rate(notice: Notice, site: SiteSettings, words: Words) -> Facts:

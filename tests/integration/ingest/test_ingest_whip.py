@@ -288,7 +288,7 @@ async def test_a_slow_decoder_cannot_make_a_queue_grow(served, monkeypatch):
     decode, waiting, keys = Decoder.decode, [], []
     publisher = Publisher()
     await served.publish(publisher)
-    encoded = served.phone.seat._queue
+    encoded = served.phone.peer_slot._queue
     monkeypatch.setattr(encoded, "_ask", lambda ask=encoded._ask: (keys.append(1), ask()))
 
     def slow(decoder, packet):

@@ -39,15 +39,15 @@ def test_a_motion_is_a_kalman_filter_of_constant_velocity(first: Location, seen)
 def explains(track, unseen_s: float, face: Location, faces: int = 1) -> tuple[float, bool]:
     """Return by hand how much a face among so many explains, and whether the motion begins anew with it."""
     motion, jitter = track.motion, (0.25 * face.size) ** 2
-    alike = 10.0 if track.stands or faces < 8 else 10.0 - math.log(faces / 8)
-    alike -= (math.log(motion.size / face.size) / (0.15 if track.stands else 0.22)) ** 2
+    alike = 10.0 if track.is_waiting or faces < 8 else 10.0 - math.log(faces / 8)
+    alike -= (math.log(motion.size / face.size) / (0.15 if track.is_waiting else 0.22)) ** 2
 
     def gain(x: float, y: float, spread: float) -> float:
         gap = ((x - face.x) ** 2 + (y - face.y) ** 2) / (spread + jitter)
         return alike - gap - 2 * math.log((spread + jitter) / motion.size**2) if gap <= 16.0 else -math.inf
 
     on = gain(motion.x, motion.y, motion.a)
-    if track.stands:
+    if track.is_waiting:
         anew = gain(track.seen.x, track.seen.y, (0.45 * motion.size) ** 2)
     else:
         anew = gain(track.seen.x, track.seen.y, (2.0 * motion.size) ** 2 * unseen_s) - 6.0
@@ -58,12 +58,12 @@ def explains(track, unseen_s: float, face: Location, faces: int = 1) -> tuple[fl
 def test_what_a_face_explains(tracks, data):
     """Going on as before, or beginning anew near the last place, whichever is likelier; far off or unlike: nothing."""
     followed = []
-    for first, second, seconds, stands in tracks:
+    for first, second, seconds, is_waiting in tracks:
         motion = Motion.start(first)
         motion.predict(seconds)
         motion.correct(second)
         motion.predict(seconds)
-        followed.append(SimpleNamespace(motion=motion, seen=second, stands=stands))
+        followed.append(SimpleNamespace(motion=motion, seen=second, is_waiting=is_waiting))
     near = st.builds(
         lambda track, x, y, size: Location(track.seen.x + x, track.seen.y + y, track.motion.size * size),
         st.sampled_from(followed), st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.floats(0.6, 1.6),
@@ -79,19 +79,19 @@ def test_what_a_face_explains(tracks, data):
     assert anew.tolist() == [[is_anew for _, is_anew in row] for row in by_hand]
 
 
-def track_at(place: Location, *, stands: bool) -> SimpleNamespace:
+def track_at(place: Location, *, is_waiting: bool) -> SimpleNamespace:
     """Return a track that was seen in one place for a while."""
     motion = Motion.start(place)
     for _ in range(10):
         motion.predict(0.2)
         motion.correct(place)
-    return SimpleNamespace(motion=motion, seen=place, stands=stands)
+    return SimpleNamespace(motion=motion, seen=place, is_waiting=is_waiting)
 
 
 def test_who_stood_is_expected_there_for_long():
     """A face where somebody stood half a minute ago is theirs; one four sizes beside it, or another's place, is not."""
     place, beside = Location(0.5, 0.3, 0.05), Location(0.7, 0.3, 0.05)
-    standing, walking = track_at(place, stands=True), track_at(place, stands=False)
+    standing, walking = track_at(place, is_waiting=True), track_at(place, is_waiting=False)
     for track in (standing, walking):
         track.motion.predict(30.0)
     found, anew = gains([standing, walking], [30.0, 30.0], [place, beside])
@@ -103,7 +103,7 @@ def test_who_stood_is_expected_there_for_long():
 def test_a_crowd_makes_a_new_face_likelier():
     """Of forty faces one is less surely somebody's who was seen before than of eight; who stands is as sure as ever."""
     place, face = Location(0.5, 0.3, 0.05), Location(0.52, 0.3, 0.05)
-    tracks = [track_at(place, stands=stands) for stands in (False, True)]
+    tracks = [track_at(place, is_waiting=is_waiting) for is_waiting in (False, True)]
     few, many = (gains(tracks, [0.2, 0.2], [face] * count)[0][:, 0] for count in (8, 40))
     assert few[0] - many[0] == pytest.approx(math.log(5))
     assert few[1] == many[1]

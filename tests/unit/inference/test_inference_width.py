@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.core.width import IN_VAIN, SECOND_NS, Width
+from services.inference.core.width import NO_GAIN, SECOND_NS, Width
 
 MS = 1_000_000
 
@@ -51,8 +51,8 @@ def test_two_lanes_that_do_more_than_one_are_kept_though_each_is_slower():
     """They wait for each other a little: half as slow again, and a third more is done."""
     width = Width(2)
     assert second(width, 0, busy=0.95, slowed=1.3) == 2
-    assert {second(width, number, busy=1.8, slowed=1.3 * (IN_VAIN - 0.1)) for number in range(1, 60)} == {2}
-    assert second(width, 60, busy=1.9, slowed=1.3 * (IN_VAIN + 0.1)) == 1
+    assert {second(width, number, busy=1.8, slowed=1.3 * (NO_GAIN - 0.1)) for number in range(1, 60)} == {2}
+    assert second(width, 60, busy=1.9, slowed=1.3 * (NO_GAIN + 0.1)) == 1
 
 
 def test_a_pause_is_an_idle_time():

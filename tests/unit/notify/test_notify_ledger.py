@@ -94,9 +94,9 @@ def test_attempts_count_up_and_what_is_settled_stays_so_unless_it_is_replayed(st
         if step == "replay":
             after = known.replayed(now)
         elif step == "deliver":
-            after = Attempts(known.count + 1, "delivered", "accepted", now, known.anew)
+            after = Attempts(known.count + 1, "delivered", "accepted", now, known.replayed_at)
         elif step == "lose" and known.outcome == "sent":
-            after = Attempts(known.count + 1, "failed", "refused", now, known.anew)
+            after = Attempts(known.count + 1, "failed", "refused", now, known.replayed_at)
         elif known.settled or step == "lose":
             continue
         else:

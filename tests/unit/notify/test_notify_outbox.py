@@ -192,7 +192,7 @@ def test_new_settings_are_tried_at_once(envelope, failure, soon):
     for who in range(2):
         outbox.put(envelope(who, who), Attempts())
     attempt(outbox, S, failure)
-    outbox.ask_anew()
+    outbox.retry_now()
     taken = [outbox.take(S) for _ in range(2)]
     assert (taken[0] is not None, taken[1]) == (soon, None)  # by one alone
 
@@ -202,7 +202,7 @@ def test_new_settings_leave_who_asked_to_come_later(envelope):
     outbox = Outbox(3600.0)
     outbox.put(envelope(1), Attempts())
     attempt(outbox, S, LATER)
-    outbox.ask_anew()
+    outbox.retry_now()
     assert outbox.take(2 * S) is None
 
 

@@ -108,7 +108,7 @@ UNMATCHED = 10.0
 REACH = 2.0
 """How far a person who changed course may be from the last place: standard deviation in face sizes after one second. It
 grows with the square root of the time."""
-ANEW = 6.0
+COURSE_COST = 6.0
 """Cost of the explanation that a person changed course, on the same scale."""
 STILL = 0.45
 """How far a person who stood may be from the last place: standard deviation in face sizes, however long ago it was."""
@@ -126,13 +126,13 @@ class Followed(Protocol):
     seen: Location
 
     @property
-    def stands(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether the person stood at the last sighting."""
         ...
 
 
 def gains(tracks: Sequence[Followed], unseen_s: Sequence[float], faces: Sequence[Location]) -> tuple[Any, Any]:
-    """Return two arrays, tracks x faces: a match's gain (0: none, or outside the gate), and whether it begins anew.
+    """Return two arrays, tracks x faces: a match's gain (0: none, or outside the gate), and whether the person turned.
 
     The gain is twice the log-likelihood against leaving both unmatched (the score of Blackman & Popoli, "Design and
     Analysis of Modern Tracking Systems", 1999, §6.2). An established track's narrow prediction beats a new track's wide
@@ -145,8 +145,8 @@ def gains(tracks: Sequence[Followed], unseen_s: Sequence[float], faces: Sequence
     unlike = (size - there[3]) / ratio
     alike = unmatched + 4 * size - unlike * unlike
     on = _gain(x, y, spread, there, alike)
-    anew = _gain(last_x, last_y, reach, there, alike) - again
-    return np.maximum(np.maximum(on, anew), 0.0), anew > on
+    turned = _gain(last_x, last_y, reach, there, alike) - again
+    return np.maximum(np.maximum(on, turned), 0.0), turned > on
 
 
 def _known(track: Followed, unseen_s: float, crowd: float) -> tuple[float, ...]:
@@ -154,9 +154,9 @@ def _known(track: Followed, unseen_s: float, crowd: float) -> tuple[float, ...]:
     motion, seen = track.motion, track.seen
     size = motion.size
     on = motion.x, motion.y, motion.a, log(size), seen.x, seen.y
-    if track.stands:
+    if track.is_waiting:
         return *on, STILL * STILL * size * size, STILL_RATIO, UNMATCHED, 0.0
-    return *on, REACH * REACH * size * size * unseen_s, SIZE_RATIO, crowd, ANEW
+    return *on, REACH * REACH * size * size * unseen_s, SIZE_RATIO, crowd, COURSE_COST
 
 
 def _gain(x: Any, y: Any, spread: Any, there: Any, alike: Any) -> Any:

@@ -27,7 +27,7 @@ KEPT = 180 * SECOND
 """A portrait that is hidden for so long is still where it was."""
 BESIDE = 0.75
 """A box of a portrait that is far off is within this distance of it, in face sizes, and its size within this ratio."""
-STRAYS = 2
+MAX_OUTLIERS = 2
 """So many boxes in a row may be far off; the next one is somebody's."""
 BEFORE = 1.0
 """Who is so near a portrait, in its sizes, and between half and twice as large, is before it."""
@@ -36,7 +36,7 @@ FEW = 3
 HOLD = 180 * SECOND
 """A person's track that has not moved for so long has ended: it has gone over to a portrait behind them."""
 _SECOND = 1e-9
-SPOT = 2.0
+ANCHOR = 2.0
 """Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
 STOOD = SECOND
 """Who has stood for so long (ns) stands: people who walk leave a spot sooner."""
@@ -57,15 +57,15 @@ class Track:
     stillness: Stillness
     person: Person
     """From the sightings before the last time it moved, but for those where it was still."""
-    spot: Location
+    anchor: Location
     """Where it was at `since`; it has stayed near there ever since."""
     since: int
-    stands: bool = False
+    is_waiting: bool = False
     """Whether the person stood at the last sighting."""
     hits: int = 0
     net: int = 0
     """Crossings of the camera's line to its right, minus those to its left."""
-    strays: int = 0
+    outlier_boxes: int = 0
     """Boxes far off since it was last seen."""
     here: list[tuple[str, "_Face", str]] = field(default_factory=list)
     """The sightings since it last moved, each with its model and zone; none once it is still."""
@@ -84,32 +84,34 @@ class Track:
         """Return for how long it may go unseen, in ns."""
         if self.is_portrait:
             return max_gap + KEPT
-        return max(max_gap, min(AS_LONG * (self.last - self.since), LONGEST * max_gap)) if self.stands else max_gap
+        return max(max_gap, min(AS_LONG * (self.last - self.since), LONGEST * max_gap)) if self.is_waiting else max_gap
 
-    def match(self, picture: "_Picture", face: "_Face", *, anew: bool) -> None:
-        """Add a sighting; with `anew` the motion begins anew."""
-        if anew:
+    def match(self, picture: "_Picture", face: "_Face", *, turned: bool) -> None:
+        """Add a sighting; with `turned` the person changed course, and the motion begins again."""
+        if turned:
             self.motion = Motion.start(face.place)
         else:
             self.motion.correct(face.place)
         x, y, size = self.motion.x, self.motion.y, self.motion.size
         before, self.seen = self.seen, Location(x, y, size)
-        right, down, near = x - self.spot.x, y - self.spot.y, SPOT * size
+        right, down, near = x - self.anchor.x, y - self.anchor.y, ANCHOR * size
         if right * right + down * down > near * near:
-            self.spot, self.since = self.seen, picture.at
+            self.anchor, self.since = self.seen, picture.at
         self.net += picture.ground.crossed(picture.point(before), picture.point(self.seen))
         self.hit(picture, face)
 
     def hit(self, picture: "_Picture", face: "_Face") -> None:
         """Count a sighting that motion and place already include."""
-        self.hits, self.strays = self.hits + 1, 0
+        self.hits, self.outlier_boxes = self.hits + 1, 0
         self.last = picture.at
         was_portrait = self.is_portrait
         if self.stillness.moves(picture.at, face.place):
             self.collect()
         elif self.is_portrait and not was_portrait:
             self.person = Person(Evidence(picture.model))
-        self.stands = picture.at - self.since >= STOOD and not self.is_portrait and not picture.hangs(face.place)
+        self.is_waiting = (
+            picture.at - self.since >= STOOD and not self.is_portrait and not picture.covers_portrait(face.place)
+        )
         if self.stillness.is_still:
             self.here.clear()
             self.person.evidence.judge_by(picture.model)
@@ -141,7 +143,7 @@ class _Picture:
     ground: Ground
     portraits: list[Location]
 
-    def hangs(self, where: Location) -> bool:
+    def covers_portrait(self, where: Location) -> bool:
         """Return whether a portrait is behind a face at this place."""
         return any(where.apart(one) <= BEFORE and 0.5 <= where.size / one.size <= 2 for one in self.portraits)
 
@@ -189,7 +191,7 @@ class Tracker:
         picture = _Picture(at, aspect, model, ground, [t.seen for t in portraits])
         open_, hanging = self._uncovered(at)
         born = self._associate(picture, open_, _match_portraits(picture, hanging, _placed(faces, aspect)))
-        self._tracks += [_begin(picture, face) for face in _without_strays(picture, portraits, born)]
+        self._tracks += [_begin(picture, face) for face in _without_outliers(picture, portraits, born)]
         return closed
 
     def close_before(self, end: int | None) -> list[Track]:
@@ -222,14 +224,14 @@ class Tracker:
         if not tracks or not faces:
             return faces
         unseen = [max(0, picture.at - t.last) * _SECOND for t in tracks]
-        explained, anew = gains(tracks, unseen, [f.place for f in faces])
+        explained, turned = gains(tracks, unseen, [f.place for f in faces])
         for i, track in enumerate(tracks):
             if track.is_portrait:  # it is nowhere else
                 explained[i] *= [track.stillness.is_near(face.place) for face in faces]
         rows, columns = linear_sum_assignment(explained, maximize=True)
         pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if explained[i, j] > 0]
         for i, j in pairs:
-            tracks[i].match(picture, faces[j], anew=bool(anew[i, j]))
+            tracks[i].match(picture, faces[j], turned=bool(turned[i, j]))
         used = {j for _, j in pairs}
         return [f for j, f in enumerate(faces) if j not in used]
 
@@ -256,20 +258,20 @@ def _match_portraits(picture: _Picture, tracks: list[Track], faces: list[_Face])
         here = [face for face in left if track.last != picture.at and track.stillness.is_near(face.place)]
         if here:
             taken = min(here, key=lambda face: face.place.apart(track.seen))
-            track.match(picture, taken, anew=False)
+            track.match(picture, taken, turned=False)
             left = [face for face in left if face is not taken]
     return left
 
 
-def _without_strays(picture: _Picture, portraits: list[Track], faces: list[_Face]) -> list[_Face]:
-    """Return the faces that are nobody's but for boxes of portraits that are far off: `STRAYS` in a row at most."""
+def _without_outliers(picture: _Picture, portraits: list[Track], faces: list[_Face]) -> list[_Face]:
+    """Return the faces that are no outliers of a portrait, of which at most `MAX_OUTLIERS` in a row are left out."""
     left = []
     for face in faces:
         portrait = next((t for t in portraits if t.last < picture.at and _is_beside(face.place, t.seen)), None)
-        if portrait is None or portrait.strays == STRAYS:
+        if portrait is None or portrait.outlier_boxes == MAX_OUTLIERS:
             left.append(face)
         else:
-            portrait.strays += 1
+            portrait.outlier_boxes += 1
     return left
 
 
