@@ -164,8 +164,8 @@ async def hourly(hub: HubPlace) -> tuple[int, str]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.first
-async def test_a_site_that_is_away_is_reported_at_the_hub(crossing: tuple[HubPlace, Site]):
-    """Each stream that waits for it, by the command that makes streams there; its readers see none of it."""
+async def test_what_is_wrong_is_reported_at_the_hub_each_hour(crossing: tuple[HubPlace, Site]):
+    """Each stream that waits for a site that is away, and a reader's consumer beyond the limits; readers see none of it."""
     hub, site = crossing
     for place in (hub, site):
         place.start()
@@ -193,6 +193,16 @@ async def test_a_site_that_is_away_is_reported_at_the_hub(crossing: tuple[HubPla
     site.start()
     await site.make()  # what was in memory
     await until(well, "all keep up again", CROSS_S, every_s=1)
+    async with reading(hub.server.url, seed) as reader:
+        endless = {"durable_name": "endless", "deliver_subject": "$SYS.REQ.USER.INFO", "ack_policy": "explicit"}
+        body = {"stream_name": "WINDOWS", "config": endless}
+        subject = "$JS.API.CONSUMER.DURABLE.CREATE.WINDOWS.endless"
+        made = await reader.connection.client.request(subject, json.dumps(body).encode(), timeout=patient(5))
+        assert "error" not in json.loads(made.data)
+    code, words = await hourly(hub)
+    assert (code, words.count(": to be removed")) == (1, 1), words
+    await hub.make()
+    assert await hourly(hub) == (0, "")
     await asyncio.to_thread(hub.server.stop)
     code, words = await hourly(hub)
     assert code, f"a hub that does not answer is no hub that is well: {words}"
