@@ -1,6 +1,5 @@
 """What is kept of releases was not touched: by its checksums, by the CHANGELOG, by git's tags."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from golden import encodings
 from kept import FOLDER, SUMS, changed_since, checksum, damage, releases, tagged, unmatched, untold
+from lacking import lacks
 from released import add
 
 ROOT = FOLDER.parents[2]
@@ -25,7 +25,7 @@ def test_releases_are_as_they_were_tagged():
     """Where git has the tags: whoever changes files and checksums alike is seen here alone."""
     assert [one for tag in tagged(ROOT) for one in changed_since(tag, ROOT)] == []
     if why := untold(ROOT, [release.name for release in releases()]):
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks(why)
 
 
 @pytest.fixture(name="folder")

@@ -16,6 +16,7 @@ import chart
 import pytest
 import yaml
 from free_ports import free_port
+from lacking import lacks
 from patience import wait_until
 from program import Program
 
@@ -32,8 +33,7 @@ http: {{addr: "127.0.0.1:{port}"}}
 def _registry(tmp_path: Path) -> Iterator[str]:
     """A registry of the test's own, on loopback and without TLS."""
     if os.geteuid() or not (shutil.which("podman") and shutil.which("docker-registry")):
-        why = "needs root, podman and docker-registry: .ci/system-packages images"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks("needs root, podman and docker-registry: .ci/system-packages images")
     port = free_port()
     config = tmp_path / "registry.yaml"
     config.write_text(CONFIG.format(folder=tmp_path / "registry", port=port))

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import prometheus
-import pytest
+from lacking import lacks
 from patience import patient
 from program import Program
 from recipes import FOLDER
@@ -27,8 +26,7 @@ def require() -> None:
 def require_alertmanager() -> None:
     """Skip the test by name without Alertmanager; fail it if MORETTA_REQUIRE_ALL=1."""
     if shutil.which("prometheus-alertmanager") is None:
-        why = "Alertmanager: install prometheus-alertmanager (.ci/system-packages tests)"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks("Alertmanager: install prometheus-alertmanager (.ci/system-packages tests)")
 
 
 def recipe(name: str, ports: dict[int, int]) -> str:

@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import io
-import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import segno
 from axe_playwright_python.async_playwright import Axe
 from axe_playwright_python.base import AXE_SCRIPT
+from lacking import lacks
 from patience import patient
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 
@@ -64,10 +63,7 @@ def require() -> None:
     """Skip the test by name when Chromium is missing; fail it if MORETTA_REQUIRE_ALL=1."""
     if EXECUTABLE.exists():
         return
-    why = f"browser: install {PACKAGE} ({EXECUTABLE} is missing)"
-    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
+    lacks(f"browser: install {PACKAGE} ({EXECUTABLE} is missing)")
 
 
 @contextlib.asynccontextmanager

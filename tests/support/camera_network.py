@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from command_line import PLAIN
+from lacking import lacks
 from patience import patient
 
 ADDRESS, OTHER = "10.98.0.2", "10.98.0.3"
@@ -22,14 +22,10 @@ _MADE = (
 )
 
 
-def _lacks(why: str) -> None:
-    pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
-
-
 def require_camera() -> None:
     """Skip by name without the virtual camera; fail if MORETTA_REQUIRE_ALL=1."""
     if not PACKAGES.exists():
-        _lacks("a virtual camera with ONVIF is needed: `make virtual-camera`")
+        lacks("a virtual camera with ONVIF is needed: `make virtual-camera`")
 
 
 class Network:
@@ -70,12 +66,12 @@ def network(*, addresses: bool = True) -> Iterator[Network]:
     """A network whose only machine has ADDRESS and OTHER, or none. Skipped by name without the right."""
     command = ["unshare", "--net", "sh", "-c", f"{_MADE if addresses else _EMPTY} && echo ready && exec cat"]
     if os.geteuid() != 0:
-        _lacks("network namespace: needs root on Linux, iproute2")
+        lacks("network namespace: needs root on Linux, iproute2")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
         try:
             if holder.stdout.readline() != "ready\n":
-                _lacks("network namespace: needs root on Linux, iproute2")
+                lacks("network namespace: needs root on Linux, iproute2")
             yield Network(holder)
         finally:
             holder.communicate(timeout=patient(10))

@@ -6,7 +6,6 @@ is new.
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,8 +13,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+from lacking import lacks
 
 from operate.identities import users
 from proto.permissions import user_of
@@ -41,8 +40,7 @@ Objects = dict[str, Object]
 def require(tool: Path) -> Path:
     """Skip the test by name where a tool of `make chart` is missing; fail it if MORETTA_REQUIRE_ALL=1."""
     if not tool.exists():
-        why = f"{tool.relative_to(ROOT)} is not there: `make chart` gets it"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks(f"{tool.relative_to(ROOT)} is not there: `make chart` gets it")
     return tool
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
+from lacking import lacks
 from program import Program
 
 PODMAN = Path(__file__).parents[2] / ".ci/podman"
@@ -31,10 +31,8 @@ def require() -> None:
     why = "" if os.geteuid() == 0 and shutil.which("podman") else "needs root and podman: .ci/system-packages images"
     if not why and (missing := [name for name in IMAGES.values() if not _exists(name)]):
         why = f"not built: {', '.join(missing)}; `make images` builds and tests them"
-    if why and os.environ.get("MORETTA_REQUIRE_ALL") == "1":
-        pytest.fail(why)
     if why:
-        pytest.skip(why)
+        lacks(why)
 
 
 def _exists(image: str) -> bool:

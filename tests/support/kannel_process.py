@@ -1,7 +1,6 @@
 """Debian's Kannel with its fake SMS centre: bearerbox, smsbox and fakesmsc as processes on free ports of loopback."""
 
 import contextlib
-import os
 import re
 import shutil
 import socket
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-import pytest
 from free_ports import free_ports
+from lacking import lacks
 from patience import patient, wait_until
 from program import Program
 
@@ -49,10 +48,7 @@ def require() -> None:
     """Skip the test by name when Kannel is missing; fail it if MORETTA_REQUIRE_ALL=1."""
     if shutil.which("bearerbox", path=PATH) and shutil.which("smsbox", path=PATH) and FAKESMSC.exists():
         return
-    why = "Kannel: install kannel kannel-extras"
-    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
+    lacks("Kannel: install kannel kannel-extras")
 
 
 class Kannel:

@@ -1,11 +1,10 @@
 """Node.js and the packages of .ci/node, which `make node` installs."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from lacking import lacks
 
 FOLDER = Path(__file__).parents[2] / "build" / "node"
 
@@ -14,8 +13,7 @@ def require() -> None:
     """Skip the test by name without Node.js and its packages; fail it if MORETTA_REQUIRE_ALL=1."""
     if shutil.which("node") is not None and (FOLDER / "node_modules").is_dir():
         return
-    why = "Node.js and the packages of .ci/node are needed: `make node`"
-    pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+    lacks("Node.js and the packages of .ci/node are needed: `make node`")
 
 
 def node(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 import re
 import shutil
 import subprocess
@@ -15,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
 import yaml
 from free_ports import free_port
+from lacking import lacks
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "k8s/moretta/files"
@@ -30,10 +29,7 @@ def require() -> None:
     """Skip the test by name when Prometheus is missing; fail it if MORETTA_REQUIRE_ALL=1."""
     if shutil.which("prometheus") and shutil.which("promtool"):
         return
-    why = "Prometheus: install prometheus (.ci/system-packages chart)"
-    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
+    lacks("Prometheus: install prometheus (.ci/system-packages chart)")
 
 
 def rules() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
+from lacking import lacks
 from patience import Said, patient
 from program import Program
 
@@ -36,8 +36,7 @@ def require() -> None:
     missing = [name for name in ("go", "node") if shutil.which(name) is None]
     missing += [str(path) for path in (INSTALLED / "node_modules", INSTALLED / "venv", GO) if not path.is_dir()]
     if missing:
-        why = f"the recipes need `.ci/system-packages tests` and `make recipes`: {', '.join(missing)} missing"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks(f"the recipes need `.ci/system-packages tests` and `make recipes`: {', '.join(missing)} missing")
 
 
 def compiled(name: str) -> Path:

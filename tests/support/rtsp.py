@@ -1,12 +1,11 @@
 """A real RTSP camera for tests: GStreamer's RTSP server in a process of its own."""
 
 import functools
-import os
 import signal
 import subprocess
 from pathlib import Path
 
-import pytest
+from lacking import lacks
 
 PACKAGES = (
     "python3-gi",
@@ -36,10 +35,7 @@ def require() -> None:
     """Skip the test by name when the packages are missing; fail it if MORETTA_REQUIRE_ALL=1."""
     if not missing():
         return
-    why = f"RTSP server: install {' '.join(PACKAGES)} ({missing()})"
-    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
+    lacks(f"RTSP server: install {' '.join(PACKAGES)} ({missing()})")
 
 
 class RtspServer:

@@ -1,9 +1,8 @@
 """A wall clock that a test sets while a process runs, by Debian's libfaketime; CLOCK_MONOTONIC stays as it is."""
 
-import os
 from pathlib import Path
 
-import pytest
+from lacking import lacks
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
@@ -11,8 +10,7 @@ _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 def require() -> None:
     """Skip the test by name without libfaketime; fail it if MORETTA_REQUIRE_ALL=1."""
     if not _LIBRARIES:
-        why = "libfaketime: install faketime (.ci/system-packages tests)"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks("libfaketime: install faketime (.ci/system-packages tests)")
 
 
 class WallClock:

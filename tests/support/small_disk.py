@@ -1,12 +1,11 @@
 """A file system of its own that can be filled, and enlarged."""
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from lacking import lacks
 
 PAGE = 1 << 20
 
@@ -19,8 +18,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
     )
     if made.returncode:
-        why = "needs root and mount(8) with tmpfs"
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks("needs root and mount(8) with tmpfs")
     try:
         yield folder
     finally:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import subprocess
 import time
 from fractions import Fraction
@@ -11,10 +10,10 @@ from pathlib import Path
 import aioice.ice
 import av
 import clips
-import pytest
 import rtsp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
+from lacking import lacks
 
 HOST_ADDRESSES = aioice.ice.get_host_addresses
 TOKEN = "a-token-of-the-tests-32-characters"
@@ -94,10 +93,7 @@ def require_gstreamer():
     probe = subprocess.run([rtsp.PYTHON, GSTREAMER, "--probe"], capture_output=True, text=True, timeout=60)
     if probe.returncode == 0:
         return
-    why = f"WHIP publisher: install {' '.join(PACKAGES)} ({(probe.stderr.strip().splitlines() or ['unknown'])[-1]})"
-    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
+    lacks(f"WHIP publisher: install {' '.join(PACKAGES)} ({(probe.stderr.strip().splitlines() or ['unknown'])[-1]})")
 
 
 @contextlib.contextmanager

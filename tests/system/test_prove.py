@@ -1,12 +1,12 @@
 """`moretta prove` on the real system: it sees what is planted in every kind of place, and fails for it."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import moretta
+from lacking import lacks
 from program import Program
 
 from testbed.proof import disk, memory
@@ -25,9 +25,7 @@ def require() -> None:
     why = disk.why_not() or memory.may_read()
     if why is None:
         return
-    if os.environ.get("MORETTA_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
+    lacks(why)
 
 
 @pytest.mark.timeout(900)

@@ -14,6 +14,7 @@ import clips
 import pytest
 import rtsp
 from http_camera import HttpCamera
+from lacking import lacks
 from patience import until
 from reconnecting import in_use
 from watched_camera import MS, NOISE_S, last, take, watching
@@ -95,7 +96,7 @@ def namespace():
     why = "network namespace: needs root on Linux, iproute2 and iptables"
     able = os.geteuid() == 0 and shutil.which("ip") and shutil.which("iptables")
     if not able or subprocess.run(["ip", "netns", "add", NAMESPACE], capture_output=True).returncode:
-        pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+        lacks(why)
     wire = f"m{os.getpid()}"
     try:
         for command in (

@@ -5,7 +5,6 @@ import csv
 import filecmp
 import io
 import json
-import os
 import shutil
 import subprocess
 from datetime import datetime
@@ -13,8 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
-import pytest
 from golden import BY_TYPE
+from lacking import lacks
 from msgspec import structs
 from windows import HOUR, MINUTE, hidden, window
 
@@ -41,8 +40,7 @@ def require(*needed: Path) -> None:
     """Skip by name without Node.js or what was made for it; fail if MORETTA_REQUIRE_ALL=1."""
     if shutil.which("node") and all(one.exists() for one in needed):
         return
-    why = "Node.js and the packages of .ci/page are needed: `make page`"
-    pytest.fail(why) if os.environ.get("MORETTA_REQUIRE_ALL") == "1" else pytest.skip(why)
+    lacks("Node.js and the packages of .ci/page are needed: `make page`")
 
 
 def node(*arguments: str, folder: Path = ROOT) -> str:
