@@ -25,11 +25,6 @@ from services.kernel.settings import Secret, SettingsError, load
 USERS = [user_of(*user) for user in users()]
 
 
-@pytest.fixture(name="nats")
-def _nats(tmp_path: Path) -> NatsFolder:
-    return NatsFolder(tmp_path / "nats")
-
-
 def seeds(nats: NatsFolder) -> dict[str, Seed]:
     return {user: Seed(nats.read(f"{user}.nk")) for user in USERS}
 

@@ -18,11 +18,6 @@ ROOT = Path(__file__).parents[3]
 _SEED = re.compile(r"\bSU[A-Z2-7]{56}\b")
 
 
-@pytest.fixture(name="nats")
-def _nats(tmp_path: Path) -> NatsFolder:
-    return NatsFolder(tmp_path / "nats")
-
-
 def release(name: str, namespace: str | None = None) -> dict[str, Any]:
     return {"kubernetes": {"release": name} | ({"namespace": namespace} if namespace else {})}
 

@@ -137,11 +137,6 @@ def test_copies_are_as_in_the_table_but_on_disk():
 LEAF = {"leaf": {"hubs": ["tls://hub.example:7422"], "sites": ["cannes"]}}
 
 
-@pytest.fixture(name="nats")
-def _nats(tmp_path: Path) -> NatsFolder:
-    return NatsFolder(tmp_path / "nats")
-
-
 def test_a_sites_command_prints_what_the_hub_needs(nats: NatsFolder):
     """The seed is in nats.conf and leaf.nk, for the owner's eyes; what the hub's file gets has the public key."""
     nats.apply({})

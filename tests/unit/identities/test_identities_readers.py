@@ -1,6 +1,5 @@
 """`readers` of nats.yaml: readers with a name, each with a key, settings and an account of its own."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +13,6 @@ Wish = dict[str, Any]
 PLACES: tuple[Wish, ...] = ({}, {"hub": {"listen": "127.0.0.1:7422"}})
 RELEASE = {"kubernetes": {"release": "m"}}
 both = pytest.mark.parametrize("place", PLACES, ids=["site", "hub"])
-
-
-@pytest.fixture(name="nats")
-def _nats(tmp_path: Path) -> NatsFolder:
-    return NatsFolder(tmp_path / "nats")
 
 
 @both

@@ -1,6 +1,5 @@
 """The section `streams` of nats.yaml: sizes of streams, in all that is written of them."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,6 @@ from services.bus.stream_sizes import sizes_of
 
 LARGE = {"streams": {"WINDOWS": "2GiB", "sightings": "512Mi"}}
 SIZES = {"WINDOWS": 2 << 30, "SIGHTINGS": 512 << 20}
-
-
-@pytest.fixture(name="nats")
-def _nats(tmp_path: Path) -> NatsFolder:
-    return NatsFolder(tmp_path / "nats")
 
 
 def jetstream(nats: NatsFolder) -> dict[str, int]:

@@ -14,11 +14,6 @@ def door(listen: str = "127.0.0.1:8443", *origins: str, **more: bool) -> dict[st
     return {"websocket": {"listen": listen, "origins": [ORIGIN, *origins], **more}}
 
 
-@pytest.fixture(name="nats")
-def _nats(tmp_path: Path) -> NatsFolder:
-    return NatsFolder(tmp_path / "nats")
-
-
 def test_browsers_come_as_readers_alone(nats: NatsFolder):
     """As page, subscriber or a reader with a name.
 
