@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from matplotlib import font_manager
 
 from services.sites.charts import Figure
@@ -18,3 +19,9 @@ def open_fonts() -> None:
 def close_fonts() -> None:
     """Close those that were opened by a thread that has ended: it keeps them for each thread."""
     font_manager._get_font.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="module", name="_fonts")
+def _fonts() -> None:
+    """For each test of a file that takes this name."""
+    open_fonts()

@@ -22,7 +22,7 @@ import pytest
 import yaml
 from command_line import moretta
 from crowd import WINDOW
-from fonts import open_fonts
+from fonts import _fonts  # noqa: F401 - a fixture
 from message_times import in_ns
 from msgspec import structs, to_builtins
 from otlp import Collector
@@ -289,11 +289,6 @@ def public(texts: Iterable[str]) -> list[dict]:
     found = [in_ns(json.loads(text[text.index("{") :])) for text in texts if '"type":' in text]
     periods = [period for message in found for period in message.get("periods", [])]
     return [m for m in [*found, *periods] if m.get("type") in {"WindowV1", "AlertV1", "RuleStateV1", "PeriodV1"}]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _fonts():
-    open_fonts()
 
 
 @pytest.fixture(name="house")

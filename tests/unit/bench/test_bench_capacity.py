@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from fonts import open_fonts
+from fonts import _fonts  # noqa: F401 - a fixture
 from typer.testing import CliRunner
 
 from bench import capacity
@@ -22,11 +22,6 @@ from operate.box.machine import BoxError
 MACHINE = {"processor": "Z80", "cores": 2, "python": "3.11", "idle": 0.99}
 
 LIFETIME = Histogram(((0.02, 90.0), (0.1, 99.0), (float("inf"), 100.0)))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _fonts():
-    open_fonts()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from fonts import open_fonts
+from fonts import _fonts  # noqa: F401 - a fixture
 from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 from msgspec import structs
@@ -31,11 +31,6 @@ def reply(windows, step="window", span=None):
         site="cannes", zone="_site", step=step, timezone="Europe/Paris", since=span.start, until=span.end
     )
     return structs.replace(empty, periods=found.periods("cannes", "_site"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _fonts():
-    open_fonts()
 
 
 @pytest.fixture(name="drawn")

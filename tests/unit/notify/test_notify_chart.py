@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from fonts import open_fonts
+from fonts import _fonts  # noqa: F401 - a fixture
 from msgspec import structs
 
 from services.notify.channels.email.drawing import draw
@@ -13,11 +13,6 @@ from services.sites.settings import SiteSettings, ZoneSettings
 
 MINUTE = 60 * 10**9
 EN, FR = words_in("en"), words_in("fr")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _fonts():
-    open_fonts()
 
 
 @pytest.fixture(name="chart")
