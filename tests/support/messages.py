@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import structs
 
-from proto.public import AlertV1, OperationalAlertV1, WindowV1
+from proto.public import AlertV1, DeliveryV1, OperationalAlertV1, WindowV1
 from services.sites.figures import rates
 from services.sites.measurement import Judged
 
@@ -45,6 +45,13 @@ _FAULT = OperationalAlertV1(
 )
 
 
+_SENT = DeliveryV1(
+    site=SITE, kind="rule", zone="_site", rule="mask-rate", alert="0123456789abcdef", state="firing",
+    notification="00112233445566ff", receiver="staff", channel="email", recipient_sha256="d" * 64, attempt=1,
+    outcome="sent", reason="accepted", at=TEN,
+)  # fmt: skip
+
+
 def alert(**changes: Any) -> AlertV1:
     """An alert that fires for the whole site, but for what is given."""
     return structs.replace(_ALERT, **changes)
@@ -53,6 +60,11 @@ def alert(**changes: Any) -> AlertV1:
 def fault(**changes: Any) -> OperationalAlertV1:
     """An operational alert of a camera that is down, but for what is given."""
     return structs.replace(_FAULT, **changes)
+
+
+def delivery(**changes: Any) -> DeliveryV1:
+    """A mail about `alert()` that was sent, but for what is given."""
+    return structs.replace(_SENT, **changes)
 
 
 def window(start: int = TEN, masked: int = 8, others: tuple[int, int, int] = (2, 0, 1), **changes: Any) -> WindowV1:

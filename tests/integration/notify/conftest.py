@@ -17,6 +17,7 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from cryptography.hazmat.primitives import serialization
+from http_peer import HttpPeer
 from notify_replicas import NotifyReplicas
 from notify_replicas import settings as replica_settings
 from patience import until
@@ -42,6 +43,12 @@ ADDRESSES = ("anna@example.org", "bob@example.org", "carl@example.org")
 
 Answer = Callable[[Any, str], Awaitable[str | None]]
 """Called with the server's protocol and the recipient; None is an ordinary acceptance."""
+
+
+@pytest.fixture(name="peer")
+async def _peer() -> AsyncIterator[HttpPeer]:
+    async with HttpPeer() as peer:
+        yield peer
 
 
 @dataclass

@@ -4,19 +4,19 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import aiohttp
 import pytest
 from free_ports import free_port
 from http_peer import HttpPeer
+from messages import delivery
 from msgspec import structs
 from notifications import NUMBER
 from windows import HOUR, window
 
 from proto.codec import decode
 from proto.notifications import ReplayRequestV1
-from proto.public import DeliveryV1
 from proto.subjects import ALERTS, DEAD, DELIVERIES, NOTIFICATIONS, OPERATIONS, REPLAY, WINDOWS
 from services.kernel.faults import StartError
 from services.kernel.settings import Secret
@@ -30,12 +30,6 @@ from services.notify.reports.settings import ReportSettings
 from services.notify.settings import NotifyFile
 
 ANNA = "anna@example.org"
-
-
-@pytest.fixture(name="peer")
-async def _peer() -> AsyncIterator[HttpPeer]:
-    async with HttpPeer() as peer:
-        yield peer
 
 
 @pytest.fixture(name="all_channels")
@@ -197,11 +191,7 @@ async def test_a_report_that_is_faster_than_the_record_counts_and_one_about_noth
         await stored.wait()
 
     reports, digest = DeliveryReports(bus, wait=wait), "d" * 64
-    sent = DeliveryV1(
-        site="forville", kind="rule", zone="_site", rule="low", alert="a" * 16, state="firing",
-        notification="f" * 16, attempt=1,
-        receiver="staff", channel="sms", recipient_sha256=digest, outcome="sent", reason="accepted", at=time.time_ns(),
-    )  # fmt: skip
+    sent = delivery(notification="f" * 16, channel="sms", recipient_sha256=digest, at=time.time_ns())
     telling = asyncio.create_task(reports.store(Report("forville", "f" * 16, digest, "failed")))
     assert await waits.get() > 1
     await bus.store(DELIVERIES, sent)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import messages
 import msgspec
 import pytest
 from patience import until
@@ -37,10 +38,9 @@ def decision(number: int, *firing: int, resolved: tuple[int, ...] = (), **change
 
 def delivery(number: int, outcome: str, *, at: int) -> DeliveryV1:
     """What is recorded of the decision of that number, which told Anna of the alert of that number."""
-    return DeliveryV1(
-        site="forville", kind="rule", zone="_site", rule=f"r{number}", alert=f"{number:016x}", state="firing",
-        notification=f"{number:016x}", receiver="field-staff", channel="email", attempt=2, at=at,
-        recipient_sha256=digest(SALT, "field-staff", ANNA), outcome=outcome, reason="other",
+    return messages.delivery(
+        rule=f"r{number}", alert=f"{number:016x}", notification=f"{number:016x}", receiver="field-staff", attempt=2,
+        at=at, recipient_sha256=digest(SALT, "field-staff", ANNA), outcome=outcome, reason="other",
     )  # fmt: skip
 
 

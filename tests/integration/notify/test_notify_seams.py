@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from http_peer import HttpPeer
 from msgspec import structs
 from windows import HOUR, window
 
@@ -28,12 +27,6 @@ from services.notify.settings import NotifyFile, ReceiverSettings
 ANNA, BOB, OPS = "anna@example.org", "bob@example.org", "ops@example.org"
 NEXT = "fedcba9876543210"
 AT_ONCE = {"group_wait_s": 0, "group_interval_s": 1}
-
-
-@pytest.fixture(name="peer")
-async def _peer() -> AsyncIterator[HttpPeer]:
-    async with HttpPeer() as peer:
-        yield peer
 
 
 def changed(file: NotifyFile, **notify: object) -> NotifyFile:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from free_ports import free_port
 from http_peer import HttpPeer
+from messages import delivery
 from notifications import NUMBER, SITE, TEN, notification, rate, recipient
 
 from proto.public import DeliveryV1
@@ -24,12 +25,6 @@ from services.notify.outcome import Failure, judge
 
 FIRST = notification(rate())
 DAY = 86_400 * 10**9
-
-
-@pytest.fixture(name="peer")
-async def _peer() -> AsyncIterator[HttpPeer]:
-    async with HttpPeer() as peer:
-        yield peer
 
 
 @pytest.fixture(name="channel")
@@ -182,11 +177,7 @@ async def test_a_restart_forgets_nothing_that_was_paid(channel):
 
 
 def _sent(at: int, number: str) -> DeliveryV1:
-    return DeliveryV1(
-        site="forville", kind="rule", zone="north", rule="mask-rate", alert="a" * 16, state="firing",
-        notification=number * 16,
-        receiver="staff", channel="sms", recipient_sha256="d" * 64, attempt=1, outcome="sent", reason="accepted", at=at,
-    )  # fmt: skip
+    return delivery(notification=number * 16, channel="sms", at=at)
 
 
 async def test_a_text_that_cannot_be_written_raises_nothing(peer, channel):

@@ -32,12 +32,6 @@ SECRET = "s3cret-0123456789"
 SUBSCRIBING = Path(__file__).resolve().parents[3] / "docs" / "other-systems.md"
 
 
-@pytest.fixture(name="peer")
-async def _peer() -> AsyncIterator[HttpPeer]:
-    async with HttpPeer() as peer:
-        yield peer
-
-
 @pytest.fixture(name="channel")
 async def _channel(peer: HttpPeer, logs: Callable[[], str]) -> AsyncIterator[Callable[..., WebhookChannel]]:
     """`channel(token=..., clock=...)`: a channel whose receiver has the peer for a webhook."""

@@ -4,6 +4,7 @@ import io
 import time
 
 import pytest
+from messages import delivery
 from msgspec import structs
 from rich.console import Console
 
@@ -11,7 +12,6 @@ from operate.notify.silences import about, doubts, in_words, table, until_when
 from operate.notify.status import DeadLetter, NotificationStatus, groups, tables
 from operate.notify.test_message import example, send
 from proto.notifications import NotificationV1, SilenceV1
-from proto.public import DeliveryV1
 from services.kernel.settings import SettingsError
 
 NOW = time.time_ns()
@@ -23,11 +23,9 @@ TOLD = NotificationV1(
     site="market", receiver="staff", notification="1" * 16, group="2" * 16, number=1, root="1" * 16, reason="first",
     firing=["3" * 16], recipients=HASHES, at=NOW,
 )  # fmt: skip
-SENT = DeliveryV1(
-    site="market", kind="rule", zone="hall", rule="low", alert="3" * 16, state="firing", notification="1" * 16,
-    receiver="staff",
-    channel="email", recipient_sha256=HASHES[0], attempt=1, outcome="sent", reason="accepted", at=NOW,
-)  # fmt: skip
+SENT = delivery(
+    site="market", zone="hall", rule="low", alert="3" * 16, notification="1" * 16, recipient_sha256=HASHES[0], at=NOW
+)
 SILENCE = SilenceV1(
     silence="0a1b2c3d", sites=["market"], rules=["low", "high"], starts=NOW, ends=NOW + HOUR, operator="ana", why="fair"
 )

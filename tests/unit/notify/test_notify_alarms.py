@@ -1,7 +1,7 @@
 """Operational alerts that notify raises about itself."""
 
 import pytest
-from messages import alert
+from messages import alert, delivery
 
 from proto.public import DeliveryV1, OperationalAlertV1
 from services.notify.delivery.alarms import Alarms
@@ -99,11 +99,7 @@ def test_a_report_of_a_gateway_raises_and_ends():
     alarms = Alarms("forville")
 
     def report(outcome: str, at: int) -> DeliveryV1:
-        return DeliveryV1(
-            site="forville", kind="rule", zone="_site", rule="low", alert="0" * 16, state="firing",
-            notification="0" * 16, attempt=1,
-            receiver="staff", channel="sms", recipient_sha256=ANNA.digest, outcome=outcome, reason="accepted", at=at,
-        )  # fmt: skip
+        return delivery(channel="sms", recipient_sha256=ANNA.digest, outcome=outcome, at=at)
 
     assert said(alarms.reported(report("failed", 3))) == [(*UNTOLD, "firing", 3, 3)]
     assert said(alarms.reported(report("failed", 4))) == []

@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import delivery
 
-from proto.public import DeliveryV1
 from services.notify.recipient import Receiver, default_salt, digest, named, recipients, salt_name
 
 SALT = b"0123456789abcdef"
@@ -60,12 +60,7 @@ def test_who_fails_together():
 def test_a_record_names_a_recipient_without_an_address():
     """Its name is that of who was told, and the address is not there."""
     [anna, _] = recipients(STAFF, SALT)
-    record = DeliveryV1(
-        site="forville", kind="rule", zone="_site", rule="low", alert="0" * 16, state="firing",
-        notification="0" * 16, attempt=1,
-        receiver="staff", channel="email", recipient_sha256=anna.digest, outcome="sent", reason="accepted", at=1,
-    )  # fmt: skip
-    found = named(record)
+    found = named(delivery(recipient_sha256=anna.digest))
     assert (found.name, found.server, found.address) == (anna.name, "email", "")
 
 

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import delivery
 
 from proto.public import DeliveryV1
 from services.notify.channels.sms.budget import Budget, spent
@@ -13,12 +14,7 @@ TODAY, TOMORROW = date(2026, 11, 24), date(2026, 11, 25)
 
 
 def record(**changes: object) -> DeliveryV1:
-    ordinary: dict[str, object] = {
-        "site": "forville", "kind": "rule", "zone": "_site", "rule": "mask-rate", "alert": "a" * 16, "state": "firing",
-        "notification": "1" * 16, "receiver": "staff", "channel": "sms", "recipient_sha256": "d" * 64, "attempt": 1,
-        "outcome": "sent", "reason": "accepted", "at": 100,
-    }  # fmt: skip
-    return DeliveryV1(**(ordinary | changes))
+    return delivery(**{"channel": "sms", "at": 100} | changes)
 
 
 @given(st.integers(1, 50), st.lists(st.integers(1, 4), max_size=80))
