@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import get_args
 
+from messages import sightings
+
 from proto.sightings import CODES, CameraEventV1, SightingsV1, SightingV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
 from proto.types import Verdict
@@ -60,12 +62,9 @@ def scene(site: str, start: int, windows: Windows, late: int) -> list[SightingsV
     found.sort(key=lambda picture: picture[:3])
     lease, numbers = time.time_ns() // 1_000 + 10**12, count(1)  # above every lease of a real ingest
     return [
-        SightingsV1(
-            site=site, camera=camera, lease=lease, sequence=next(numbers), at=at, period=40 * SECOND, aspect=1.0,
-            model="crowd", model_sha256="c" * 64, faces=faces,
-        )
+        sightings(*faces, site=site, camera=camera, lease=lease, sequence=next(numbers), at=at, period=40 * SECOND)
         for _, at, camera, faces in found
-    ]  # fmt: skip
+    ]
 
 
 async def play(inference: Bus, ingest: Bus, pictures: Sequence[SightingsV1]) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from messages import sightings
 from patience import until
 from site_process import Site
 
@@ -64,10 +65,10 @@ class Ground:
         verdict = "masked" if self.masked else "unmasked"
         boxes = [(x, 0.4, x + 0.06, 0.5) for x in (0.1, 0.3, 0.5, 0.7)]
         faces = [SightingV1(box, CODES[verdict], 0.9, 0.95) for box in boxes] if seen else []
-        return SightingsV1(
-            site="market", camera="gate", lease=self._lease, sequence=self._sequence, at=time.time_ns(),
-            period=SECOND, aspect=1.0, model="crowd", model_sha256="c" * 64, faces=faces,
-        )  # fmt: skip
+        now = time.time_ns()
+        return sightings(
+            *faces, camera="gate", lease=self._lease, sequence=self._sequence, at=now, period=SECOND, model="crowd"
+        )
 
     async def until(self, condition, what: str, limit_s: float = 60):
         def said() -> str:

@@ -4,7 +4,10 @@ from typing import Any
 
 from msgspec import structs
 
+from proto.frames import FrameV1
 from proto.public import AlertV1, DeliveryV1, OperationalAlertV1, WindowV1
+from proto.sightings import SightingsV1, SightingV1
+from services.frames.sealing.seal import NONCE_BYTES, TAG_BYTES
 from services.sites.figures import rates
 from services.sites.measurement import Judged
 
@@ -92,3 +95,22 @@ def window(start: int = TEN, masked: int = 8, others: tuple[int, int, int] = (2,
         config_sha256=SHA,
     )
     return structs.replace(made, **changes)
+
+
+def frame(size: int, **changes: Any) -> FrameV1:
+    """A frame with room for a sealed picture of `size` bytes, but for what is given."""
+    usual: dict[str, Any] = {
+        "site": "cannes", "camera": "gate", "lease": 7, "sequence": 41, "at": 10**18, "age": 0,
+        "budget": SECOND // 10, "period": SECOND // 5, "width": 16, "height": 16, "key": bytes(8), "key_age": SECOND,
+        "nonce": bytes(NONCE_BYTES),
+    }  # fmt: skip
+    return FrameV1(**usual | changes, sealed=memoryview(bytearray(size + TAG_BYTES)))
+
+
+def sightings(*faces: SightingV1, **changes: Any) -> SightingsV1:
+    """What was seen in a picture of five a second, but for what is given."""
+    usual: dict[str, Any] = {
+        "site": "market", "camera": "door", "lease": 1, "period": SECOND // 5, "aspect": 1.0, "model": "masks-1",
+        "model_sha256": "a" * 64,
+    }  # fmt: skip
+    return SightingsV1(**usual | changes, faces=list(faces))

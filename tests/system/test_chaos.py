@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nats.errors
 import pytest
+from messages import sightings
 from patience import until
 from program import Program
 from seeds import seeds
@@ -19,7 +20,7 @@ from site_process import Site
 from strikes import Strikes
 
 from proto.public import AlertV1, WindowV1
-from proto.sightings import CODES, SightingsV1, SightingV1
+from proto.sightings import CODES, SightingV1
 from proto.subjects import ALERTS, SIGHTINGS, WINDOWS
 from services.bus import Bus
 
@@ -63,10 +64,7 @@ async def feed(bus: Bus, seconds: float) -> Counter[int]:
     number, end = 0, time.time() + seconds
     while time.time() < end:
         at = time.time_ns()
-        seen = SightingsV1(
-            site="quay", camera="gate", lease=1, sequence=number, at=at, period=SECOND // 5, aspect=1.7, model="m",
-            model_sha256="0" * 64, faces=picture(number),
-        )  # fmt: skip
+        seen = sightings(*picture(number), site="quay", camera="gate", sequence=number, at=at, aspect=1.7)
         await bus.store(SIGHTINGS, seen)
         if number % 20 == CONFIRMED:
             truth[at // SECOND // WINDOW_S * WINDOW_S] += PEOPLE

@@ -8,13 +8,14 @@ from typing import Any
 import nats.errors
 import pytest
 from fair_clock import fair_host
+from messages import sightings
 from on_bus import connected
 from patience import LIMIT_S, until
 from program import Program
 from warm import SERVICES, warm
 
 from proto.codec import encode
-from proto.sightings import CODES, SightingsV1, SightingV1
+from proto.sightings import CODES, SightingV1
 from proto.subjects import OPERATIONS, PASSAGES, RULES, SIGHTINGS, STREAMS, WINDOWS
 from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.site import SiteCore
@@ -101,11 +102,7 @@ class SiteOnBus:
             for n, verdict in enumerate(verdicts)
             for x, y in [(0.05 + 0.02 * step, 0.02 + 0.15 * n)]
         ]
-        message = SightingsV1(
-            site="market", camera="door", lease=1, sequence=self.sequence, at=at, period=PERIOD, aspect=1.0,
-            model="masks-1", model_sha256="a" * 64, faces=faces,
-        )  # fmt: skip
-        await self.bus.store(SIGHTINGS, message)
+        await self.bus.store(SIGHTINGS, sightings(*faces, sequence=self.sequence, at=at, period=PERIOD))
 
     async def window(self, start: int, *verdicts: str, window_s=2, seconds=None) -> None:
         """Store a whole window's pictures: these people come first, then nobody."""

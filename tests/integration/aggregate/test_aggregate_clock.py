@@ -5,11 +5,12 @@ import itertools
 import time
 
 import pytest
+from messages import sightings
 from patience import until
 from set_clock import WallClock
 from site_process import Site
 
-from proto.sightings import SightingsV1, SightingV1
+from proto.sightings import SightingV1
 from proto.subjects import SIGHTINGS, SITE_LEASES, WINDOWS
 
 SECOND = 1_000_000_000
@@ -23,10 +24,8 @@ async def go_by(bus):
         at, step = time.time_ns(), number % 10
         x = 0.1 + 0.2 * step  # fast: on a busy machine a slow walker would seem to stand, and be waited for
         face = SightingV1(box=(x, 0.3, x + 0.1, 0.5), code="m", score=0.9, confidence=0.95)
-        await bus.store(SIGHTINGS, SightingsV1(
-            site="quay", camera="gate", lease=1, sequence=number, at=at, period=SECOND // 5, aspect=1.7, model="m",
-            model_sha256="0" * 64, faces=[face] if step < 4 else [],
-        ))  # fmt: skip
+        faces = [face] if step < 4 else []
+        await bus.store(SIGHTINGS, sightings(*faces, site="quay", camera="gate", sequence=number, at=at, aspect=1.7))
         await asyncio.sleep(max(0.0, 0.2 - (time.time_ns() - at) / SECOND))
 
 

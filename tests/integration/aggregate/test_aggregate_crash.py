@@ -14,6 +14,7 @@ from collections import defaultdict
 import nats.errors
 import pytest
 from fair_clock import fair_host
+from messages import sightings
 from patience import patient, until
 from program import Program
 from site_process import Site
@@ -108,10 +109,7 @@ class Replicas:
         ]
         if camera == "back" and sequence % 7:  # portraits, which are nobody
             faces += [SightingV1(box=(x, 0.1, x + 0.05, 0.15), code="u", score=0.9, confidence=0.9) for x in (0.3, 0.6)]
-        return SightingsV1(
-            site="market", camera=camera, lease=lease, sequence=sequence, at=time.time_ns(), period=SECOND // 5,
-            aspect=1.0, model="masks-1", model_sha256="a" * 64, faces=faces,
-        )  # fmt: skip
+        return sightings(*faces, camera=camera, lease=lease, sequence=sequence, at=time.time_ns())
 
     async def disturb(self, rng: random.Random, name: str) -> int:
         """Kill or freeze a replica at random moments, for ever; returns how often it did once it is told to end."""

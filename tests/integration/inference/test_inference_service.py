@@ -10,18 +10,18 @@ import shutil
 import signal
 from functools import partial
 
+import messages
 import pytest
 from patience import until
 from portrait_picture import picture
 from site_process import Site
 from tiny_onnx import classifier_of_two, detector_that_hangs
 
-from proto.frames import FrameV1
 from proto.sightings import CODES
 from proto.subjects import FRAMES, SIGHTINGS
 from proto.subjects import MODELS as MODELS_TOLD
 from services.bus import NoWorkers
-from services.frames.sealing.seal import TAG_BYTES, i420_bytes, seal_into
+from services.frames.sealing.seal import i420_bytes, seal_into
 from services.frames.sealing.settings import SealingSettings
 from services.inference.errors import ERRORS_NAME, read_errors
 from services.inference.model import MODELS, load_model
@@ -51,27 +51,14 @@ class Ingest:
 
     def frame(self, *, site="cannes", pixels=GREY, width=WIDTH, height=HEIGHT, budget_ms=20_000, spoil=False):
         key = self.givers[site].current()
-        sequence, nonce = next(self.numbers), key.nonce()
-        sealed = memoryview(bytearray(len(pixels) + TAG_BYTES))
-        frame = FrameV1(
-            site=site,
-            camera="gate",
-            lease=7,
-            sequence=sequence,
-            at=10**18 + sequence,
-            age=1 * MS,
-            budget=budget_ms * MS,
-            period=200 * MS,
-            width=width,
-            height=height,
-            key=key.id,
-            key_age=boottime_ns() - key.born,
-            nonce=nonce,
-            sealed=sealed,
-        )
+        sequence = next(self.numbers)
+        frame = messages.frame(
+            len(pixels), site=site, sequence=sequence, at=10**18 + sequence, age=1 * MS, budget=budget_ms * MS,
+            width=width, height=height, key=key.id, key_age=boottime_ns() - key.born, nonce=key.nonce(),
+        )  # fmt: skip
         seal_into(key.cipher, frame, memoryview(pixels))
         if spoil:
-            sealed[5] ^= 1
+            frame.sealed[5] ^= 1
         return frame
 
     async def ask(self, frame, timeout=5.0):

@@ -1,9 +1,9 @@
 """A frame beyond the server's limit is refused with a sentence that says what to set."""
 
+import messages
 import pytest
 from nats_process import NatsProcess
 
-from proto.frames import FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NatsSettings, TooLarge
 
@@ -19,10 +19,7 @@ def _small_server(tmp_path_factory: pytest.TempPathFactory):
 async def test_a_frame_too_large_for_the_server(small_server: NatsProcess):
     """The error names the subject, the size, the server's limit and the setting."""
     bus = await Bus.connect(NatsSettings(url=small_server.url), "ingest")
-    frame = FrameV1(
-        site="s", camera="c", lease=1, sequence=1, at=1, age=0, budget=1, period=1, width=64, height=64,
-        key=bytes(8), key_age=0, nonce=bytes(12), sealed=memoryview(bytes(64 * 96 + 16)),
-    )  # fmt: skip
+    frame = messages.frame(64 * 96, site="s", camera="c", width=64, height=64)
     with pytest.raises(TooLarge, match=r"frames\.s\.c: 6\d{3} bytes, but NATS takes 1024; set its max_payload"):
         await bus.request(FRAMES, frame, timeout=1)
     await bus.close()

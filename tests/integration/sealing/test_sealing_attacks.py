@@ -6,6 +6,7 @@ import os
 import signal
 from types import SimpleNamespace
 
+import messages
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,11 +17,11 @@ from patience import patient, until
 from site_process import Site
 from suspended import _put_forward  # noqa: F401 - a fixture
 
-from proto.frames import FrameReplyV1, FrameV1
+from proto.frames import FrameReplyV1
 from proto.subjects import FRAMES, FRAMES_QUEUE, KEYS, WORKERS
 from services.aggregate.core.counting.cameras import CameraRecord as Timeline
 from services.frames.sealing.keys import OPEN_NS, FrameKey, new_key
-from services.frames.sealing.seal import TAG_BYTES, i420_bytes, seal_into
+from services.frames.sealing.seal import i420_bytes, seal_into
 from services.frames.sealing.wrap import wrap_key
 from services.inference.keys import KeyReceiver
 from services.inference.lanes import Lanes
@@ -93,22 +94,10 @@ class Attacked:
         """The next frame of the camera, as ingest seals it."""
         key, self.sequence = key or self.giver.current(), self.sequence + 1
         pixels = os.urandom(i420_bytes(WIDTH, HEIGHT))
-        frame = FrameV1(
-            site="cannes",
-            camera="gate",
-            lease=7,
-            sequence=self.sequence,
-            at=10**18 + self.sequence,
-            age=0,
-            budget=budget_ms * MS,
-            period=200 * MS,
-            width=WIDTH,
-            height=HEIGHT,
-            key=key.id,
-            key_age=boottime_ns() - key.born,
-            nonce=key.nonce(),
-            sealed=memoryview(bytearray(len(pixels) + TAG_BYTES)),
-        )
+        frame = messages.frame(
+            len(pixels), sequence=self.sequence, at=10**18 + self.sequence, budget=budget_ms * MS, width=WIDTH,
+            height=HEIGHT, key=key.id, key_age=boottime_ns() - key.born, nonce=key.nonce(),
+        )  # fmt: skip
         frame = msgspec.structs.replace(frame, **fields)
         seal_into(key.cipher, frame, memoryview(pixels))
         return frame

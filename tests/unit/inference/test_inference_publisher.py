@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 
+import messages
 import pytest
 from patience import patient
 from prometheus_client import REGISTRY
 
 from proto.codec import ContractError
-from proto.sightings import SightingsV1
 from proto.subjects import SIGHTINGS
 from services.inference import publisher as sut
 from services.inference.publisher import SightingsPublisher
@@ -37,18 +37,7 @@ class JetStream:
 
 
 def sightings(sequence, lease=7):
-    return SightingsV1(
-        site="s",
-        camera="c",
-        lease=lease,
-        sequence=sequence,
-        at=sequence,
-        period=1,
-        aspect=1.0,
-        model="m",
-        model_sha256="0" * 64,
-        faces=[],
-    )
+    return messages.sightings(site="s", camera="c", lease=lease, sequence=sequence, at=sequence)
 
 
 def lost():

@@ -7,6 +7,7 @@ import threading
 import time
 from types import SimpleNamespace
 
+import messages
 import msgspec
 import numpy as np
 import pytest
@@ -16,12 +17,12 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from proto.codec import decode_as, encode_as
-from proto.frames import FrameReplyV1, FrameV1
+from proto.frames import FrameReplyV1
 from proto.sightings import SightingsV1, SightingV1
 from proto.subjects import FRAMES
 from services.bus import Request
 from services.frames.sealing.keys import OPEN_NS, OpeningKeys
-from services.frames.sealing.seal import TAG_BYTES, i420_bytes, proof_of, reply_key, seal_into
+from services.frames.sealing.seal import i420_bytes, proof_of, reply_key, seal_into
 from services.inference import publisher as publishing
 from services.inference.core.faces import Face
 from services.inference.lanes import LARGEST_PIXELS, Lanes
@@ -149,21 +150,8 @@ def pixels_of(width=64, height=32):
 def frame(*, width=64, height=32, secret=SECRET, **changes):
     """A frame as ingest seals it, when its key was as old as it is now."""
     pixels = pixels_of(width, height)
-    fields = {
-        "site": "cannes",
-        "camera": "gate",
-        "lease": 7,
-        "sequence": 41,
-        "at": 10**18,
-        "age": 2 * MS,
-        "budget": 100 * MS,
-        "period": 200 * MS,
-        "key": KEY_ID,
-        "key_age": 3_600_000 * MS,
-        "nonce": bytes(12),
-        "sealed": memoryview(bytearray(len(pixels) + TAG_BYTES)),
-    } | changes
-    made = FrameV1(**fields, width=width, height=height)
+    usual = {"age": 2 * MS, "key": KEY_ID, "key_age": 3_600_000 * MS}
+    made = messages.frame(len(pixels), width=width, height=height, **usual | changes)
     seal_into(AESGCM(secret), made, memoryview(pixels))
     return made
 

@@ -5,6 +5,7 @@ import os
 import zlib
 from collections import Counter
 
+import messages
 import msgspec
 import numpy as np
 import pytest
@@ -37,22 +38,7 @@ MARK = b"a face that nobody may ever read"
 
 def frame_of(pixels, *, key=KEY, **fields):
     """A sealed frame as ingest makes it."""
-    fields = {
-        "site": "cannes",
-        "camera": "gate",
-        "lease": 7,
-        "sequence": 3,
-        "at": 10**18,
-        "age": 0,
-        "budget": 10**8,
-        "period": 2 * 10**8,
-        "width": 16,
-        "height": 16,
-        "key": bytes(8),
-        "key_age": 10**9,
-        "nonce": bytes(NONCE_BYTES),
-    } | fields
-    frame = FrameV1(**fields, sealed=memoryview(bytearray(len(pixels) + TAG_BYTES)))
+    frame = messages.frame(len(pixels), **fields)
     seal_into(key, frame, memoryview(pixels))
     return frame
 
