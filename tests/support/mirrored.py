@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from golden import BY_TYPE
@@ -10,6 +9,7 @@ from identity_matrix import SEEDS
 from msgspec import structs
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from on_bus import entered
 from readers import Readers
 
 from operate.identities import Identities
@@ -28,14 +28,9 @@ async def make(server: Readers) -> None:
         await Mirrors(bus).turn()
 
 
-@contextlib.asynccontextmanager
-async def owner(server: Readers, identity: Identity = "aggregate") -> AsyncIterator[Bus]:
+def owner(server: Readers, identity: Identity = "aggregate") -> contextlib.AbstractAsyncContextManager[Bus]:
     """A bus with an identity's rights: aggregate publishes windows and makes streams, ingest publishes cameras."""
-    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings(identity, server.url), identity)
-    try:
-        yield bus
-    finally:
-        await bus.close()
+    return entered(Identities(Path("nowhere"), SEEDS), server, identity)
 
 
 async def publish(server: Readers, *zones: str) -> None:

@@ -5,9 +5,23 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from nats.aio.client import Client
+from nats_process import NatsProcess
 
-from proto.subjects import Account
+from operate.identities import Identities
+from proto.subjects import Account, Identity
 from services.bus import Bus, NatsSettings
+
+
+@contextlib.asynccontextmanager
+async def entered(
+    people: Identities, server: NatsProcess, identity: Identity, account: Account = "MAIN"
+) -> AsyncIterator[Bus]:
+    """The bus of one of these people, with its own key."""
+    bus = await Bus.connect(people.settings(identity, server.url), identity, account)
+    try:
+        yield bus
+    finally:
+        await bus.close()
 
 
 @contextlib.asynccontextmanager

@@ -5,12 +5,13 @@ import contextlib
 import json
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 from nats_process import NatsProcess
-from on_bus import settled
+from on_bus import entered, settled
 from patience import patient, until
 from prometheus_client import REGISTRY
 from windows import HOUR, window
@@ -22,7 +23,6 @@ from proto.stats import StatsRequestV1
 from proto.subjects import STATS, STREAMS, WINDOWS
 from services.aggregate import stats as stats_module
 from services.aggregate.stats import Stats
-from services.bus import Bus
 from services.bus.nkey import Seed
 from services.bus.service import micro
 from services.bus.service.micro import asker_of
@@ -37,6 +37,7 @@ FLOOD = structs.replace(SHORT, step="hour")
 """What a flooder asks: quick to answer, but each answer waits until the test lets it go."""
 SEEDS = {user_of(identity, account): Seed.new() for identity, accounts in ACCOUNTS.items() for account in accounts}
 PEOPLE = Identities(Path("nowhere"), SEEDS)
+connected = partial(entered, PEOPLE)
 
 
 @pytest.fixture(name="locked", scope="module")
@@ -46,15 +47,6 @@ def _locked(tmp_path_factory):
     ).start()
     yield server
     server.stop()
-
-
-@contextlib.asynccontextmanager
-async def connected(server, identity):
-    bus = await Bus.connect(PEOPLE.settings(identity, server.url), identity)
-    try:
-        yield bus
-    finally:
-        await bus.close()
 
 
 @pytest.fixture(name="aggregate")

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import nats.errors
@@ -16,6 +16,7 @@ import pytest
 from leaf_sites import HubPlace, Site
 from mirrored import owner, publish
 from msgspec import structs
+from on_bus import connected
 from patience import patient, until
 from readers import ACME, KEYS, Readers
 
@@ -34,14 +35,9 @@ CROSS_S = 120
 NOT_YET = (nats.js.errors.NotFoundError, nats.js.errors.ServiceUnavailableError, nats.errors.Error)
 
 
-@contextlib.asynccontextmanager
-async def reading(url: str, seed: Seed) -> AsyncIterator[Bus]:
+def reading(url: str, seed: Seed) -> contextlib.AbstractAsyncContextManager[Bus]:
     """A reader, as doctor comes with its key."""
-    bus = await Bus.connect(NatsSettings(url=url, user="subscriber", seed=seed), "subscriber")
-    try:
-        yield bus
-    finally:
-        await bus.close()
+    return connected(url, "subscriber", user="subscriber", seed=seed)
 
 
 async def deafen(bus: Bus) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mirrored import has, owner, publish
 from msgspec import structs
 from nats.aio.msg import Msg
 from nats_process import NatsProcess
+from on_bus import connected
 from patience import until
 from readers import ACME, CITY, Ear, Readers, coming
 from structlog.testing import capture_logs
@@ -23,7 +24,7 @@ from operate.identities import IdentityFolder, ServerEntry
 from proto.subjects import STATS
 from services.aggregate.mirrors import keeper
 from services.aggregate.mirrors.keeper import Mirrors
-from services.bus import Bus, NatsSettings
+from services.bus import Bus
 from services.bus.nkey import Seed
 
 NS = 1_000_000_000
@@ -156,17 +157,12 @@ def _kept_server(tmp_path: Path) -> Iterator[tuple[IdentityFolder, NatsProcess]]
     server.stop()
 
 
-@contextlib.asynccontextmanager
-async def entering(kept: IdentityFolder, server: NatsProcess, user: str) -> AsyncIterator[Bus]:
+def entering(kept: IdentityFolder, server: NatsProcess, user: str) -> contextlib.AbstractAsyncContextManager[Bus]:
     """A bus by the seed of a folder's user."""
     seed = Seed((kept.folder / f"{user}.nk").read_text())
     secrecy.keep(seed.reveal())
     identity = "subscriber" if user.startswith("subscriber") else user
-    bus = await Bus.connect(NatsSettings(url=server.url, user=identity, seed=seed), identity)
-    try:
-        yield bus
-    finally:
-        await bus.close()
+    return connected(server.url, identity, user=identity, seed=seed)
 
 
 async def test_what_an_old_key_left_behind_is_ended(kept_server: tuple[IdentityFolder, NatsProcess], tmp_path: Path):

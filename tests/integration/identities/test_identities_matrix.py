@@ -1,10 +1,10 @@
 """Every identity against every subject and all of JetStream's API, on a real server, beside what the table says."""
 
 import asyncio
-import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import nats.js.errors
@@ -26,7 +26,7 @@ from identity_matrix import (
 from msgspec import structs
 from nats.aio.client import Client
 from nats_process import NatsProcess
-from on_bus import settled
+from on_bus import entered, settled
 from patience import patient, until
 
 from operate.identities import Identities, nats_config
@@ -34,6 +34,9 @@ from proto.permissions import ACCOUNTS, user_of
 from proto.subjects import CAMERA_LEASES, PAUSE_STATE, REPLICAS, STREAMS, TABLE, WINDOWS, Identity
 from services.bus import Bus
 from services.leases import Leases
+
+PEOPLE = Identities(Path("nowhere"), SEEDS)
+service = partial(entered, PEOPLE)
 
 
 @pytest.fixture(name="locked", scope="module")
@@ -103,8 +106,7 @@ async def test_nobody_has_the_server_give_an_order(locked: NatsProcess, identity
 async def test_an_answer_among_the_windows_stops_nobody(locked: NatsProcess):
     """What is left: an answer of JetStream's can be sent to a subject. Aggregate can't read it, and stores the next."""
     window = BY_TYPE[WINDOWS.message]
-    people = Identities(Path("nowhere"), SEEDS)
-    bus = await Bus.connect(people.settings("aggregate", locked.url), "aggregate")
+    bus = await Bus.connect(PEOPLE.settings("aggregate", locked.url), "aggregate")
     async with client(locked, "operator") as (plain, denied):
         await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=WINDOWS.of(window))
         await settled(plain)
@@ -119,15 +121,6 @@ async def test_an_answer_among_the_windows_stops_nobody(locked: NatsProcess):
             assert await bus.store_once(WINDOWS, window, is_done=lambda _: False)
             assert not await bus.store_once(WINDOWS, window, is_done=lambda _: False)
         assert [one.message for one in await bus.history(WINDOWS, site=window.site, zone=window.zone)] == [window]
-    finally:
-        await bus.close()
-
-
-@contextlib.asynccontextmanager
-async def service(server: NatsProcess, identity: Identity) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings(identity, server.url), identity)
-    try:
-        yield bus
     finally:
         await bus.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 import nats.errors
 import pytest
 from golden import BY_TYPE
-from identity_matrix import MIRRORS, SEEDS, admin, make_streams, shape
+from identity_matrix import MIRRORS, admin, make_streams, shape
 from mirrored import WINDOW, has, make, owner, publish, state, zones_of
 from msgspec import structs
 from nats.aio.client import Client
@@ -21,14 +21,12 @@ from on_bus import settled
 from patience import patient, until
 from readers import ACME, CITY, KEYS, Ear, Readers, coming, make_mirrors
 
-from operate.identities import Identities
 from proto.codec import encode
 from proto.permissions import READERS_API
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, WINDOWS
 from services.aggregate.mirrors import lag
 from services.aggregate.mirrors.keeper import Mirrors, State
-from services.bus import Bus
 from services.bus.streams.stream_config import ask
 from services.kernel.app import end_tasks
 
@@ -474,12 +472,9 @@ async def test_two_replicas_make_it_anew_once(server: Readers, monkeypatch: pyte
 
 async def tell(server: Readers, camera: str, times: int = 1) -> None:
     """Have ingest tell a camera's state."""
-    bus = await Bus.connect(Identities(Path("nowhere"), SEEDS).settings("ingest", server.url), "ingest")
-    try:
+    async with owner(server, "ingest") as bus:
         for _ in range(times):
             await bus.store(CAMERAS, structs.replace(BY_TYPE[CameraV1], camera=camera))
-    finally:
-        await bus.close()
 
 
 @pytest.mark.timeout(180)

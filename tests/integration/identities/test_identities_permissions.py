@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import NotFoundError
 from nats_process import NatsProcess
-from on_bus import settled
+from on_bus import entered, settled
 from patience import patient, until
 
 from operate.identities import Identities, nats_config
@@ -48,6 +49,7 @@ _DENIED = re.compile(
 
 SEEDS = {user_of(*user): Seed.new() for user in USERS}
 PEOPLE = Identities(Path("nowhere"), SEEDS)
+typed = partial(entered, PEOPLE)
 
 
 @pytest.fixture(name="locked", scope="module")
@@ -85,15 +87,6 @@ async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN"
         yield one
     finally:
         await one.client.close()
-
-
-@contextlib.asynccontextmanager
-async def typed(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:
-    bus = await Bus.connect(PEOPLE.settings(identity, server.url), identity, account)
-    try:
-        yield bus
-    finally:
-        await bus.close()
 
 
 @contextlib.asynccontextmanager

@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import pytest
+from on_bus import connected
 from patience import patient, until
 
 from proto.aiming import AimRequestV1
 from proto.subjects import AIM, AIM_RECORD
-from services.bus import Bus, NatsSettings
 from services.ingest.camera.leased import CameraStatus
 from services.ingest.orders import aim_orders as sut
 from services.ingest.orders.aim_orders import Aimer
@@ -47,16 +47,8 @@ class Replica:
 async def _site(bus, nats_server):
     """Makes replicas, and asks them as an operator does; whatever was ordered, none has come to a fault."""
 
-    @asynccontextmanager
-    async def connected(name):
-        one = await Bus.connect(NatsSettings(url=nats_server.url), name)
-        try:
-            yield one
-        finally:
-            await one.close()
-
     async def replica(**how):
-        made.append(Replica(await stack.enter_async_context(connected("ingest")), **how))
+        made.append(Replica(await stack.enter_async_context(connected(nats_server.url, "ingest")), **how))
         await made[-1].aimer.listen("cannes")
         for _ in range(2):  # the server is to know that it listens, and the first ping overtakes what waits to be sent
             await made[-1].bus.connection.client.flush()
@@ -70,7 +62,7 @@ async def _site(bus, nats_server):
 
     made = []
     async with AsyncExitStack() as stack:
-        operator = await stack.enter_async_context(connected("operator"))
+        operator = await stack.enter_async_context(connected(nats_server.url, "operator"))
         yield SimpleNamespace(replica=replica, ask=ask, records=records, operator=operator)
         for one in made:
             assert await one.app.close() == 0
