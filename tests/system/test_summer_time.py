@@ -1,18 +1,20 @@
 """Clocks are put forward and back while the real services run: windows go on, the hours in the settings hold."""
 
 import itertools
+import struct
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import clips
 import pytest
 from patience import until
 from site_process import Site
-from soon_zone import HOUR, soon_zone
 
 from proto.subjects import CAMERA_EVENTS, WINDOWS
 
 SECOND = 1_000_000_000
+HOUR = 3_600
 WINDOW_S = 2
 SOON_S = (8, 20, 60)
 """How many seconds ahead clocks change: later, if the camera was not ready by then."""
@@ -26,6 +28,24 @@ def _site(tmp_path):
         yield site
     finally:
         site.close()
+
+
+def soon_zone(folder: Path, name: str, moment: int, before_s: int, after_s: int) -> dict[str, str]:
+    """Write a time zone (TZif, RFC 8536) that is `before_s` ahead of UTC until `moment` (Unix seconds), then `after_s`.
+
+    The larger of the two is summer time. Return the variables by which a Python process knows this zone beside the
+    system's.
+    """
+    summer = max(before_s, after_s)
+    kinds = b"".join(struct.pack(">lbB", off, off == summer, 4 * (off == summer)) for off in (before_s, after_s))
+    names = b"STD\0DST\0"
+    counts = struct.pack(">6l", 0, 0, 0, 2, 2, len(names))  # two transitions: one long ago, one at the moment
+    times = struct.pack(">2q", -(1 << 33), moment) + bytes([0, 1])
+    old = b"TZif2" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 1) + struct.pack(">lbB", before_s, 0, 0) + b"\0"
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(old + b"TZif2" + bytes(15) + counts + times + kinds + names + b"\n\n")
+    return {"PYTHONTZPATH": f"{folder}:/usr/share/zoneinfo:/usr/lib/zoneinfo"}
 
 
 def rest_around(moment, off_s):

@@ -1,15 +1,18 @@
 """A connection that is given up while it is made is closed."""
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nats.errors
-import operator_mode
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats_process import NatsProcess
 from patience import patient, until
 from structlog.testing import capture_logs
@@ -17,7 +20,7 @@ from structlog.testing import capture_logs
 from services.bus import Bus, NatsSettings
 from services.bus.connection import connection
 from services.bus.connection.client import SecureClient, tasks_of
-from services.bus.nkey import Seed
+from services.bus.nkey import Seed, _text
 from services.kernel.app import end_tasks
 from services.kernel.tls import Tls
 
@@ -120,9 +123,40 @@ async def test_a_cancellation_that_gets_lost_ends_the_connecting_all_the_same(
         server.stop()
 
 
+_OPERATOR = 14 << 3
+
+
+def operator_mode(port: int, _store: str) -> str:
+    """The configuration of a server in operator mode, which takes accounts from JWTs alone; no account is there yet.
+
+    https://docs.nats.io/running-a-nats-service/configuration/securing_nats/jwt
+    """
+    key = Ed25519PrivateKey.generate()
+    name = _text(bytes([_OPERATOR]) + key.public_key().public_bytes_raw())
+    claims = {
+        "iat": 1_700_000_000,
+        "iss": name,
+        "sub": name,
+        "name": "operator",
+        "nats": {"type": "operator", "version": 2},
+    }
+    return json.dumps({"listen": f"127.0.0.1:{port}", "operator": _token(key, claims), "resolver": "MEMORY"})
+
+
+def _token(key: Ed25519PrivateKey, claims: dict[str, object]) -> str:
+    digest = hashlib.sha256(json.dumps(claims).encode()).digest()
+    claims |= {"jti": base64.b32encode(digest).decode().rstrip("=")}
+    parts = [_base64(json.dumps(one).encode()) for one in ({"typ": "JWT", "alg": "ed25519-nkey"}, claims)]
+    return ".".join([*parts, _base64(key.sign(".".join(parts).encode()))])
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 async def test_a_server_in_operator_mode_is_named_where_it_refuses(tmp_path: Path):
     """It says no more than that it does not know the seed."""
-    server = NatsProcess(tmp_path, whole=operator_mode.config).start()
+    server = NatsProcess(tmp_path, whole=operator_mode).start()
     try:
         settings = NatsSettings(url=server.url, user="notify", seed=Seed.new())
         with capture_logs() as said:

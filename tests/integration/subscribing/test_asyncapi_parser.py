@@ -1,19 +1,30 @@
 """The official AsyncAPI parser reads docs/asyncapi.json, and has nothing to say."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lacking import lacks
 
-from node import node, require
-
-FILE = Path(__file__).parents[3] / "docs" / "asyncapi.json"
+ROOT = Path(__file__).parents[3]
+FILE = ROOT / "docs/asyncapi.json"
+FOLDER = ROOT / "build/node"
+"""Where `make node` installs the packages of .ci/node."""
 
 
 @pytest.fixture(autouse=True)
 def _needs_node() -> None:
-    require()
+    if shutil.which("node") is None or not (FOLDER / "node_modules").is_dir():
+        lacks("Node.js and the packages of .ci/node are needed: `make node`")
+
+
+def node(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts of .ci/node to its end."""
+    command = ["node", str(FOLDER / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_parser_finds_nothing():
