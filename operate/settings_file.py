@@ -152,7 +152,7 @@ def tls_of(settings: Any) -> Iterator[Callable[[], object]]:
 
 
 def require(file: Path, shown_as: Path | str | None = None) -> None:
-    """Raise SettingsError unless all four services can use the file; `told_as` is its name in the error."""
+    """Raise SettingsError unless all four services can use the file; `shown_as` is its name in the error."""
     if found := check(file):
         raise SettingsError(shown_as or file, found)
 

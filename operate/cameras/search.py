@@ -53,8 +53,8 @@ def search(sources: list[str], wait_s: float, on_progress: OnProgress, *, link_l
                 data, sender = _heard(cast("socket.socket", key.fileobj))
                 known = heard.get(sender, set())
                 has_room = len(known) < _MAX_OF_ONE and (known or len(heard) < _MAX_SENDERS)
-                if has_room and (answers_by := answers(data, sender, asked, link_local=link_local)):
-                    heard[sender].update(answers_by)
+                if has_room and (found := answers(data, sender, asked, link_local=link_local)):
+                    heard[sender].update(found)
             on_progress(time.monotonic() - began)
     return together([one for each in heard.values() for one in each])
 

@@ -45,17 +45,17 @@ async def published(bus: Bus) -> Names:
     with contextlib.suppress(TimeoutError, Unavailable, nats.errors.Error):
         async with asyncio.timeout(_READ_S):
             rows = [await bus.latest(row) for row in (WINDOWS, RULES, NOTIFICATIONS)]
-            windows, rules, receivers = ([stored.message for stored in row] for row in rows)
-            return _names(windows, rules, receivers)
+            windows, rules, notifications = ([stored.message for stored in row] for row in rows)
+            return _names(windows, rules, notifications)
     return {}
 
 
-def _names(windows: list[Any], rules: list[Any], receivers: list[Any]) -> Names:
+def _names(windows: list[Any], rules: list[Any], notifications: list[Any]) -> Names:
     return {
         "site": {one.site for one in windows},
         "zone": {one.zone for one in windows},
         "rule": {one.rule for one in rules} | {*get_args(OperationalKind)},
-        "receiver": {one.receiver for one in receivers},
+        "receiver": {one.receiver for one in notifications},
     }
 
 

@@ -136,8 +136,8 @@ class Stats:
 def _metadata(site: SiteSettings) -> dict[str, str]:
     """Return a site's metadata for micro info: time zone, zones that its profile publishes, and how windows close."""
     zones = [zone.id for zone in site.zones] if PROFILES[site.profile].zones else []
-    reply_fields = {"site": site.id, "timezone": site.timezone, "zones": " ".join([WHOLE_SITE, *zones])}
-    return reply_fields | {"close_on_end": str(site.close_on_end).lower()}
+    metadata = {"site": site.id, "timezone": site.timezone, "zones": " ".join([WHOLE_SITE, *zones])}
+    return metadata | {"close_on_end": str(site.close_on_end).lower()}
 
 
 def _require_zone(reply: StatsReplyV1, site: SiteSettings) -> None:
@@ -152,5 +152,5 @@ def _require_zone(reply: StatsReplyV1, site: SiteSettings) -> None:
 
 def _refusal(reply: StatsReplyV1, why: StatsError, **given: object) -> Refusal:
     path, value = next(iter(given.items()), (None, None))
-    reply_fields = structs.replace(reply, error=why, path=path, value=None if value is None else str(value))
-    return Refusal(_CODES[why], why, reply_fields)
+    refused = structs.replace(reply, error=why, path=path, value=None if value is None else str(value))
+    return Refusal(_CODES[why], why, refused)

@@ -1,15 +1,15 @@
 """How coarsely figures about pictures are published where people depend on them (docs/privacy.md). Pure.
 
 A picture with faces takes longer to analyse than one without. So a time, or a share of pictures that took too long,
-reveals whether somebody is in front of a camera. It is published in steps, which a machine that keeps the promise never
-leaves.
+reveals whether somebody is in front of a camera. It is published in steps; a machine that keeps the promise stays in
+the first.
 """
 
 import math
 
 STEPS = (0.01, 0.03, 0.06, 0.144, 0.5, 1.0)
 """A share of pictures is published as the least of these that is not below it. The first is what the promise allows;
-the next ones are the burn rates that alerts judge (k8s/moretta/files/rules.yaml), so alerts judge exactly."""
+the next ones are the burn rates that alerts judge (k8s/moretta/files/rules.yaml), so alerts judge as without steps."""
 LEAST = STEPS[0]
 
 

@@ -93,9 +93,9 @@ def table(findings: Findings) -> RenderableType:
     for name, ratio in (("place", 3), ("searched", 3), ("planted", 1), ("found", 4), ("verdict", 2)):
         shown.add_column(name, ratio=ratio, overflow="fold")
     for place in findings.places:
-        errors = Text(WORDS[place.verdict], _STYLES.get(place.verdict, _BAD))
+        verdict = Text(WORDS[place.verdict], _STYLES.get(place.verdict, _BAD))
         row = (f"{place.name}: {place.what}", searched_text(place), canary_text(place), found_text(place))
-        shown.add_row(*map(Text, row), errors)
+        shown.add_row(*map(Text, row), verdict)
     lifetime = findings.lifetime.verdict
     kept = Text("kept" if lifetime == "nothing" else WORDS[lifetime], _STYLES.get(lifetime, _BAD))
     lived = Text(f"Pixels lived {lifetime_text(findings.lifetime)}; promised: p99 at most {PROMISE_MS:g} ms: ")
@@ -147,10 +147,10 @@ def prove(seconds: float, without: Sequence[str], report: Path | None, *, as_jso
     _require(without, report)
     configure("moretta", LogSettings(level="error"))  # the proof kills NATS: a lost connection is expected
     alone = isolate()
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    stderr = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="moretta-proof-") as scratch:
         options = ProofOptions(seconds=seconds, without=tuple(without), isolated=alone is None)
-        findings = asyncio.run(run(Path(scratch), options, errors.print))
+        findings = asyncio.run(run(Path(scratch), options, stderr.print))
     show(findings, report, as_json=as_json)
     return 0 if findings.is_proven else 1
 

@@ -75,7 +75,7 @@ class SimulatedSite:
     async def run(
         self, scenario: Scenario, plans: Mapping[str, Plan], began: int, speed: float, advance: Advance
     ) -> int:
-        """Publish all messages in order; return their number. `told` is called with the seconds done."""
+        """Publish all messages in order; return their number. `advance` is called with the seconds done."""
         waiting: deque[asyncio.Task[int]] = deque()
         count, begun = 0, time.monotonic()
         # Above every lease so far, and below every later one (ADR 12).
@@ -163,8 +163,10 @@ def _cameras(site: str, sites: Iterable[SiteSettings], states: list[CameraV1]) -
     now = time.time_ns()
     running = [s for s in states if s.state in _RUNNING and now - s.at < _FRESH]
     if running:
-        advance = ", ".join(f"{s.camera} is {s.state}" for s in running)
-        why = f"has cameras that run ({advance}); pause it first (`moretta pause {site}`), or take a site of its own"
+        states_text = ", ".join(f"{s.camera} is {s.state}" for s in running)
+        why = (
+            f"has cameras that run ({states_text}); pause it first (`moretta pause {site}`), or take a site of its own"
+        )
         raise SettingsError(_COMMAND, [(f"site {site}", why)])
     names = [camera.id for one in sites if one.id == site for camera in one.cameras] or [s.camera for s in states]
     if not names:
@@ -180,6 +182,6 @@ async def _require_aggregate(operator: Bus, site: str) -> None:
     except NotFoundError:
         why = "aggregate has never run there: the stream WINDOWS is missing; start it first"
         raise SettingsError(_COMMAND, [("--bus", why)]) from None
-    advance = (await counted_sites(operator)).get(site, {})
-    if advance.get("close_on_end") == "false":
+    metadata = (await counted_sites(operator)).get(site, {})
+    if metadata.get("close_on_end") == "false":
         raise SettingsError(_COMMAND, [(f"site {site}", f"close_on_end {_OWN_CLOCK}; set it in aggregate's settings")])

@@ -136,7 +136,7 @@ def _connection_of(client: Any) -> Any:
 def _announce_tls(client: Any) -> None:
     """Give asyncio's protocol its TLS transport, which nats-py upgrades without a word to it.
 
-    Without it the protocol logs a warning at each connection's end.
+    Without it the protocol logs a warning at each connection's end, and has nothing to pause when a server is fast.
     """
     writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
     if writer is None or _connection_of(client) is None:

@@ -3,7 +3,7 @@
 from collections import OrderedDict, deque
 
 SECOND_NS = 1_000_000_000
-MAX_OFFERS = 10
+MAX_ATTEMPTS = 10
 MAX_OFFERS = 60
 """Limit of offers to one camera, from any address: a page that has lost its connection tries every few seconds."""
 WITHIN_NS = 60 * SECOND_NS
@@ -13,7 +13,7 @@ _REMEMBERED = 1024
 class RateLimiter:
     """The attempts of each address, or at each camera, in the last minute. It first forgets those quiet for longest."""
 
-    def __init__(self, most: int = MAX_OFFERS) -> None:
+    def __init__(self, most: int = MAX_ATTEMPTS) -> None:
         self._most = most
         self._times: OrderedDict[str, deque[int]] = OrderedDict()
 

@@ -30,7 +30,7 @@ ATTEMPTS = Counter(
     "moretta_notify_attempts_total", "Attempts to deliver, by what came of them", ["channel", "outcome", "reason"]
 )
 ALERTS_RECORDED = Counter(
-    "moretta_notify_recorded_total", "Records of alerts sent to recipients", ["channel", "outcome", "reason"]
+    "moretta_notify_recorded_total", "Records of what became of alerts, by recipient", ["channel", "outcome", "reason"]
 )
 DECIDED_TO_SENT = Histogram(
     "moretta_notify_delivery_seconds",

@@ -146,7 +146,7 @@ def telling(box: Box) -> Story:
 async def test_what_does_not_happen_in_time_is_named(monkeypatch):
     """A system in which no camera comes up is no proof."""
     monkeypatch.setattr(story, "_TIMEOUT_S", story._TIMEOUT_S / 10)
-    with pytest.raises(StoryError, match="in vain for: both cameras live"):
+    with pytest.raises(StoryError, match="without success for: both cameras live"):
         await telling(Box()).work(1.0)
 
 

@@ -161,7 +161,7 @@ async def hourly(hub: HubPlace) -> tuple[int, str]:
 @pytest.mark.timeout(400)
 @pytest.mark.first
 async def test_what_is_wrong_is_reported_at_the_hub_each_hour(crossing: tuple[HubPlace, Site]):
-    """Each stream that waits for a site that is away, and a consumer beyond a reader's limits; readers see none of it."""
+    """Streams that wait for a site that is away, and a consumer beyond a reader's limits; readers see none of it."""
     hub, site = crossing
     for place in (hub, site):
         place.start()

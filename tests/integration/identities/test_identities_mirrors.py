@@ -259,7 +259,7 @@ async def test_a_mirror_that_stands_still_is_told(server: Readers, monkeypatch: 
 
         async def told() -> bool:
             await mirrors.turn()
-            return mirrors._told == {"SUBSCRIBERS_acme": "WINDOWS is behind its original"}
+            return mirrors._problems == {"SUBSCRIBERS_acme": "WINDOWS is behind its original"}
 
         await until(told, "that it stands still")
         assert mirrors.states == {"served": 2, "failed": 1}

@@ -100,8 +100,9 @@ async def test_event_time_follows_a_step(site, tmp_path, before, after):
         clock.set(after)
         last = await until(lambda: by(after), "pictures by the clock after the step", LIMIT_S)
         assert last.message.lease >= first.message.lease
+        is_same = last.message.lease == first.message.lease
         was_served_again = len(scene.ingest.said("camera in service")) > 1  # an ingest that got no time lost its lease
-        assert (last.message.lease == first.message.lease) == (after > before and not was_served_again)
+        assert not is_same if after < before else is_same or was_served_again
 
 
 async def test_a_clock_that_goes_wrong_stops_the_camera_before_a_wrong_time_is_told(site, tmp_path):

@@ -267,7 +267,7 @@ async def test_a_pause_lets_the_peer_go_and_takes_no_other(served):
 async def test_a_camera_stays_where_its_peer_is(served):
     """Replicas share cameras evenly, but none takes one from its peer; one that waits for a peer is anybody's."""
     place, told = ("cannes", "phone"), []
-    leases = SimpleNamespace(resets=0, held={place: None}, say=lambda _, live: told.append(live))
+    leases = SimpleNamespace(resets=0, held={place: None}, set_live=lambda _, live: told.append(live))
     clock = SimpleNamespace(forward=0, back=0)
     sharing = CameraSharing(served.app, SimpleNamespace(running={place: served.phone}), leases, clock)
     await until(lambda: served.state == "connecting")

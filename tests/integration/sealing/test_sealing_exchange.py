@@ -227,9 +227,9 @@ async def test_a_replayed_announcement_changes_nothing(exchange, monkeypatch):
     old = announce(IDENTITY, "cannes", "box-1", _public(), time.time_ns())
     new = announce(IDENTITY, "cannes", "box-1", _public(), time.time_ns() + 1)
     await _hear(exchange, giver, old, new)
-    assert giver._workers["box-1"].said == new
+    assert giver._workers["box-1"].announcement == new
     await _hear(exchange, giver, old)
-    assert giver._workers["box-1"].said == new, "the older one does not take its place"
+    assert giver._workers["box-1"].announcement == new, "the older one does not take its place"
     seen = giver._workers["box-1"].seen
     await _hear(exchange, giver, new)
     assert giver._workers["box-1"].seen == seen, "a repetition does not keep a dead worker known"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.rate_limiter import MAX_OFFERS, WITHIN_NS, RateLimiter
+from services.ingest.core.rate_limiter import MAX_ATTEMPTS, WITHIN_NS, RateLimiter
 from services.ingest.core.sdp import is_key
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.peer import MAX_BYTES, MAX_FRAMES, EncodedQueue, PeerSlot
@@ -133,11 +133,11 @@ def test_one_peer_sits_at_a_time_and_only_when_waited_for():
 def test_guesses_are_counted_by_address_and_forgotten():
     """The eleventh wrong token in a minute has to wait; a thousand other addresses push the oldest out."""
     guesses = RateLimiter()
-    for now in range(MAX_OFFERS):
+    for now in range(MAX_ATTEMPTS):
         assert guesses.wait_ns("a", now) == 0
         guesses.note("a", now)
-    assert guesses.wait_ns("a", MAX_OFFERS) == WITHIN_NS - MAX_OFFERS
-    assert guesses.wait_ns("b", MAX_OFFERS) == 0
+    assert guesses.wait_ns("a", MAX_ATTEMPTS) == WITHIN_NS - MAX_ATTEMPTS
+    assert guesses.wait_ns("b", MAX_ATTEMPTS) == 0
     assert guesses.wait_ns("a", WITHIN_NS) == 0
     for other in range(2_000):
         guesses.note(str(other), 0)

@@ -132,7 +132,7 @@ class Followed(Protocol):
 
 
 def gains(tracks: Sequence[Followed], unseen_s: Sequence[float], faces: Sequence[Location]) -> tuple[Any, Any]:
-    """Return two arrays, tracks x faces: a match's gain (0: none, or outside the gate), and whether the person turned.
+    """Return two arrays, tracks x faces: a match's gain (0: none, or outside the gate), and if the motion restarts.
 
     The gain is twice the log-likelihood against leaving both unmatched (the score of Blackman & Popoli, "Design and
     Analysis of Modern Tracking Systems", 1999, §6.2). An established track's narrow prediction beats a new track's wide
@@ -145,8 +145,8 @@ def gains(tracks: Sequence[Followed], unseen_s: Sequence[float], faces: Sequence
     unlike = (size - there[3]) / ratio
     alike = unmatched + 4 * size - unlike * unlike
     on = _gain(x, y, spread, there, alike)
-    turned = _gain(last_x, last_y, reach, there, alike) - again
-    return np.maximum(np.maximum(on, turned), 0.0), turned > on
+    restarts = _gain(last_x, last_y, reach, there, alike) - again
+    return np.maximum(np.maximum(on, restarts), 0.0), restarts > on
 
 
 def _known(track: Followed, unseen_s: float, crowd: float) -> tuple[float, ...]:

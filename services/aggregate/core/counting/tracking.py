@@ -36,7 +36,7 @@ FEW = 3
 HOLD = 180 * SECOND
 """A person's track that has not moved for so long has ended: it has gone over to a portrait behind them."""
 _SECOND = 1e-9
-ANCHOR = 2.0
+ANCHOR_RADIUS = 2.0
 """Who stays within so many face sizes of a place stands there: people who wait sway and step aside."""
 STOOD = SECOND
 """Who has stood for so long (ns) stands: people who walk leave a spot sooner."""
@@ -86,15 +86,15 @@ class Track:
             return max_gap + KEPT
         return max(max_gap, min(AS_LONG * (self.last - self.since), LONGEST * max_gap)) if self.is_waiting else max_gap
 
-    def match(self, picture: "_Picture", face: "_Face", *, turned: bool) -> None:
-        """Add a sighting; with `turned` the person changed course, and the motion begins again."""
-        if turned:
+    def match(self, picture: "_Picture", face: "_Face", *, restarts: bool) -> None:
+        """Add a sighting; with `restarts` the motion begins again."""
+        if restarts:
             self.motion = Motion.start(face.place)
         else:
             self.motion.correct(face.place)
         x, y, size = self.motion.x, self.motion.y, self.motion.size
         before, self.seen = self.seen, Location(x, y, size)
-        right, down, near = x - self.anchor.x, y - self.anchor.y, ANCHOR * size
+        right, down, near = x - self.anchor.x, y - self.anchor.y, ANCHOR_RADIUS * size
         if right * right + down * down > near * near:
             self.anchor, self.since = self.seen, picture.at
         self.net += picture.ground.crossed(picture.point(before), picture.point(self.seen))
@@ -224,14 +224,14 @@ class Tracker:
         if not tracks or not faces:
             return faces
         unseen = [max(0, picture.at - t.last) * _SECOND for t in tracks]
-        explained, turned = gains(tracks, unseen, [f.place for f in faces])
+        explained, restarts = gains(tracks, unseen, [f.place for f in faces])
         for i, track in enumerate(tracks):
             if track.is_portrait:  # it is nowhere else
                 explained[i] *= [track.stillness.is_near(face.place) for face in faces]
         rows, columns = linear_sum_assignment(explained, maximize=True)
         pairs = [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if explained[i, j] > 0]
         for i, j in pairs:
-            tracks[i].match(picture, faces[j], turned=bool(turned[i, j]))
+            tracks[i].match(picture, faces[j], restarts=bool(restarts[i, j]))
         used = {j for _, j in pairs}
         return [f for j, f in enumerate(faces) if j not in used]
 
@@ -258,7 +258,7 @@ def _match_portraits(picture: _Picture, tracks: list[Track], faces: list[_Face])
         here = [face for face in left if track.last != picture.at and track.stillness.is_near(face.place)]
         if here:
             taken = min(here, key=lambda face: face.place.apart(track.seen))
-            track.match(picture, taken, turned=False)
+            track.match(picture, taken, restarts=False)
             left = [face for face in left if face is not taken]
     return left
 

@@ -13,7 +13,7 @@ from services.notify.texts.words import Words, instant, offset
 from services.sites.profiles import any_trial
 from services.sites.settings import SiteSettings, local_zone
 
-_MAX_ENDED = 8
+_MAX_LISTED = 8
 """Alerts listed by name per segment; no more would fit."""
 
 
@@ -102,7 +102,7 @@ class _Speaker:
     def _ordered(self) -> list[Notice]:
         new = self._notification.new
         firing = sorted(self._notification.firing, key=lambda notice: notice.alert not in new)
-        return [*firing, *self._notification.resolved][: _MAX_ENDED * self._most]
+        return [*firing, *self._notification.resolved][: _MAX_LISTED * self._most]
 
     def _brief(self, notice: Notice, length: int) -> str:
         where = clipped(self._zone_name(notice.zone), length)
