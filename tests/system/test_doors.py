@@ -40,6 +40,7 @@ from proto.sightings import SiteConfigV1
 from proto.stats import StatsReplyV1
 from proto.subjects import CAMERA_EVENTS, PASSAGES, SITE_CONFIG, WINDOWS
 from services.bus import Bus
+from services.bus.connection.shutdown import end_client
 from services.kernel.settings import convert
 from services.sites.settings import SiteSettings
 
@@ -305,7 +306,7 @@ async def _house(request, tmp_path):
             found = await opened(house, ears)
         finally:
             for ear in ears.values():
-                await ear.client.close()
+                await end_client(ear.client, 10)
             await bus.close()
     return house, found
 

@@ -142,6 +142,7 @@ async def answered(bus, question, stats, turns):
     """
     async with asyncio.timeout(patient(100)):
         while True:
+            await until(lambda: turns.begun[-1:] == [FLOOD], "one in hand")  # else one more leaves the queue
             there, behind = waiting(stats), 0
             asking = asyncio.create_task(bus.request(STATS, question, timeout=8))
             await until(lambda there=there: waiting(stats) > there, "the question waits")
