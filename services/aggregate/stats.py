@@ -13,7 +13,7 @@ from proto.public import WindowV1
 from proto.stats import StatsError, StatsReplyV1, StatsRequestV1
 from proto.subjects import STATS, WINDOWS
 from proto.types import WHOLE_SITE
-from services.aggregate.core.site import AHEAD
+from services.aggregate.core.config import AHEAD
 from services.bus import Bus, Endpoint, Refusal, Unavailable
 from services.sites.history import SECOND, RollUp, TimeRange, TooMany, day_start, local
 from services.sites.profiles import PROFILES

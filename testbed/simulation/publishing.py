@@ -18,7 +18,7 @@ from proto.public import CameraV1, WindowV1
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.subjects import CAMERA_EVENTS, CAMERAS, SIGHTINGS, WINDOWS, Identity
 from proto.types import WHOLE_SITE
-from services.aggregate.core.site import AHEAD
+from services.aggregate.core.config import AHEAD
 from services.bus import Bus, NatsSettings
 from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings

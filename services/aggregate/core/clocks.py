@@ -4,6 +4,8 @@ A server's clock that is ahead for a while would close windows whose pictures ar
 read again much later. A message that says when it was sent has a second opinion, so the stream alone decides.
 """
 
+from dataclasses import dataclass
+
 from msgspec import Struct
 
 from proto.sightings import SightingsV1, TickV1
@@ -30,3 +32,20 @@ def _sent(message: Struct) -> int | None:
     if isinstance(message, SightingsV1):
         return message.at
     return message.sent if isinstance(message, TickV1) else None
+
+
+@dataclass(slots=True)
+class SiteClock:
+    """The server's time, ns, as the stream's messages have it."""
+
+    now: int = 0
+    """Of the last message."""
+    begun: int = 0
+    """Of the first message since the start."""
+    resumed: int = 0
+    """Of the first message since the start or the last reset; 0 until it comes."""
+
+    def advance(self, time: int) -> None:
+        """Go on to a message's time, never back."""
+        self.now = max(self.now, time)
+        self.begun, self.resumed = self.begun or self.now, self.resumed or self.now

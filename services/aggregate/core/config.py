@@ -29,6 +29,12 @@ from services.sites.settings import (
 
 SECOND = 1_000_000_000
 """In nanoseconds."""
+AHEAD = 24 * 3_600 * SECOND
+"""A recording that is read faster than it plays is ahead of the server's clock; more than this is a mistake."""
+CLOCK_AHEAD = 3_660 * SECOND
+"""The clock of a live camera's host may be an hour wrong. With more, people would count in windows of another part of
+the day. The passages of such windows are not kept that long, and a change of configuration would wait behind these
+windows."""
 
 
 class CameraConfig(Struct, frozen=True, kw_only=True):
@@ -118,11 +124,16 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
         """`phase_s` in ns."""
         return round(self.phase_s * SECOND)
 
+    @property
+    def most_ahead(self) -> int:
+        """By how much a message of its cameras may be ahead of the server's clock, in ns."""
+        return AHEAD if self.close_on_end else CLOCK_AHEAD
+
     @cached_property
     def max_gap(self) -> int:
         """How long a track may go unseen, in ns: no longer than `lateness`, or a track would count in two windows.
 
-        One whose person stood may for longer (`tracking.LONGEST`); a window that closes meanwhile ends it.
+        One whose person waited may for longer (`track.LONGEST`); a window that closes meanwhile ends it.
         """
         return min(round(self.tracking.max_gap_s * SECOND), self.lateness)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.sightings import TickV1
-from services.aggregate.core.clocks import FAIR, time_by
+from services.aggregate.core.clocks import FAIR, SiteClock, time_by
 from services.aggregate.core.config import SECOND
 
 MOMENTS = st.integers(1, 10**6).map(lambda one: one * SECOND // 10)
@@ -50,3 +50,15 @@ def test_without_a_second_opinion_no_time_passes(now):
     """A tick of an earlier version; the first message of all has the server's time, since there is no other yet."""
     assert time_by(tick(None), 10 * SECOND, now) == min(10 * SECOND, now)
     assert time_by(tick(None), 10 * SECOND, 0) == 10 * SECOND
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1), st.lists(st.integers(1, 10**6), min_size=1))
+def test_a_site_s_time_never_goes_back(before, after):
+    """It begins with the first message, and is resumed with the first one after a reset."""
+    clock = SiteClock()
+    for time in before:
+        clock.advance(time)
+    clock.resumed = 0
+    for time in after:
+        clock.advance(time)
+    assert (clock.now, clock.begun, clock.resumed) == (max(before + after), before[0], max([*before, after[0]]))

@@ -10,9 +10,9 @@ from virtual_month import Run, history, month, violations
 from virtual_world import Writer
 
 from proto.types import WHOLE_SITE
+from services.aggregate.core.counting.series import WindowSeries
 from services.aggregate.core.counting.windows import OpenWindow
 from services.aggregate.core.rules import rate_rules
-from services.aggregate.core.site import SiteCore
 
 FIRST = int(SEED or 0)
 
@@ -91,13 +91,13 @@ def test_a_passage_that_its_zone_does_not_count_once_is_found(monkeypatch, times
 
 def test_a_passage_that_is_shifted_is_found(monkeypatch):
     """One of fifty, into the next window."""
-    slot_of, count = SiteCore._slot, OpenWindow.count
+    window_of, count = WindowSeries.window, OpenWindow.count
 
-    def next_one(core, at):
-        slot = slot_of(core, at)
-        return slot_of(core, slot.end) if at // 200_000_000 % 50 == 1 else slot
+    def next_one(series, at):
+        window = window_of(series, at)
+        return window_of(series, window.end) if at // 200_000_000 % 50 == 1 else window
 
-    monkeypatch.setattr(SiteCore, "_slot", next_one)
+    monkeypatch.setattr(WindowSeries, "window", next_one)
     assert OpenWindow.count is count
     assert {"too few", "too many"} <= found()
 

@@ -10,8 +10,8 @@ from msgspec import structs
 from proto.public import RuleStateV1
 from proto.sightings import PassageV1
 from services.aggregate.core.config import SECOND, ConfigSchedule, SiteConfig
+from services.aggregate.core.counting.passages import ReplayMark
 from services.aggregate.core.restart.resume import (
-    ReplayMark,
     ReplayStart,
     Restored,
     StoredConfig,
@@ -102,13 +102,13 @@ def test_what_is_stored_twice_counts_once():
 def test_a_replay_makes_again_what_is_before_the_mark(other, covered):
     """By its place in the stream, and never what is later in event time than all that is stored."""
     stored = [passage(5, sequence=7, index=1), passage(1, sequence=2), passage(9, created=HOUR - 1, sequence=99)]
-    assert ReplayMark.of(Restored.of(stored, []), HOUR).covers(other) == covered
+    assert ReplayMark.of(stored, HOUR).covers(other) == covered
 
 
 def test_where_passages_were_dropped_only_those_that_were_read_are_stored():
     """The stream was full and has lost its oldest: they are counted again, the others are not."""
     stored = [passage(5, sequence=7, index=1), passage(6, sequence=9)]
-    mark = ReplayMark.of(Restored.of(stored, [], whole=False), HOUR)
+    mark = ReplayMark.of(stored, HOUR, whole=False)
     assert [mark.covers(one) for one in (*stored, passage(4, sequence=7), passage(4, sequence=3))] == [
         True, True, False, False,
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def test_where_passages_were_dropped_only_those_that_were_read_are_stored():
 
 def test_without_stored_passages_nothing_is_made_again():
     """Not even what comes first in a stream."""
-    assert not ReplayMark.of(Restored.of([], []), HOUR).covers(passage(0, sequence=0))
+    assert not ReplayMark.of([], HOUR).covers(passage(0, sequence=0))
 
 
 @pytest.mark.parametrize(("close_on_end", "ahead"), [(False, True), (True, False)])

@@ -11,7 +11,8 @@ from proto.sightings import PassageV1, SightingsV1
 from proto.subjects import PASSAGES, WINDOWS
 from services.aggregate.core.counting.motion import Location
 from services.aggregate.core.counting.stillness import STILL, Stillness
-from services.aggregate.core.counting.tracking import HOLD, KEPT, Tracker
+from services.aggregate.core.counting.track import HOLD, KEPT
+from services.aggregate.core.counting.tracking import Tracker
 from services.aggregate.core.restart.retention import needed
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import TrackingSettings

@@ -5,7 +5,7 @@ moves a border.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from proto.model_errors import ModelErrors
@@ -112,3 +112,31 @@ class OpenWindow:
             model_errors=errors,
             config_sha256=self.config.sha256,
         )
+
+
+class LateTotals:
+    """How many faces came too late for their window, by zone, since the first window under a profile that tells it."""
+
+    def __init__(self) -> None:
+        self.totals: Counter[str] = Counter()
+        self._since = 0
+        """Late faces from before this moment (ns) are in no window's total."""
+
+    def restore(self, windows: Iterable[WindowV1]) -> None:
+        """Go on from the totals of these windows."""
+        self.totals.update({window.zone: window.late_total or 0 for window in windows})
+
+    def add(self, at: int, faces: Mapping[str, int]) -> None:
+        """Add a late picture's faces by zone; the picture was taken at `at`, ns."""
+        if at >= self._since:
+            self.totals.update(faces)
+
+    def correct(self, published: WindowV1) -> None:
+        """Take over the total that a window had when it was published before the start."""
+        if published.late_total is not None:
+            self.totals[published.zone] = published.late_total
+
+    def clear(self, at: int) -> None:
+        """Forget the totals up to `at`, ns: the profile withholds them, and no later one may tell them."""
+        self.totals.clear()
+        self._since = at

@@ -80,37 +80,6 @@ def last_ahead(messages: Iterable[Message], configs: Iterable[SiteConfig], now: 
     return max(wrong, default=0)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayMark:
-    """How far the stored passages of a stream go. They are stored in order, so a replay repeats those up to this mark.
-
-    A cluster may make a new memory stream with the old one's creation time; event time tells them apart. Where the
-    stream of passages is full, it has dropped some: then only those count as stored that were read.
-    """
-
-    created: int = 0
-    last: tuple[int, int] = (0, 0)
-    """The largest (sequence, index)."""
-    at: int = 0
-    read: frozenset[tuple[int, int]] | None = None
-    """Those that were read; None if none was dropped."""
-
-    @classmethod
-    def of(cls, restored: Restored, created: int) -> "ReplayMark":
-        """Return the mark from the stored passages of the stream with this creation time."""
-        own = [p for p in restored.passages if p.stream_created == created]
-        if not own:
-            return cls()
-        read = frozenset((p.stream_sequence, p.index) for p in own)
-        return cls(created, max(read), max(p.at for p in own), None if restored.whole else read)
-
-    def covers(self, passage: PassageV1) -> bool:
-        """Return whether a passage was stored before the start, and its window counts it."""
-        place = (passage.stream_sequence, passage.index)
-        known = place <= self.last if self.read is None else place in self.read
-        return passage.stream_created == self.created and known and passage.at <= self.at
-
-
 SILENCE = 2 * 3_600 * SECOND
 """Unobserved windows are published for this long; a longer silence leaves a hole in the series."""
 
