@@ -1,6 +1,6 @@
 // What the other programs share: the connection, by the variables that the command `nats` reads. Keep it beside them.
 import { readFileSync, writeSync } from 'node:fs';
-import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect as open, nkeyAuthenticator } from '@nats-io/transport-node';
 
 const { NATS_URL = 'nats://127.0.0.1:4222', NATS_NKEY = 'subscriber.nk', NATS_CA, NATS_CERT, NATS_KEY } = process.env;
@@ -61,4 +61,25 @@ export async function durable(name) {
     await (await jetstreamManager(nc)).consumers.add('WINDOWS', { durable_name: name, ack_policy: AckPolicy.Explicit });
     return (await jetstream(nc).consumers.get('WINDOWS', name)).consume({ abort_on_missing_resource: true });
   });
+}
+
+/** Yield the latest message of each subject, then each new one. An ordered consumer lives on one server: once that is
+ * gone, it is silent, and another one goes on behind the last message. */
+export async function* latestThenNew(stream, subject) {
+  const nc = await connect();
+  for (let from = { deliver_policy: DeliverPolicy.LastPerSubject }; ; ) {
+    const consumers = jetstream(nc).consumers;
+    const messages = await patiently(async () => {
+      return (await consumers.get(stream, { filter_subjects: subject, ...from })).consume();
+    });
+    for (const events of [nc.status(), messages.status()]) stopAtLoss(messages, events);
+    for await (const msg of messages) {
+      from = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: msg.seq + 1 };
+      yield msg;
+    }
+  }
+}
+
+async function stopAtLoss(messages, events) {
+  for await (const { type } of events) if (type === 'reconnect' || type === 'heartbeats_missed') return messages.stop();
 }

@@ -50,6 +50,7 @@ class NotifyReplicas:
         self.drops: set[tuple[str, str, int]] = set()
         """Acceptances after which the server hung up: recipient, Message-ID, and which one of that mail it was."""
         self._sent: dict[tuple[str, str, str], list] = defaultdict(list)
+        self.struck = {"kills": 0, "freezes": 0}
         self._next = 1
 
     def start(self, *names: str) -> None:
@@ -61,11 +62,11 @@ class NotifyReplicas:
         stored = functools.partial(self.aggregate.store, ALERTS, alert, message_id=secrets.token_hex(8))
         await until(stored, "an alert is stored", LIMIT_S, ignoring=(nats.errors.Error,))  # JetStream may be busy
 
-    async def feed(self, rng: random.Random, seconds: float = FEED_S) -> tuple[set[int], set[int]]:
-        """Fire alerts for some seconds, some of which end; returns all of them, and those that ended."""
+    async def feed(self, rng: random.Random, seconds: float = FEED_S, strikes: int = 0) -> tuple[set[int], set[int]]:
+        """Fire alerts for some seconds, and until so many strikes; returns all of them, and those that ended."""
         fired, over, end = set(), set(), time.monotonic() + seconds
         ends: list[tuple[float, int]] = []
-        while time.monotonic() < end:
+        while time.monotonic() < end or sum(self.struck.values()) < strikes:
             await self.fire(len(fired))
             if rng.random() < 0.4:
                 ends.append((time.monotonic() + rng.uniform(1, 5), len(fired)))
@@ -90,27 +91,25 @@ class NotifyReplicas:
 
         self.box.after_data = after_data
 
-    async def disturb(self, rng: random.Random, name: str) -> tuple[int, int]:
-        """Kill or freeze a replica at random moments, for ever; returns how often each once it is told to end."""
-        kills = freezes = 0
+    async def disturb(self, rng: random.Random, name: str) -> None:
+        """Kill or freeze a replica at random moments, until it is cancelled; `struck` counts both."""
         with contextlib.suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(rng.uniform(0.3, 3.5))
                 process = self.replicas[name].process
                 if rng.random() < 0.6:
-                    kills += 1
+                    self.struck["kills"] += 1
                     process.kill()
                     process.wait()  # nothing is to be awaited before it is seen to be dead: it may be started below
                     await asyncio.sleep(rng.choice([0, 0, 1]))
                     self.start(name)
                     continue
-                freezes += 1
+                self.struck["freezes"] += 1
                 process.send_signal(signal.SIGSTOP)
                 try:
                     await asyncio.sleep(rng.choice([0.1, 1, 5]))
                 finally:
                     process.send_signal(signal.SIGCONT)
-        return kills, freezes
 
     async def until(self, condition, what: str):
         """Wait for a condition to be true; return what it says."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import chart
@@ -14,7 +15,7 @@ from msgspec import structs
 from patience import patient, until
 from recipe_place import PYTHON
 from recipes import COMPILE_S, Recipe, compiled, published
-from rendered_nats import RenderedCluster
+from rendered_nats import RenderedCluster, RenderedNats
 from rendered_pair import WINDOW, Installed, make_streams
 
 from proto.subjects import STREAMS, WINDOWS
@@ -29,7 +30,7 @@ PLAIN = (f"{PYTHON} plain.py", "node plain.mjs", "./plain")
 LATE_S = 90
 """How long the servers may take until all copies are there."""
 SECOND = 1_000_000_000
-WINDOWS_4 = [structs.replace(WINDOW, end=WINDOW.end + n * 60 * SECOND) for n in range(4)]
+SIX_WINDOWS = [structs.replace(WINDOW, end=WINDOW.end + n * 60 * SECOND) for n in range(6)]
 pytestmark = [pytest.mark.usefixtures("needs_recipes"), pytest.mark.timeout(3 * COMPILE_S)]
 
 
@@ -68,34 +69,35 @@ async def printed(recipes: list[Recipe], wanted: list[str]) -> None:
         assert told(recipe) == wanted
 
 
-async def told(folder: Path, env: dict[str, str], owner: Bus, lose: Callable[[], None] = lambda: None) -> None:
-    """All programs at once: a window from before them, two while they run, and one after `lose` has done its work.
+async def told(folder: Path, env: dict[str, str], owner: Bus, *faults: AbstractAsyncContextManager[None]) -> None:
+    """All programs at once: a window from before them, two while they run, and one during each fault.
 
     Between the second and the third NATS's own clients begin.
     """
-    wanted = [published(one) for one in WINDOWS_4]
-    await owner.store(WINDOWS, WINDOWS_4[0])
+    wanted = [published(one) for one in SIX_WINDOWS]
+    await owner.store(WINDOWS, SIX_WINDOWS[0])
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(Recipe(command, folder, env)) for command in PROGRAMS]
         await printed(running, wanted[:1])
-        await owner.store(WINDOWS, WINDOWS_4[1])
+        await owner.store(WINDOWS, SIX_WINDOWS[1])
         await printed(running, wanted[:2])
         await plain(folder, env, owner)
         await printed(running, wanted[:3])
-        lose()
-        await owner.store(WINDOWS, WINDOWS_4[3])
-        await printed(running, wanted)
+        for n, fault in enumerate(faults, 3):
+            async with fault:
+                await owner.store(WINDOWS, SIX_WINDOWS[n])
+                await printed(running, wanted[: n + 1])
 
 
 async def plain(folder: Path, env: dict[str, str], owner: Bus) -> None:
     """NATS's own clients read what there is in each way that they know, and then the third window as it comes."""
     await asyncio.to_thread(compiled, "plain")  # the others wait for a window meanwhile
-    first, last, new = (published(one) for one in WINDOWS_4[:3])
+    first, last, new = (published(one) for one in SIX_WINDOWS[:3])
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(Recipe(command, folder, env)) for command in PLAIN]
         for one in running:
             await asyncio.to_thread(one.until, lambda one=one: "listening" in one.printed, "listening", COMPILE_S)
-        await owner.store(WINDOWS, WINDOWS_4[2])
+        await owner.store(WINDOWS, SIX_WINDOWS[2])
         for one in running:
             code, lines, words = await asyncio.to_thread(one.result)
             assert code == 0, words  # of TLS asyncio warns at the end of nats.py's connection
@@ -104,12 +106,20 @@ async def plain(folder: Path, env: dict[str, str], owner: Bus) -> None:
 
 @pytest.mark.long
 async def test_at_three_servers_over_tls(cluster, tmp_path, folder):
-    """None is missed while a server is killed."""
-    async with tls_cluster.service(cluster, tmp_path) as bus, asyncio.timeout(patient(COMPILE_S)):
+    """None is missed while each server in turn is away; an ordered consumer lives on one of them."""
+
+    @contextlib.asynccontextmanager
+    async def away(server: RenderedNats) -> AsyncIterator[None]:
+        server.kill()
+        yield
+        server.start()
+        await until(lambda: tls_cluster.current(bus), "three copies again", LATE_S)
+
+    async with tls_cluster.service(cluster, tmp_path) as bus, asyncio.timeout(patient(2 * COMPILE_S)):
         await bus.ensure_streams(stream.name for stream in STREAMS)
         await until(lambda: tls_cluster.current(bus), "three copies of each stream", LATE_S)
         await until(lambda: tls_cluster.made(bus), "the readers' streams", LATE_S)
-        await told(folder, of_cluster(cluster, tmp_path), bus, cluster.servers[0].kill)
+        await told(folder, of_cluster(cluster, tmp_path), bus, *map(away, cluster.servers))
 
 
 async def test_at_a_hub(pair, folder):
