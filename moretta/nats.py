@@ -31,7 +31,8 @@ def apply(
     from operate.identities.folder import INPUT
     from operate.nats.apply import apply as run
     from operate.nats.nats_yaml import load
-    from operate.nats.output import applied_steps, show
+    from operate.nats.next_steps import applied_steps
+    from operate.nats.output import show
 
     if file is None and (folder / INPUT).exists():
         file = folder / INPUT
@@ -49,7 +50,8 @@ def apply(
 def rotate(folder: Folder, who: Who) -> None:
     """Give an identity a new key beside the old one; both are in force until `retire`."""
     from operate.nats.apply import rotate as run
-    from operate.nats.output import renewed_steps, show
+    from operate.nats.next_steps import renewed_steps
+    from operate.nats.output import show
 
     show(kept := run(folder, who), console := _console())
     _next(console, renewed_steps(kept, "rotate", who))
@@ -59,7 +61,8 @@ def rotate(folder: Folder, who: Who) -> None:
 def retire(folder: Folder, who: Who) -> None:
     """End an identity's old key."""
     from operate.nats.apply import retire as run
-    from operate.nats.output import renewed_steps, show
+    from operate.nats.next_steps import renewed_steps
+    from operate.nats.output import show
 
     show(kept := run(folder, who), console := _console())
     _next(console, renewed_steps(kept, "retire", who))
@@ -69,7 +72,8 @@ def retire(folder: Folder, who: Who) -> None:
 def replace(folder: Folder, who: Who) -> None:
     """Give an identity a new key in place of a stolen one, and say which step shuts the thief out."""
     from operate.nats.apply import replace as run
-    from operate.nats.output import renewed_steps, show
+    from operate.nats.next_steps import renewed_steps
+    from operate.nats.output import show
 
     show(kept := run(folder, who), console := _console())
     _next(console, renewed_steps(kept, "replace", who))

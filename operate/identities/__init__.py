@@ -2,13 +2,13 @@
 
 from operate.identities.folder import settings_file
 from operate.identities.hub import Hub, KeptHub
-from operate.identities.kept import PEOPLE, IdentityFolder, Leaf, ServerEntry
+from operate.identities.kept import CLIENT_IDENTITIES, IdentityFolder, Leaf, ServerEntry
 from operate.identities.kubernetes import Release
 from operate.identities.made import Identities, secret_files
 from operate.identities.server_config import ServerTls, WebSocket, limits, nats_config, server, users
 
 __all__ = [
-    "PEOPLE",
+    "CLIENT_IDENTITIES",
     "Hub",
     "Identities",
     "IdentityFolder",

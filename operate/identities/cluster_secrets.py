@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from operate.identities.folder import reader_files, settings_file
-from operate.identities.kept import PEOPLE
+from operate.identities.kept import CLIENT_IDENTITIES
 from operate.identities.kubernetes import Values, identity
 from operate.identities.made import PEERS, secret_files
 from proto.permissions import ACCOUNTS, NAMED, READER, user_of
@@ -37,7 +37,7 @@ class WantedRelease:
     def contents(self) -> dict[str, list[str]]:
         """Return the file names of each identity's Secret, by the identity or the reader's user name."""
         found: dict[str, list[str]] = {
-            name: secret_files(name) + ([f"{name}.yaml"] if name in PEOPLE else []) for name in ACCOUNTS
+            name: secret_files(name) + ([f"{name}.yaml"] if name in CLIENT_IDENTITIES else []) for name in ACCOUNTS
         }
         return found | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
 
@@ -121,5 +121,7 @@ def _text(found: _Found, name: str, file: str, keys: Mapping[Identity, Ed25519Pr
         return found.kept(name, file, Seed) or Seed.new().reveal()
     url = found.wanted.url
     trusted = _CA if url.startswith("tls:") else None
-    own = settings_file(url, name, trusted) if name in PEOPLE else settings_file(url, READER, trusted, user=name)
+    own = settings_file(url, READER, trusted, user=name)
+    if name in CLIENT_IDENTITIES:
+        own = settings_file(url, name, trusted)
     return found.kept(name, file, str) or own

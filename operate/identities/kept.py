@@ -36,7 +36,7 @@ _OUTSIDE: Identity = "backup"
 """The identity whose seed is in no cluster: it can destroy every stream, and belongs where the backups are (ADR 32)."""
 _REMOVED = ("mqtt",)
 """Fields of a state that an earlier version wrote, and that mean nothing any more (ADR 48)."""
-PEOPLE: tuple[Identity, ...] = ("operator", "backup", "subscriber")
+CLIENT_IDENTITIES: tuple[Identity, ...] = ("operator", "backup", "subscriber")
 """Identities with a settings file of their own. Services have environment variables over their settings instead."""
 
 
@@ -228,7 +228,7 @@ class IdentityFolder:
             named |= larger(self.server.streams) if name == STREAM_OWNER else {}
             overlay = {"MORETTA_NATS__URL": self.server.url, **named} | environment(self.folder, name)
             self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
-        for name in PEOPLE:
+        for name in CLIENT_IDENTITIES:
             self._files.write(f"{name}.yaml", settings_file(self.server.url, name, trusted))
         for reader in self.readers:
             user = f"{NAMED}{reader}"
@@ -276,7 +276,7 @@ class IdentityFolder:
     def _secrets(self) -> dict[str, list[str]]:
         """Return the files of each Secret: one Secret for each identity and each named reader."""
         own: dict[str, list[str]] = {
-            name: secret_files(name) + ([f"{name}.yaml"] if name in PEOPLE else []) for name in ACCOUNTS
+            name: secret_files(name) + ([f"{name}.yaml"] if name in CLIENT_IDENTITIES else []) for name in ACCOUNTS
         }
         return own | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
 

@@ -30,8 +30,8 @@ _COMMANDS = (
     *(f"operate.{name}" for name in (
         "cameras.adding", "cameras.asking", "cameras.search", "cameras.output", "notify.status", "notify.test_message",
         "check_config.check_config", "stats.stats", "stats.stats_table", "aim", "orders", "doctor.doctor",
-        "backup.backup", "transparency.write", "nats.apply", "nats.nats_yaml", "nats.output", "nats.streams",
-        "box.count", "box.up", "box.machine",
+        "backup.backup", "transparency.write", "nats.apply", "nats.nats_yaml", "nats.next_steps", "nats.output",
+        "nats.streams", "box.count", "box.up", "box.machine",
     )),
     *(f"moretta.{name}" for name in (
         "backup", "doctor", "notify", "operating", "size", "trials",

@@ -11,7 +11,7 @@ from nats_folder import HUB, NatsFolder
 
 from chart_accounts import ACCOUNTS, text
 from operate.identities import IdentityFolder, Release, secret_files, users
-from operate.identities.kept import PEOPLE
+from operate.identities.kept import CLIENT_IDENTITIES
 from services.bus.nkey import Seed
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ def test_each_secret_holds_what_its_identity_needs_and_no_other_seed(nats: NatsF
         assert (one["kind"], one["type"], one["metadata"]["namespace"]) == ("Secret", "Opaque", "count")
         assert one["metadata"]["labels"]["moretta/release"] == "paris"
         assert "app.kubernetes.io/instance" not in one["metadata"]["labels"], "Argo CD before 3 would prune it"
-        people = [f"{identity}.yaml"] if identity in PEOPLE else []
+        people = [f"{identity}.yaml"] if identity in CLIENT_IDENTITIES else []
         assert list(one["stringData"]) == [*secret_files(identity), *people]
         assert all(content == nats.read(name) for name, content in one["stringData"].items())
     assert set(found["paris-identity-ingest"]["stringData"]) == {
