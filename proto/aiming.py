@@ -85,7 +85,7 @@ class Quantiles(Struct, frozen=True):
 
 
 class Advice(Struct, frozen=True):
-    """What to do, as a code; its words belong to whoever shows it.
+    """What to do, as a code; its words belong to the program that shows it.
 
     `share` is the share of the faces that it is about, `limit` the size, in pixels of the analysed picture, that they
     don't have; 0 where it is about neither.

@@ -18,7 +18,7 @@ class CameraLeaseV1(Struct, frozen=True, tag="CameraLeaseV1", kw_only=True):
     live: bool = False
     """Whether the holder has pictures: whom it took over from may let go."""
     offered: bool = False
-    """Whether the holder wants to be relieved; until somebody takes over it goes on."""
+    """Whether the holder hands the lease over; it goes on until another replica takes it over."""
     number: Sequence = 0
 
 
@@ -38,7 +38,7 @@ class SiteLeaseV1(Struct, frozen=True, tag="SiteLeaseV1", kw_only=True):
     live: bool = False
     """Whether the holder has read what was stored before it took over."""
     offered: bool = False
-    """Whether the holder wants to be relieved; until somebody takes over it goes on."""
+    """Whether the holder hands the lease over; it goes on until another replica takes it over."""
     number: Sequence = 0
 
 
@@ -58,7 +58,7 @@ class NotifyLeaseV1(Struct, frozen=True, tag="NotifyLeaseV1", kw_only=True):
     live: bool = False
     """Whether the holder has read what was decided before it took over."""
     offered: bool = False
-    """Whether the holder wants to be relieved; until somebody takes over it goes on."""
+    """Whether the holder hands the lease over; it goes on until another replica takes it over."""
     number: Sequence = 0
 
 

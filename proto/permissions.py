@@ -50,7 +50,7 @@ MIRRORING = "_MIRROR."
 READERS_API = "_READER."
 """What JetStream's API of a reader's account begins with in the account that gives; the reader's account follows."""
 USER_INFO = "$SYS.REQ.USER.INFO"
-"""Who asks on it is told its own rights: whoever makes readers' mirrors knows the readers from there."""
+"""Who asks on it is told its own rights: the maker of readers' mirrors knows the readers from there."""
 NATIVE = (
     "$JS.API.INFO",
     *(f"$JS.API.STREAM.{verb}" for verb in ("NAMES", "LIST", "INFO.*", "MSG.GET.*")),
@@ -66,7 +66,7 @@ push. Not `>`: on the mirrors' own subjects each message comes once more; and Je
 DELIVERED = ("_INBOX.>", "my.>", f"_INBOX_{READER}.>")
 """Where a reader's consumers may deliver: its inboxes and `my.>`, on which its account imports nothing (ADR 45)."""
 IMPORTED_REPLIES = "_R_.>"
-"""Where whoever answers finds those who ask from such an account: the server's own names for their inboxes."""
+"""Where a service finds the askers of such an account: the server's own names for their inboxes."""
 
 
 GIVEN = (str(WINDOWS.stream), str(ALERTS.stream))

@@ -266,7 +266,7 @@ class DeliveryV1(Timed, Struct, frozen=True, tag="DeliveryV1", kw_only=True):
     """One attempt to tell a recipient about an alert; no address, only a salted hash of it.
 
     A notification of several alerts has one record for each of them; one of more than 16, for those that it brings as
-    news, and for the first 16 of them while it is tried in vain.
+    news, and for the first 16 of them while it is tried without success.
     """
 
     site: SiteId

@@ -83,7 +83,7 @@ class Exchange:
             self._director.add_handler(self._digest(login))
 
     def _digest(self, login: Login) -> urllib.request.HTTPDigestAuthHandler:
-        """Return what answers a challenge of HTTP Digest; Basic would show the password to whoever listens."""
+        """Return what answers a challenge of HTTP Digest; Basic would show the password to a listener."""
         known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         known.add_password(None, self._url("/"), login.user, login.password)
         return _Digest(known)

@@ -23,7 +23,7 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 def found(cameras: Sequence[Found], sources: Sequence[str], wait_s: float, *, as_json: bool) -> None:
-    """Print the cameras that answered, or where it was asked in vain."""
+    """Print the cameras that answered, or where nothing answered."""
     if as_json:
         print(msgspec.json.encode({"cameras": cameras, "asked_from": sources}).decode())
         return

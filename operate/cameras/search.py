@@ -14,7 +14,7 @@ import psutil
 from operate.cameras.core.discovery import GROUP, PORT, TYPES, Found, answers, probe, together
 
 _MAX_OF_ONE = 16
-"""So many different answers of one address are heard: whoever sends more leaves room for the others."""
+"""So many different answers of one address are heard: a device that sends more leaves room for the others."""
 _MAX_SENDERS = 1_000
 """So many addresses are heard: anybody on the network can make them up."""
 _DATAGRAM = 65_535

@@ -1,7 +1,7 @@
 """Whether a stream keeps up with what it copies (`mirror`, `sources`), by what JetStream says of it.
 
 The server hears from a stream that is copied each second, and counts since when (`active`). For a copy that hears
-nothing it asks anew every 10 s, and counts from 0 again. Three looks 3 s apart find it whenever that happens.
+nothing it asks again every 10 s, and counts from 0 again. Three looks 3 s apart find it whenever that happens.
 """
 
 import asyncio

@@ -246,7 +246,7 @@ def _upgrade(kept: IdentityFolder | KeptHub, release: Release) -> str:
 
 
 def _restart_server(release: Release) -> str:
-    """Return the command that starts a release's nats-server anew, where the chart only reloads it."""
+    """Return the command that restarts a release's nats-server, where the chart only reloads it."""
     which = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component=nats"
     return (
         f"kubectl rollout restart{_at(release)} statefulset -l {which}   (who has a key that is gone outlasts a reload)"

@@ -111,7 +111,7 @@ class SiteRunner:
     async def follow(self) -> None:
         """Restore, then process the stream for ever.
 
-        Fenced if another replica publishes this site, ClockSteppedBack if it has to begin anew from the stream.
+        Fenced if another replica publishes this site, ClockSteppedBack if it has to begin again from the stream.
         """
         core = await self._restore()
         if self._drift is not None:

@@ -62,7 +62,7 @@ class SiteRunners:
         self.caught_up: set[str] = set()
         """Running sites that have read all messages stored before they started."""
         self.fenced: set[str] = set()
-        """Running sites that were given up: another replica publishes them, or they begin anew."""
+        """Running sites that were given up: another replica publishes them, or they begin again."""
 
     @property
     def wanted(self) -> set[str]:

@@ -155,7 +155,7 @@ class Worker:
                 _stages(span, analysed)
             try:
                 self._emit(self._sightings(turn.frame, analysed))
-            except Exception:  # else frames that wait for this lane would wait in vain
+            except Exception:  # else frames that wait for this lane would wait for ever
                 log.exception("sightings not published", subject=turn.request.subject)
 
     def _next(self) -> tuple[_Turn | None, list[tuple[_Turn, Outcome]]]:

@@ -37,7 +37,7 @@ class SiteSharing:
 
     The successor of a site reads its streams again, so only the lease is handed over (ADR 12). With `drains`, a site is
     stopped here before its lease is given away. Its effects are not stored in the same moment, so a successor that
-    reads too early would repeat them. Such a site also starts anew if its lease had expired, since another replica may
+    reads too early would repeat them. Such a site also starts again if its lease had expired, since another replica may
     have held it in between and be gone by now. Without `drains`, a site goes on until a successor takes over.
     """
 

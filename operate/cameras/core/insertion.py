@@ -1,6 +1,6 @@
 """Writes a camera into the text of a settings file, and leaves every other line of it as it is.
 
-A YAML library would write the whole file anew, without its comments. So the place is looked up in the parsed file, and
+A YAML library would write the whole file again, without its comments. So the place is looked up in the parsed file, and
 lines are put in there. The result is checked: the file must say what it said, and the
 camera.
 """

@@ -79,7 +79,7 @@ def no_longer(there: Iterable[str], wanted: Iterable[Config]) -> list[str]:
 def is_old(ours: Config, theirs: Config) -> bool:
     """Return whether a mirror has what its original has no more, by both streams' states with `deleted`.
 
-    It is ahead where the original began anew, as after a restore; and a mirror does not learn of what was removed in
+    It is ahead where the original began again, as after a restore; and a mirror does not learn of what was removed in
     its original (`moretta repair`), which is done in streams that keep each message of a subject.
     """
     first = max(1, ours["first_seq"])  # of an empty stream the server may say that 0 was deleted
@@ -90,6 +90,6 @@ def is_old(ours: Config, theirs: Config) -> bool:
 def made_for(account: str, rows: Iterable[Subject]) -> tuple[str, list[Config]]:
     """Return the prefix of JetStream's API in a hub reader's account, as the maker of its streams has it, and these.
 
-    All are on disk: nobody is there to make them again when the server starts anew.
+    All are on disk: nobody is there to make them again after the server's restart.
     """
     return f"{READERS_API}{account}.", [one | {"storage": "file"} for one in wanted(account, rows, 1)]

@@ -1,4 +1,4 @@
-"""Keeps up readers' streams: makes those that are not there, and makes anew what has fallen out of step (ADR 45).
+"""Keeps up readers' streams: makes missing ones, and makes again what differs from its original (ADR 45).
 
 The user that makes the streams of the giving account makes the readers' too. It finds the readers in its own rights,
 for which it asks the server.
@@ -176,8 +176,8 @@ class Mirrors:
 async def remove_old(client: Client, api: str, names: Iterable[str]) -> list[str]:
     """Delete the mirrors that are out of step with their originals; return their names.
 
-    The caller makes them anew. APIError, and nothing is deleted, if an original can't be asked now. Each is compared
-    once more before it is deleted: another replica that looks at the same moment may have made it anew by then.
+    The caller makes them again. APIError, and nothing is deleted, if an original can't be asked now. Each is compared
+    once more before it is deleted: another replica that looks at the same moment may have made it again by then.
     """
     old = [name for name in names if await _is_old(client, api, name)]
     for name in old:

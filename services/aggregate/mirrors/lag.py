@@ -1,4 +1,4 @@
-"""Whether readers' mirrors keep up with their originals, and whether an original was made anew (ADR 45)."""
+"""Whether readers' mirrors keep up with their originals, and whether an original was made again (ADR 45)."""
 
 import contextlib
 import time
@@ -44,7 +44,7 @@ class Originals:
         return bool(self._due)
 
     async def look(self) -> bool:
-        """Look at all of them; return whether one was made anew. One that can't be asked stays as it was known."""
+        """Look at all of them; return whether one was made again. One that can't be asked stays as it was known."""
         now = dict[str, _Known]()
         for stream in mirrored(heard_by(READER)):
             with contextlib.suppress(APIError, nats.errors.Error):
@@ -76,7 +76,7 @@ async def info(client: Client, api: str, name: str) -> Info:
 async def marked(client: Client, config: Config) -> Config:
     """Return a mirror's configuration with the mark of its original as that is now; as it was if there is none yet.
 
-    An original in memory is made anew with its server, as its mirror is, and gets no mark.
+    An original in memory is made again with its server, as its mirror is, and gets no mark.
     """
     try:
         theirs = await info(client, JETSTREAM_API, config["name"])

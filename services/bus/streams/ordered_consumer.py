@@ -58,7 +58,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StreamReset:
-    """The stream has been replaced by another one: its content is lost. Sequences begin anew."""
+    """The stream has been replaced by another one: its content is lost. Sequences begin again."""
 
     created: int
 

@@ -14,7 +14,7 @@ FULL = 0.7
 _ROOMY = 0.5
 """Below this share of time that one lane fewer would be busy, one fewer is used."""
 NO_GAIN = 1.7
-"""From this factor on, work with one lane more takes so much longer that it is in vain; at 2, two do what one did."""
+"""From this factor on, work with one lane more takes so much longer that it is no gain; at 2, two do what one did."""
 _AGAIN_NS = 30 * SECOND_NS
 _LONGEST_NS = 600 * SECOND_NS
 

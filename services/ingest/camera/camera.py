@@ -71,7 +71,7 @@ class Camera:
         self._backoff, self._on_stuck = backoff or Backoff(), on_stuck or (lambda _: None)
         origin = kind_of(settings)
         self.peer_slot = PeerSlot() if origin == "peer" else None
-        """The seat that a peer takes to publish; None for a camera that ingest opens itself."""
+        """The slot that a peer takes to publish; None for a camera that ingest opens itself."""
         self._leaving = threading.Event()
         """Set while the thread must stop its current work: the camera is paused or being stopped."""
         self._changed = threading.Event()

@@ -125,7 +125,7 @@ class Fleet:
 
     def _pause_or_resume(self) -> None:
         for place, post in self._posts.items():
-            if post.camera.is_stuck and place not in self.orders.stuck:  # sharing starts it anew
+            if post.camera.is_stuck and place not in self.orders.stuck:  # sharing starts it again
                 self._app.spawn(f"drop {'/'.join(place)}", self.drop(place), may_end=True)
                 continue
             held = self._held(place, post.camera)

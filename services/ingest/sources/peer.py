@@ -1,4 +1,4 @@
-"""A camera that a WebRTC peer publishes to: a seat for one peer, and a queue of encoded frames for the decoder.
+"""A camera that a WebRTC peer publishes to: a slot for one peer, and a queue of encoded frames for the decoder.
 
 Encoded frames wait in one small queue while the decoder handles earlier ones. When the queue overflows, all its frames
 are dropped and the peer is asked for a key frame, so that latency cannot grow (ADR 13).
@@ -131,7 +131,7 @@ class EncodedQueue:
 
 
 class PeerSlot:
-    """A seat for one peer. The camera's thread waits at it; the WHIP endpoint takes it for a peer."""
+    """A slot for one peer. The camera's thread waits at it; the WHIP endpoint takes it for a peer."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -140,12 +140,12 @@ class PeerSlot:
 
     @property
     def is_taken(self) -> bool:
-        """Whether a peer has the seat and is still there."""
+        """Whether a peer has the slot and is still there."""
         queue = self._queue
         return queue is not None and queue.closed is None
 
     def take(self, queue: EncodedQueue) -> bool:
-        """Give the seat to a peer; return False if another peer has it, or the camera isn't waiting for one."""
+        """Give the slot to a peer; return False if another peer has it, or the camera isn't waiting for one."""
         with self._changed:
             if self._queue is not None or not self._is_waited_at:
                 return False

@@ -154,7 +154,7 @@ def _set_threadsafe(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> Non
 
 
 async def _takes(peer_slot: PeerSlot, encoded: EncodedQueue) -> bool:
-    """Take the seat, and return whether it worked; a camera whose last peer has just gone needs a moment."""
+    """Take the peer's slot, and return whether it worked; a camera whose last peer has just gone needs a moment."""
     end = asyncio.get_running_loop().time() + _READY_LIMIT_S
     while not peer_slot.take(encoded):
         if peer_slot.is_taken or asyncio.get_running_loop().time() > end:

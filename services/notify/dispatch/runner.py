@@ -86,7 +86,7 @@ class SiteDispatch:
             group.create_task(self._lost.run(starts[str(DELIVERIES.stream)]), name=f"reports about {self._site}")
             group.create_task(self._silences(), name=f"silences of {self._site}")
             group.create_task(self._reports.run(), name=f"reports of {self._site}")
-            group.create_task(self._let_go(), name=f"whom nobody tells of {self._site} any more")
+            group.create_task(self._let_go(), name=f"receivers that left {self._site}")
             await self._decide(dispatcher)
 
     async def _restore(self) -> tuple[Dispatcher, dict[str, int]]:

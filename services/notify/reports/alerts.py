@@ -43,7 +43,7 @@ def rule_days(alerts: Iterable[AlertV1], span: TimeRange) -> tuple[RuleDay, ...]
     """Return the rules of which an alert fired within the span, by zone and name. Alerts must come in order.
 
     An alert lasts from the window that decided its start to the window that decided its end, or to the next alert of
-    the same rule: a changed rule begins anew.
+    the same rule: a changed rule begins again.
     """
     found = [fired for fired in _spells(alerts) if fired.within(span)]
     rules = sorted({(fired.zone, fired.rule) for fired in found})

@@ -63,7 +63,7 @@ class CameraRecord:
         return message.lease < self._fence.lease and now - self._heard > quiet and message.at > self.reached
 
     def forget_fence(self) -> None:
-        """Forget the fence: after a reset of the bus, leases begin anew."""
+        """Forget the fence: after a reset of the bus, leases begin again."""
         self._fence = _Position(-1, -1)
         if self._ended is not None:
             self._ended = -1

@@ -9,7 +9,7 @@ jitters twice as much.
 Explanations compete, as in a multiple-model tracker (Blom & Bar-Shalom 1988). In the first, a person walks on and is
 where the filter predicts. In the second, the person has stopped, turned or come out from behind somebody. Then they
 may be anywhere near the last sighting, and farther from it the longer ago it was. The second explanation costs more,
-and begins the motion anew. For a person who stood it costs nothing, and they are still where they stood, however long
+and begins the motion again. For a person who stood it costs nothing, and they are still where they stood, however long
 ago that was. (OC-SORT, Cao et al. 2023, found that a tracker at few pictures a second needs the last seen place beside
 the prediction.)
 """
