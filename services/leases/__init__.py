@@ -6,7 +6,8 @@ leases are held.
 """
 
 from services.leases.holder import Holder, Taking
-from services.leases.leases import Leases, new_replica_name
+from services.leases.leases import Leases
+from services.leases.presence import new_replica_name
 from services.leases.shares import LeaseKey
 from services.leases.sharing import SiteSharing
 

@@ -7,8 +7,6 @@ holders may then overlap for a moment; the fence of (lease, sequence) makes that
 
 import asyncio
 import contextlib
-import secrets
-import socket
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -16,16 +14,16 @@ from typing import cast
 
 from msgspec import Struct
 
-from proto.leases import CameraLeaseV1, ReplicaV1
+from proto.leases import CameraLeaseV1
 from proto.subjects import Subject
-from services.bus import Bus, Contended, Fenced, Removed, Stored, StreamReset
+from services.bus import Bus, Contended, Fenced, Removed, StreamReset
 from services.kernel.clock import boottime
 from services.kernel.log import get_logger
+from services.leases.presence import TTL_S, ReplicaPresence
 from services.leases.shares import Lease, LeaseKey, LeaseTable
 
 log = get_logger()
 
-TTL_S = 3
 BEAT_S = 1.0
 
 
@@ -59,6 +57,7 @@ class Leases:
         self._bus, self._row, self._replicas, self.me, self._clock = bus, row, replicas, me, clock
         self._number = number
         self.view = LeaseTable()
+        self._presence = ReplicaPresence(bus, replicas, me, self.view)
         self.held: dict[LeaseKey, HeldLease] = {}
         self.handed_over: set[LeaseKey] = set()
         """Leases that a successor took because we offered them; the code that serves one discards it from here when
@@ -71,8 +70,7 @@ class Leases:
         self.resets = 0
         """How often the bucket was lost and made again; right after that, nobody knows who holds which lease."""
         self._hurry = asyncio.Event()
-        self._presence = 0
-        self._leaving = self._left = self._in_trouble = False
+        self._in_trouble = False
 
     async def watch(self) -> None:
         """Keep the view up to date, for ever."""
@@ -82,7 +80,7 @@ class Leases:
                 self._read_again(change.created)
                 is_news = True
             elif change.row is self._replicas:
-                is_news = self._replica(change)
+                is_news = self._presence.change(change)
             elif isinstance(change, Removed):
                 is_news = self.view.remove(self._key(change.subject), change.sequence)
             else:
@@ -105,14 +103,13 @@ class Leases:
 
     async def announce(self, *, leaving: bool = False) -> None:
         """Announce that this replica is there, or that it is about to leave."""
-        self._leaving = leaving
-        self.view.replica(self.me, leaving)
+        self._presence.announce(leaving=leaving)
         await self._here()
 
     async def read(self) -> None:
         """Read the bucket once, so that the first turn does not assume that this replica is alone."""
         for stored in await self._bus.history(self._replicas):
-            self._replica(stored)
+            self._presence.change(stored)
         for stored in await self._bus.history(self._row):
             self.view.put(self._key(stored.subject), _lease(stored.message, stored.sequence))
 
@@ -172,14 +169,16 @@ class Leases:
         if held is None:
             return
         async with held.lock:
-            gone = await self._remove(self._row, self._subject(key), held.revision)
+            gone = await self._remove(key, held.revision)
         if gone is not None:  # before the watch reports it, or it would look like ours, and be taken back
             self.view.remove(key, gone)
 
     async def leave(self) -> None:
         """Remove our presence, for good."""
-        self._left = True
-        await self._remove(self._replicas, self._replicas.subject(replica=self.me), self._presence)
+        try:
+            await self._presence.leave()
+        except Exception as error:  # it expires by itself
+            self._troubled(error)
 
     def set_live(self, key: LeaseKey, *, live: bool) -> None:
         """Note whether a lease of ours is live; the other replicas learn it soon."""
@@ -200,28 +199,14 @@ class Leases:
 
     def _read_again(self, created: int) -> None:
         self.view.reset()
-        self.view.replica(self.me, self._leaving)
+        self._presence.reset()
         if self._created not in {0, created}:
             self.resets += 1
         self._created = created
 
-    def _replica(self, change: Stored | Removed) -> bool:
-        """Take a replica's entry; return whether it says anything new."""
-        name = (self._replicas.parse(change.subject) or {})["replica"]
-        if name == self.me:  # we know our own state first
-            return False
-        leaving = None if isinstance(change, Removed) else cast("ReplicaV1", change.message).leaving
-        return self.view.replica(name, leaving)
-
     async def _here(self) -> None:
-        if self._left:
-            return
-        message = self._replicas.message(replica=self.me, leaving=self._leaving)
         try:
-            self._presence = await self._bus.streams.put(self._replicas, message, expected=self._presence, ttl_s=TTL_S)
-        except Fenced:  # it has expired, or our last write was stored but we did not hear of it
-            with contextlib.suppress(Exception):
-                self._presence, _ = await self._bus.streams.entry(self._replicas, self._replicas.of(message))
+            if not await self._presence.keep():
                 self._hurry.set()
         except Exception as error:
             self._troubled(error)
@@ -271,9 +256,9 @@ class Leases:
         held.until = began + TTL_S
         return revision
 
-    async def _remove(self, row: Subject, subject: str, revision: int) -> int | None:
+    async def _remove(self, key: LeaseKey, revision: int) -> int | None:
         try:
-            return await self._bus.streams.remove(row, subject, expected=revision)
+            return await self._bus.streams.remove(self._row, self._subject(key), expected=revision)
         except Exception as error:  # it expires by itself
             self._troubled(error)
             return None
@@ -294,12 +279,6 @@ class Leases:
             log.warning("leases not renewed", error=str(error) or type(error).__name__)
         self._in_trouble = True
         return False
-
-
-def new_replica_name() -> str:
-    """Return a name that no other replica has, and that shows on which host this one runs."""
-    host = "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname())[:40]
-    return f"{host}-{secrets.token_hex(4)}"
 
 
 def _lease(message: Struct, revision: int) -> Lease:
