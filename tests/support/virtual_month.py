@@ -259,7 +259,18 @@ def violations(world: World, windows: list[WindowV1], alerts: list[AlertV1]) -> 
 def _is_kept(world: World, window: WindowV1) -> bool:
     """Return whether no fault cost any of a window's sightings; the stream keeps an hour; the first is a part."""
     is_whole = window.start > START + 3_600 * SECOND and window.end - window.start <= 3_600 * SECOND
-    return is_whole and not any(start < window.end and window.start < end for start, end in world.losses)
+    lost = [*world.losses, *_long_windows(world)]
+    return is_whole and not any(start < window.end and window.start < end for start, end in lost)
+
+
+def _long_windows(world: World) -> Iterator[tuple[int, int]]:
+    """Yield the spans in which a window may be longer than an hour: between two clocks' borders (`window_at`).
+
+    After a crash the stream has neither its sightings nor its configuration, and shorter windows stand in its place.
+    """
+    for (_, old), (at, new) in pairwise(world.configs):
+        if old.phase != new.phase and 2 * new.window > 3_600 * SECOND:
+            yield at, at + old.window + 2 * new.window
 
 
 def _had(world: World, site: list[WindowV1]) -> dict[int, set[str]]:
