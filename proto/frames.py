@@ -79,7 +79,7 @@ class FrameQualityV1(Struct, frozen=True, kw_only=True):
     """Share of pixels that are white."""
     sharpness: Fraction | None
     """Energy of the Laplacian over eight times the energy of the gradient: 0 smooth, 1 finest checks; in sharp pictures
-    0.15 to 0.35. None without any contrast. See services.inference.core.quality."""
+    0.15 to 0.35. None without any contrast. See services.inference.core.picture_quality."""
     smallest: Length
     """The smallest face that this model judges, in pixels of the analysed picture."""
     faces: list[FaceQualityV1] = []

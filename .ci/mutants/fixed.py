@@ -34,7 +34,7 @@ PARTS = {
     "evaluation": tuple(
         f"modelling/evaluation/{name}.py" for name in ("breakdown", "errors", "interval_check", "outcomes", "scoring")
     ),
-    "leases": ("services/leases/shares.py",),
+    "leases": ("services/leases/assignment.py",),
     "fair": ("services/bus/service/fair_queue.py",),
     "policies": tuple(
         f"services/{name}.py"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from proto.sightings import CameraEventV1, PassageV1, SightingsV1
-from services.aggregate.core.clocks import time_by
 from services.aggregate.core.config import SiteConfig
+from services.aggregate.core.site_clock import time_by
 from services.bus import Stored
 from services.bus.clock import FAR_NS, LOOK_S, HostClock
 from services.kernel.log import get_logger

@@ -5,10 +5,10 @@ leases. `Holder` takes the leases that are due to the replica, and hands them ov
 leases are held.
 """
 
+from services.leases.assignment import LeaseKey
 from services.leases.holder import Holder, Taking
 from services.leases.leases import Leases
 from services.leases.presence import new_replica_name
-from services.leases.shares import LeaseKey
 from services.leases.sharing import SiteSharing
 
 __all__ = ["Holder", "LeaseKey", "Leases", "SiteSharing", "Taking", "new_replica_name"]

@@ -5,8 +5,8 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection
 
+from services.leases.assignment import LeaseKey, to_claim
 from services.leases.leases import Leases
-from services.leases.shares import LeaseKey, to_claim
 
 TURN_S = 0.25
 LEAVE_S = 4.0

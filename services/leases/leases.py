@@ -19,8 +19,8 @@ from proto.subjects import Subject
 from services.bus import Bus, Contended, Fenced, Removed, StreamReset
 from services.kernel.clock import boottime
 from services.kernel.log import get_logger
+from services.leases.assignment import Lease, LeaseKey, LeaseTable
 from services.leases.presence import TTL_S, ReplicaPresence
-from services.leases.shares import Lease, LeaseKey, LeaseTable
 
 log = get_logger()
 

@@ -8,7 +8,7 @@ from typing import cast
 from proto.leases import ReplicaV1
 from proto.subjects import Subject
 from services.bus import Bus, Fenced, Removed, Stored
-from services.leases.shares import LeaseTable
+from services.leases.assignment import LeaseTable
 
 TTL_S = 3
 """An entry that its replica does not write again within this time expires."""

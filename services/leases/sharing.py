@@ -7,9 +7,9 @@ from functools import partial
 from typing import Protocol
 
 from services.bus import LeaseCheck
+from services.leases.assignment import LeaseKey, to_offer
 from services.leases.holder import Holder
 from services.leases.leases import Leases
-from services.leases.shares import LeaseKey, to_offer
 
 _REST_S = 5.0
 """For this long, a site on which another replica wrote is left to that replica."""

@@ -23,12 +23,12 @@ from proto.sightings import PassageV1, SightingsV1, SiteConfigV1
 from proto.subjects import ALERTS, OPERATIONS, RULES, WINDOWS
 from proto.types import WHOLE_SITE
 from services.aggregate import published
-from services.aggregate.core.clocks import time_by
 from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.exchange import Dropped, Passed, Reset
 from services.aggregate.core.restart.resume import SILENCE, ReplayStart, StoredConfig, first_config, last_ahead
 from services.aggregate.core.rules.rate_rules import judge
 from services.aggregate.core.site import SiteCore
+from services.aggregate.core.site_clock import time_by
 from services.aggregate.runner import is_as_late
 from services.bus import Stored
 

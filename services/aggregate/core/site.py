@@ -11,7 +11,6 @@ from proto.model_errors import ModelErrors
 from proto.public import AlertV1, GapReason, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CameraEventV1, ModelV1, PassageV1, SightingsV1, SiteConfigV1
 from services.aggregate.core import policy
-from services.aggregate.core.clocks import SiteClock
 from services.aggregate.core.config import SECOND, ConfigSchedule, SiteConfig
 from services.aggregate.core.counting.cameras import CameraRecord
 from services.aggregate.core.counting.passages import PassageWriter
@@ -24,6 +23,7 @@ from services.aggregate.core.restart.resume import SILENCE, Restored, first_wind
 from services.aggregate.core.rules.operations import Operations
 from services.aggregate.core.rules.rate_rules import Decision, judged_by
 from services.aggregate.core.rules.rulebook import RuleBook
+from services.aggregate.core.site_clock import SiteClock
 
 IN_FLIGHT = 2 * SECOND
 """How long inference tries to store a sighting. One may still come for this long after the last `ended`."""

@@ -11,7 +11,7 @@ from services.ingest.camera.fleet import HAND_OVER_S, Fleet, SiteCamera
 from services.kernel.app import App
 from services.kernel.log import get_logger
 from services.leases import Holder, LeaseKey, Leases
-from services.leases.shares import to_offer
+from services.leases.assignment import to_offer
 from services.sites.settings import CameraSettings
 
 log = get_logger()

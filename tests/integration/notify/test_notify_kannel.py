@@ -16,9 +16,9 @@ from services.notify.channels.http_exchange import HttpAnswer
 from services.notify.channels.sms.delivery_reports import Report
 from services.notify.channels.sms.gateways import Kannel as Interface
 from services.notify.channels.sms.gateways import Sms
-from services.notify.channels.sms.length import encoding, segments, split
 from services.notify.channels.sms.report_server import ReportServer
 from services.notify.channels.sms.settings import KannelSettings, ReportsSettings, SmsSettings
+from services.notify.channels.sms.shortening import encoding, segments, split
 from services.notify.channels.sms.sms import SmsChannel
 from services.notify.outcome import Failure
 

@@ -17,11 +17,11 @@ from proto.public import AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import CODES, CameraEventV1, PassageV1, SightingsV1, SiteConfigV1
 from proto.subjects import ALERTS, OPERATIONS, PASSAGES, RULES, WINDOWS
 from proto.types import Verdict
-from services.aggregate.core.clocks import FAIR, time_by
 from services.aggregate.core.config import CameraConfig, SiteConfig
 from services.aggregate.core.restart.resume import StoredConfig, first_config
 from services.aggregate.core.rules.rate_rules import standing
 from services.aggregate.core.site import SiteCore
+from services.aggregate.core.site_clock import FAIR, time_by
 from services.sites.settings import RuleSettings
 
 ROWS = {PassageV1: PASSAGES, WindowV1: WINDOWS, AlertV1: ALERTS, RuleStateV1: RULES, OperationalAlertV1: OPERATIONS}

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.leases.shares import Lease, LeaseTable
+from services.leases.assignment import Lease, LeaseTable
 from services.leases.sharing import SiteSharing
 
 

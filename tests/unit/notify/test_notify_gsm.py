@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.channels.sms.length import encoding, segments, simplified, split
+from services.notify.channels.sms.shortening import encoding, segments, simplified, split
 
 EXTENSION = "\f^{}\\[~]|€"
 

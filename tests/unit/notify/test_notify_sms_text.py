@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from notifications import FEW, MINUTE, SITE, TEN, fault, notification, rate
 
-from services.notify.channels.sms.length import SmsPart, clipped, encoding, fitted, segments
+from services.notify.channels.sms.shortening import SmsPart, clipped, encoding, fitted, segments
 from services.notify.channels.sms.text import sms_text
 from services.notify.languages import words_in
 from services.notify.texts.words import UnpresentableError

@@ -18,7 +18,7 @@ import msgspec
 
 from services.notify.channels.http_exchange import HttpAnswer, HttpRequest
 from services.notify.channels.sms.delivery_reports import KANNEL_MASK
-from services.notify.channels.sms.length import Encoding
+from services.notify.channels.sms.shortening import Encoding
 from services.notify.outcome import Failure, failure_of_status
 
 

@@ -17,8 +17,8 @@ from services.notify.channels.http_client import HttpClient
 from services.notify.channels.sms.budget import Budget, spent
 from services.notify.channels.sms.delivery_reports import report_path
 from services.notify.channels.sms.gateways import Gateway, Kannel, Provider, Sms, Success
-from services.notify.channels.sms.length import encoding, segments
 from services.notify.channels.sms.settings import KannelSettings, ProviderSettings, SmsSettings
+from services.notify.channels.sms.shortening import encoding, segments
 from services.notify.channels.sms.text import sms_text
 from services.notify.languages import words_in
 from services.notify.notification import Notification

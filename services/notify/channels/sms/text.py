@@ -6,7 +6,7 @@ from babel.dates import format_skeleton, get_timezone_location
 
 from proto.public import AlertV1
 from proto.types import WHOLE_SITE
-from services.notify.channels.sms.length import FULL, SmsPart, clipped, fitted
+from services.notify.channels.sms.shortening import FULL, SmsPart, clipped, fitted
 from services.notify.notification import Notice, Notification
 from services.notify.texts.names import action_of, site_name, zone_name
 from services.notify.texts.words import Words, instant, offset

@@ -1,4 +1,4 @@
-"""The time to which a stored message brings a site: services.aggregate.core.clocks."""
+"""The time to which a stored message brings a site: services.aggregate.core.site_clock."""
 
 import pytest
 from examples import examples
@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.sightings import TickV1
-from services.aggregate.core.clocks import FAIR, SiteClock, time_by
 from services.aggregate.core.config import SECOND
+from services.aggregate.core.site_clock import FAIR, SiteClock, time_by
 
 MOMENTS = st.integers(1, 10**6).map(lambda one: one * SECOND // 10)
 

@@ -1,4 +1,4 @@
-"""Who is to serve what: services.leases.shares and services.leases.shares."""
+"""Who is to serve what: services.leases.assignment and services.leases.assignment."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.leases.shares import Lease, LeaseTable, share_of, to_claim, to_offer
+from services.leases.assignment import Lease, LeaseTable, share_of, to_claim, to_offer
 
 KEYS = [("cannes", f"cam-{n}") for n in range(9)]
 NAMES = ["a", "b", "c", "d"]

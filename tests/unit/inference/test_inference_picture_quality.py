@@ -1,4 +1,4 @@
-"""Light and sharpness of a picture, sizes of faces: services.inference.core.quality."""
+"""Light and sharpness of a picture, sizes of faces: services.inference.core.picture_quality."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from services.inference.core.faces import Face
-from services.inference.core.quality import Meter, size_of
+from services.inference.core.picture_quality import Meter, size_of
 
 METER = Meter(1920)
 LUMA = arrays(np.uint8, st.tuples(st.integers(3, 80), st.integers(3, 60)))
