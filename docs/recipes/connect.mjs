@@ -46,12 +46,17 @@ async function patiently(ask) {
     try {
       return await ask();
     } catch (error) {
-      if (error.name !== 'TimeoutError' && error.message !== 'connection refused') throw error;
+      if (!isAway(error)) throw error;
       if (said !== error.message) console.error(`${error.name}: ${error.message}`);
       said = error.message;
       await new Promise((again) => setTimeout(again, 1000));
     }
   }
+}
+
+/** Say whether a server, or the one that leads JetStream, does not answer for the moment. */
+function isAway({ name, message, status }) {
+  return ['TimeoutError', 'JetStreamNotEnabled'].includes(name) || message === 'connection refused' || status === 503;
 }
 
 /** Return what a durable consumer has of the windows, and will have; it is made unless it is there. */
@@ -63,20 +68,20 @@ export async function durable(name) {
   });
 }
 
-/** Yield the latest message of each subject, then each new one. An ordered consumer lives on one server: once that is
- * gone, it is silent, and another one goes on behind the last message. */
+/** Yield the latest message of each subject, then each new one. Its consumer lives on one server and may be lost with it:
+ * after a loss another one, on a new connection, goes on behind the last message. */
 export async function* latestThenNew(stream, subject) {
-  const nc = await connect();
-  for (let from = { deliver_policy: DeliverPolicy.LastPerSubject }; ; ) {
-    const consumers = jetstream(nc).consumers;
-    const messages = await patiently(async () => {
-      return (await consumers.get(stream, { filter_subjects: subject, ...from })).consume();
-    });
+  let from = { deliver_policy: DeliverPolicy.LastPerSubject };
+  for (let nc = await connect(); ; nc = await patiently(connect)) {
+    const consumer = await patiently(() => jetstream(nc).consumers.get(stream, { filter_subjects: subject, ...from }));
+    const messages = await consumer.consume();
     for (const events of [nc.status(), messages.status()]) stopAtLoss(messages, events);
     for await (const msg of messages) {
       from = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: msg.seq + 1 };
       yield msg;
     }
+    await consumer.delete().catch(() => {}); // if it is still there, it would keep its place for five minutes
+    await nc.close();
   }
 }
 

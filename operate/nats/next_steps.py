@@ -22,17 +22,17 @@ AGAIN = (
 """Measured with nats-server 2.15.1: an account that a reload adds gets its service imports only at the next reload."""
 _RELOAD = (
     "nats-server --signal reload   (or SIGHUP) after {folder}/nats.conf is where the server reads it;"
-    " its log then says `Reloaded server configuration`, or after `Failed to reload` nothing has changed: start it anew"
+    " its log then says `Reloaded server configuration`, or after `Failed to reload` nothing has changed: restart it"
 )
 _START = (
-    "start nats-server anew with {folder}/nats.conf: it refuses to reload a file with this change;"
+    "restart nats-server with {folder}/nats.conf: it refuses to reload a file with this change;"
     " its log then says `Server is ready`"
 )
 _BOTH = "   (both keys; the server reads them within two minutes, without a restart)"
 _OUT = "   (who has the old key is thrown out, services too, until they have the new one)"
-_OUTLASTS = "start its nats-server anew: whoever came with the old key outlasts a reload"
+_OUTLASTS = "restart its nats-server: a connection with the old key outlasts a reload"
 _RESTART = (
-    "start the services of these identities anew, one by one, with their new .nk files;"
+    "restart the services of these identities, one by one, with their new .nk files;"
     " each logs `connected to NATS`, and an old key `Authorization Violation`"
 )
 
@@ -72,7 +72,7 @@ def _upgraded(kept: IdentityFolder | KeptHub, release: Release) -> list[str]:
 
 def _changed_sizes(folder: Path) -> list[str]:
     larger = f"{_COMMAND} streams {folder}   (makes the streams as large once the server has its limits)"
-    return [f"{larger}, and aggregate anew with aggregate.env, or a stream in memory gets small again"]
+    return [f"{larger}, and restart aggregate with aggregate.env, or a stream in memory gets small again"]
 
 
 def _crossing(kept: IdentityFolder | KeptHub) -> list[str]:
@@ -127,23 +127,21 @@ def renewed_steps(kept: IdentityFolder, action: Action, who: str) -> list[str]:
 
 
 def _server(renewed: _Renewed) -> list[str]:
-    """The server takes the keys that are in force now."""
+    """Return how the server takes the keys that are in force now."""
     kept, action = renewed.kept, renewed.action
     out = _OUT if action == "replace" else ""
     if release := kept.server.release:
-        both = (
-            "   (both keys; the server reads them within two minutes, without a restart)" if action == "rotate" else ""
-        )
+        note = _BOTH if action == "rotate" else out
         secrets = [] if action == "retire" else [_apply_secrets(kept, release)]
-        return [f"{_upgrade(kept, release)}{both}{out}", *secrets]
+        return [f"{_upgrade(kept, release)}{note}", *secrets]
     listener = kept.server.websocket
-    # Without keys of their own browsers enter with the page's newest: the server refuses to reload a file with another.
-    is_open = listener is not None and listener.is_open and renewed.who in {ALL, "page"}
-    return [(_START if is_open and action != "retire" else _RELOAD).format(folder=kept.folder) + out]
+    # Browsers without a key are the page's user, by its newest key: the server refuses a reload that changes it.
+    is_changed = listener is not None and listener.is_open and action != "retire" and renewed.who in {ALL, "page"}
+    return [(_START if is_changed else _RELOAD).format(folder=kept.folder) + out]
 
 
 def _services(renewed: _Renewed) -> list[str]:
-    """The services use their new keys."""
+    """Return how the services come to use their new keys."""
     release = renewed.kept.server.release
     if release is None:
         return [_RESTART]
@@ -152,7 +150,7 @@ def _services(renewed: _Renewed) -> list[str]:
 
 
 def _toolbox(renewed: _Renewed) -> list[str]:
-    """The pod with the operator's seed, which it read at its start, reads it again."""
+    """Return how the pod with the operator's seed, which it read at its start, reads the new one."""
     release = renewed.kept.server.release
     if renewed.who != "operator" or release is None:
         return []
@@ -161,7 +159,7 @@ def _toolbox(renewed: _Renewed) -> list[str]:
 
 
 def _hand_over(renewed: _Renewed) -> list[str]:
-    """A person gets the new seed."""
+    """Return which seed a person gets."""
     file = renewed.kept.folder / renewed.who
     if renewed.action == "rotate":
         return [f"hand over {file}.nk: the seed of before is good until the next step"]
@@ -170,12 +168,12 @@ def _hand_over(renewed: _Renewed) -> list[str]:
 
 
 def _retire(renewed: _Renewed) -> list[str]:
-    """The key of before is put out of force."""
+    """Return how the former key is put out of force."""
     return [f"{_COMMAND} retire {renewed.kept.folder} {ALL if renewed.kind == 'service' else renewed.who}"]
 
 
 def _end_consumers(renewed: _Renewed) -> list[str]:
-    """What a thief left behind with a reader's old key is removed."""
+    """Return how what a thief left behind with a reader's old key is removed."""
     if not renewed.who.startswith(NAMED):
         return []
     ends = f"{_COMMAND} streams {renewed.kept.folder} --end-consumers {renewed.who.removeprefix(NAMED)}"
@@ -183,17 +181,17 @@ def _end_consumers(renewed: _Renewed) -> list[str]:
 
 
 def _pairs(renewed: _Renewed) -> list[str]:
-    """A service's key of another kind, which is none of NATS's, was not replaced."""
+    """Return what to do about services' keys that are none of NATS's, and so were not replaced."""
     return [_pair(renewed.kept, name) for name in PEERS if renewed.who in {ALL, name}]
 
 
 def _pair(kept: IdentityFolder, name: Identity) -> str:
-    whose = f"{kept.folder / name}.key is as before: if it was stolen, too, make it and {name}.pub anew"
+    whose = f"{kept.folder / name}.key is as before: if it was stolen, too, make it and {name}.pub again"
     return f'{whose}, as docs/operations.md "An identity is replaced" shows, and give {PEERS[name]} the latter'
 
 
 def _leaf_apart(renewed: _Renewed) -> list[str]:
-    """`all` leaves out what crosses to a hub."""
+    """Return a reminder: `all` leaves out the keys of a leaf."""
     if renewed.who != ALL or not renewed.kept.server.leaf:
         return []
     done = "renewed" if renewed.action == "rotate" else "replaced"
@@ -201,16 +199,16 @@ def _leaf_apart(renewed: _Renewed) -> list[str]:
 
 
 def _hub(renewed: _Renewed) -> list[str]:
-    """The hub takes the leaf's keys, which are in force there alone."""
+    """Return how the hub takes the leaf's keys, which are in force there alone."""
     there = "a reload there" if renewed.action == "rotate" else _OUTLASTS
     return [f"{_at_hub(renewed.kept)}, and {there}"]
 
 
 def _leaf_server(renewed: _Renewed) -> list[str]:
-    """The leaf's server starts with its new key."""
+    """Return how the leaf's server starts with its new key."""
     kept = renewed.kept
     if release := kept.server.release:
-        return [f"{_apply_secrets(kept, release)}; {_upgrade(kept, release)}; its server starts anew"]
+        return [f"{_apply_secrets(kept, release)}; {_upgrade(kept, release)}; its server restarts"]
     return [_START.format(folder=kept.folder)]
 
 

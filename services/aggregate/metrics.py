@@ -74,7 +74,7 @@ class SiteMetrics:
         if config.close_on_end:
             _remove(WINDOW_LENGTH, self.site)
         else:
-            WINDOW_LENGTH.labels(self.site).set((config.window + config.lateness) / 1e9)
+            WINDOW_LENGTH.labels(self.site).set((config.window + config.open_for) / 1e9)
 
     def window(self, window: WindowV1, *, is_new: bool) -> None:
         """Record a published window; `is_new` if this replica has just published it."""

@@ -199,7 +199,7 @@ class Leases:
 
     def _read_again(self, created: int) -> None:
         self.view.reset()
-        self._presence.reset()
+        self._presence.enter()
         if self._created not in {0, created}:
             self.resets += 1
         self._created = created

@@ -11,7 +11,7 @@ from services.bus import Bus, Fenced, Removed, Stored
 from services.leases.assignment import LeaseTable
 
 TTL_S = 3
-"""An entry that its replica does not write again within this time expires."""
+"""An entry of the bucket, a replica's or a lease's, expires unless it is written again within this time."""
 
 
 class ReplicaPresence:
@@ -25,10 +25,10 @@ class ReplicaPresence:
     def announce(self, *, leaving: bool) -> None:
         """Set whether this replica is about to leave; `keep` writes it."""
         self._leaving = leaving
-        self.reset()
+        self.enter()
 
-    def reset(self) -> None:
-        """Put this replica into the table again, which has forgotten everything."""
+    def enter(self) -> None:
+        """Put this replica into the table."""
         self._table.replica(self._me, self._leaving)
 
     def change(self, change: Stored | Removed) -> bool:
@@ -40,7 +40,11 @@ class ReplicaPresence:
         return self._table.replica(name, leaving)
 
     async def keep(self) -> bool:
-        """Write the entry again; return False if it has to be written once more, at once. Raise the bus's errors."""
+        """Write the entry again; raise the bus's errors.
+
+        Return False if it is to be written once more, at once: the bucket had another revision, which is known now. The
+        next turn tries again where that one could not be read.
+        """
         if self._left:
             return True
         message = self._row.message(replica=self._me, leaving=self._leaving)

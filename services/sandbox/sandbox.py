@@ -70,7 +70,7 @@ class Sandbox:
             if (found := landlock.places(value, self._bases())) and not any(self._may_read(place) for place in found)
         ]
         if outside:
-            raise StartError(f"{'; '.join(outside)}; start it anew, or move it into one of them")
+            raise StartError(f"{'; '.join(outside)}; restart it, or move it into one of them")
 
     def _may_read(self, place: Path) -> bool:
         return self._has_devices if place.is_relative_to(_DEV) else landlock.is_below(place, self._readable)

@@ -190,7 +190,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     profile: Profile = USUAL
     window_s: Seconds = 1_200.0
     lateness_s: Seconds = 5.0
-    """How long after its end a window closes."""
+    """How long after its end a window closes; up to half a second later where `max_gap_s` is as long."""
     close_on_end: bool = False
     """For recorded files: close windows once every camera was read beyond them, and the open ones when all have
     ended."""

@@ -259,18 +259,19 @@ def violations(world: World, windows: list[WindowV1], alerts: list[AlertV1]) -> 
 def _is_kept(world: World, window: WindowV1) -> bool:
     """Return whether no fault cost any of a window's sightings; the stream keeps an hour; the first is a part."""
     is_whole = window.start > START + 3_600 * SECOND and window.end - window.start <= 3_600 * SECOND
-    lost = [*world.losses, *_long_windows(world)]
+    lost = [*world.losses, *_crashed_in_long_windows(world)]
     return is_whole and not any(start < window.end and window.start < end for start, end in lost)
 
 
-def _long_windows(world: World) -> Iterator[tuple[int, int]]:
-    """Yield the spans in which a window may be longer than an hour: between two clocks' borders (`window_at`).
+def _crashed_in_long_windows(world: World) -> Iterator[tuple[int, int]]:
+    """Yield the spans in which a window of more than an hour, between two clocks' borders (`window_at`), met a crash.
 
-    After a crash the stream has neither its sightings nor its configuration, and shorter windows stand in its place.
+    The stream has neither its first sightings then nor its configuration, and shorter windows stand in its place.
     """
     for (_, old), (at, new) in pairwise(world.configs):
+        end = at + old.window + 2 * new.window
         if old.phase != new.phase and 2 * new.window > 3_600 * SECOND:
-            yield at, at + old.window + 2 * new.window
+            yield from ((at, end) for crash, _ in world.crashes if at + 3_600 * SECOND < crash < end)
 
 
 def _had(world: World, site: list[WindowV1]) -> dict[int, set[str]]:

@@ -12,7 +12,7 @@ LITTLE_BYTES = 1 << 30
 Info = Config
 """A stream's `config` and `state`, and `cluster` where there is one."""
 _COPYING = ("mirror", "sources", "republish", "subject_transform")
-_LATER = "aggregate brings it up to this version when it starts: start it anew"
+_LATER = "aggregate brings it up to this version when it starts: restart it"
 
 
 def streams(wanted: Mapping[Stream, Info | None], replicas: int) -> list[Finding]:

@@ -29,6 +29,8 @@ from services.sites.settings import (
 
 SECOND = 1_000_000_000
 """In nanoseconds."""
+FAIR = SECOND // 2
+"""A sender's clock may be behind the server's by this much and is right (ADR 38)."""
 AHEAD = 24 * 3_600 * SECOND
 """A recording that is read faster than it plays is ahead of the server's clock; more than this is a mistake."""
 CLOCK_AHEAD = 3_660 * SECOND
@@ -118,6 +120,14 @@ class SiteConfig(Struct, frozen=True, kw_only=True, dict=True):
     def lateness(self) -> int:
         """How long after its end a window closes, in ns."""
         return round(self.lateness_s * SECOND)
+
+    @cached_property
+    def open_for(self) -> int:
+        """How long after its end a window closes, in ns: after `lateness`, and `FAIR` after the longest gap of a track.
+
+        Time may be ahead by that much (ADR 38), and a track that a window ends too soon counts in the next one, too.
+        """
+        return max(self.lateness, self.max_gap + FAIR)
 
     @cached_property
     def phase(self) -> int:

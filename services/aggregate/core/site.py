@@ -210,7 +210,7 @@ class SiteCore:
             series.skip(max(series.start, series.schedule.window_at(self.now)[0]))
             yield from self._end_removed_rules()
             return
-        while self._watermark() >= series.end + series.config.lateness:
+        while self._watermark() >= series.end + series.config.open_for:
             yield from self._close_or_skip()
 
     def _watermark(self) -> int:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from proto.sightings import SightingsV1, TickV1
-from services.aggregate.core.config import SECOND
-
-FAIR = SECOND // 2
-"""The sender's clock may be behind the server's by this much and is right."""
+from services.aggregate.core.config import FAIR
 
 
 def time_by(message: Struct, stored: int, now: int) -> int:

@@ -202,7 +202,7 @@ async def test_a_stolen_key_is_out_after_the_first_step(open_place: Place, who: 
         await logged(open_place, first, "Reloaded server configuration")
     else:
         await until(lambda: any("Failed to reload" in line for line in open_place.server.output), "it is refused")
-        assert first.startswith("start nats-server anew")
+        assert first.startswith("restart nats-server")
         open_place.server.stop()
         open_place.server.start()
         await logged(open_place, first, "Server is ready")

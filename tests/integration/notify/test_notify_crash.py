@@ -47,7 +47,7 @@ async def test_seed_of_kills_and_freezes(notify, seed):
 
 async def once_but_for_the_gap(notify) -> None:
     """One decision for each change, one record of its acceptance, no mail more than strikes and hang-ups explain."""
-    kills, freezes = notify.struck.values()
+    kills, freezes = notify.struck["kills"], notify.struck["freezes"]
     sent = await notify.sent()
     assert {len(records) for records in sent.values()} == {1}
     decided = {s.message.notification for s in await notify.bus.history(NOTIFICATIONS) if s.message.reason}

@@ -132,7 +132,7 @@ async def test_recordings_that_are_named_play_and_others_are_told(site, clip, tm
     await until(lambda: service.get("/readyz")[0] == 503, "not ready")
     said = service.get("/readyz")[1]
     assert f"settings: sites[0].cameras[2].url: {elsewhere} is outside the folders that the sandbox lets ingest" in said
-    assert "start it anew" in said
+    assert "restart it" in said
     write(site, clip, web=web)
     await until(lambda: service.get("/readyz")[0] == 200, "ready again")
 

@@ -111,8 +111,10 @@ async def test_at_three_servers_over_tls(cluster, tmp_path, folder):
     @contextlib.asynccontextmanager
     async def away(server: RenderedNats) -> AsyncIterator[None]:
         server.kill()
-        yield
-        server.start()
+        try:
+            yield
+        finally:
+            server.start()
         await until(lambda: tls_cluster.current(bus), "three copies again", LATE_S)
 
     async with tls_cluster.service(cluster, tmp_path) as bus, asyncio.timeout(patient(2 * COMPILE_S)):

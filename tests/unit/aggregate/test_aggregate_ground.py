@@ -32,7 +32,7 @@ def walk(make, xs, y=0.5, size=0.05):
     stream = make.stream()
     for step, x in enumerate(xs):
         stream.seen(5 + step / 5, make.face(x, y, size))
-    return stream.watch(5 + len(xs) / 5, 5 + len(xs) / 5 + 1.4).ticks(20, 62)
+    return stream.watch(5 + len(xs) / 5, 5 + len(xs) / 5 + 1.4).ticks(20, 63)
 
 
 @given(POINT, POINT, POINT, POINT)

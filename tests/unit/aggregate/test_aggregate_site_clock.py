@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.sightings import TickV1
-from services.aggregate.core.config import SECOND
-from services.aggregate.core.site_clock import FAIR, SiteClock, time_by
+from services.aggregate.core.config import FAIR, SECOND
+from services.aggregate.core.site_clock import SiteClock, time_by
 
 MOMENTS = st.integers(1, 10**6).map(lambda one: one * SECOND // 10)
 
@@ -62,3 +62,9 @@ def test_a_site_s_time_never_goes_back(before, after):
     for time in after:
         clock.advance(time)
     assert (clock.now, clock.begun, clock.resumed) == (max(before + after), before[0], max([*before, after[0]]))
+
+
+def test_half_a_second_is_fair():
+    """A sender's clock that is behind by more holds its site's time back."""
+    assert time_by(tick(10 * SECOND), 12 * SECOND, 9 * SECOND) == 10_500_000_000
+    assert time_by(tick(10 * SECOND), 10_400_000_000, 9 * SECOND) == 10_400_000_000

@@ -486,7 +486,7 @@ def test_a_start_is_asked_for_where_no_reload_does(nats: NatsFolder, before: Wis
     """nats-server refuses the whole file then, and who was taken out of it still comes in."""
     nats.apply(before)
     steps = lines_of(nats.apply(after), "next: ")
-    assert any(step.startswith("start nats-server anew") for step in steps) is starts
+    assert any(step.startswith("restart nats-server") for step in steps) is starts
     assert any(step.startswith("nats-server --signal reload") for step in steps) is not starts
 
 
@@ -496,7 +496,7 @@ def test_a_leafs_key_is_renewed_at_the_hub(nats: NatsFolder):
     hub, start, retire = lines_of(nats.rotate("leaf"), "next: ")
     assert hub.count("U") >= 2
     assert ", ".join(nats.state()["keys"]["leaf"]) in hub
-    assert start.startswith("start nats-server anew")
+    assert start.startswith("restart nats-server")
     assert retire == f"moretta nats retire {nats.path} leaf"
     [last] = lines_of(nats.retire("leaf"), "next: ")
     assert f"keys: [{nats.public('leaf')}]" in last
@@ -512,8 +512,8 @@ def test_a_stolen_leafs_key_is_replaced_by_one_command(nats: NatsFolder):
     hub, start = lines_of(nats.replace("leaf"), "next: ")
     assert f"{{sites: [nice], keys: [{nats.public('leaf')}]}}" in hub
     assert not [key for key in before if key in hub]
-    assert "start its nats-server anew" in hub
-    assert start.startswith("start nats-server anew")
+    assert "restart its nats-server" in hub
+    assert start.startswith("restart nats-server")
     assert nats.state()["keys"]["leaf"] == [nats.public("leaf")]
     assert nats.conf()["leafnodes"]["remotes"][0]["nkey"] == nats.read("leaf.nk")
 

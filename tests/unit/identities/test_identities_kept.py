@@ -235,7 +235,7 @@ def test_after_a_theft_the_key_that_stays_is_named(nats: NatsFolder, who: str, k
     assert {name: nats.read(f"{name}.key") for name in before} == before
     found = [step for step in steps if "An identity is replaced" in step]
     assert [step.split(" is as before")[0] for step in found] == [f"{nats.path / name}.key" for name in kept]
-    restart = "start the services of these identities anew, one by one, with their new .nk files"
+    restart = "restart the services of these identities, one by one, with their new .nk files"
     assert [step.startswith(restart) for step in steps].index(True) > len(found)
 
 

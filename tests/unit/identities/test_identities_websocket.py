@@ -62,7 +62,7 @@ def test_an_open_door_follows_the_key(nats: NatsFolder):
 def test_a_restart_is_asked_for_where_the_doors_key_is_new(nats: NatsFolder, who: str, is_open: bool, restarts: bool):
     """First of all steps. A closed page's key, or another identity's, is taken by a reload."""
     nats.apply(door(open=is_open))
-    start, reload = "start nats-server anew", "nats-server --signal reload"
+    start, reload = "restart nats-server", "nats-server --signal reload"
     printed = (nats.rotate(who), nats.retire(who), nats.replace(who))
     for steps, restart in zip((lines_of(one, "next: ") for one in printed), (restarts, False, restarts), strict=True):
         first, *others = steps
@@ -72,13 +72,13 @@ def test_a_restart_is_asked_for_where_the_doors_key_is_new(nats: NatsFolder, who
 
 def test_a_start_is_asked_for_where_a_door_comes_or_goes(nats: NatsFolder):
     """No reload takes that, and a server that is told to reload refuses the rest of the file with it."""
-    asked = {name: [] for name in ("start nats-server anew", "nats-server --signal reload")}
+    asked = {name: [] for name in ("restart nats-server", "nats-server --signal reload")}
     for wish in ({}, door(), door() | {"readers": ["acme"]}, {"readers": ["acme"]}, {}):
         steps = lines_of(nats.apply(wish), "next: ")
         for words, answers in asked.items():
             answers.append(any(step.startswith(words) for step in steps))
     assert asked == {
-        "start nats-server anew": [False, True, False, True, False],
+        "restart nats-server": [False, True, False, True, False],
         "nats-server --signal reload": [False, False, True, False, True],
     }
 

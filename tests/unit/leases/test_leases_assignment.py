@@ -1,4 +1,4 @@
-"""Who is to serve what: services.leases.assignment and services.leases.assignment."""
+"""Who is to serve what: services.leases.assignment."""
 
 import itertools
 

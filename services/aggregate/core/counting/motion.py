@@ -9,7 +9,7 @@ jitters twice as much.
 Explanations compete, as in a multiple-model tracker (Blom & Bar-Shalom 1988). In the first, a person walks on and is
 where the filter predicts. In the second, the person has stopped, turned or come out from behind somebody. Then they
 may be anywhere near the last sighting, and farther from it the longer ago it was. The second explanation costs more,
-and begins the motion again. For a person who stood it costs nothing, and they are still where they stood, however long
+and begins the motion again. For a person who waits it costs nothing, and they are still where they wait, however long
 ago that was. (OC-SORT, Cao et al. 2023, found that a tracker at few pictures a second needs the last seen place beside
 the prediction.)
 """
@@ -111,23 +111,23 @@ grows with the square root of the time."""
 COURSE_COST = 6.0
 """Cost of the explanation that a person changed course, on the same scale."""
 STILL = 0.45
-"""How far a person who stood may be from the last place: standard deviation in face sizes, however long ago it was."""
+"""How far a person who waits may be from the last place: standard deviation in face sizes, however long ago it was."""
 STILL_RATIO = 0.15
-"""As `SIZE_RATIO`, of a person who stood: they come no nearer."""
+"""As `SIZE_RATIO`, of a person who waits: they come no nearer."""
 CROWD = 8
 """From so many faces in a picture on, the cost of leaving one unmatched falls by the logarithm of their number: where
 many are, many come, so that a new face is likelier to be a new person's."""
 
 
 class Followed(Protocol):
-    """A track: its motion, the location at which it was last seen, and whether the person stood there."""
+    """A track: its motion, the location at which it was last seen, and whether the person waits there."""
 
     motion: Motion
     seen: Location
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the person stood at the last sighting."""
+        """Whether the person was waiting at the last sighting."""
         ...
 
 

@@ -23,7 +23,7 @@ HOLD = 180 * SECOND
 """A person's track that has not moved for so long (ns) has ended: it follows a portrait behind the person by now."""
 ANCHOR_RADIUS = 2.0
 """A person who stays within so many face sizes of a place is waiting there: people who wait sway and step aside."""
-STOOD = SECOND
+WAITED = SECOND
 """A person who has been there for so long (ns) is waiting: people who walk leave a place sooner."""
 AS_LONG, LONGEST = 6, 10
 """A waiting person may be unseen for so many times as long as they have waited, but for at most so many times
@@ -154,7 +154,7 @@ class Track:
         elif self.is_portrait and not was_portrait:
             self.person = Person(Evidence(picture.model))
         self.is_waiting = (
-            picture.at - self.since >= STOOD and not self.is_portrait and not picture.covers_portrait(face.place)
+            picture.at - self.since >= WAITED and not self.is_portrait and not picture.covers_portrait(face.place)
         )
         if self.stillness.is_still:
             self.here.clear()

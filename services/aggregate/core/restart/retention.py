@@ -33,7 +33,7 @@ class Reach:
 
 def needed(config: SiteConfig) -> int:
     """Return how long messages must be kept, ns; for recordings nobody waits for late messages."""
-    return config.window + (0 if config.close_on_end else config.lateness) + MARGIN
+    return config.window + (0 if config.close_on_end else config.open_for) + MARGIN
 
 
 def shortfall(stream: str, reach: Reach, config: SiteConfig) -> str | None:
