@@ -182,7 +182,7 @@ async def test_a_stream_that_keeps_too_little_is_told(scene, monkeypatch):
             return ("streams of market" not in app.probes.reasons()) == enough
 
         await until(is_told, "readiness says so", every_s=0.2)
-        assert enough or "max_age to 302.5s or more" in app.probes.reasons()["streams of market"]
+        assert enough or "max_age to 303s or more" in app.probes.reasons()["streams of market"]
 
 
 async def test_what_the_stream_has_dropped_lowers_coverage(scene, capsys):
