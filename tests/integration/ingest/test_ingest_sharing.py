@@ -292,7 +292,7 @@ async def test_a_peer_may_come_to_any_replica(scene, tmp_path):
     await asyncio.gather(publisher.close(), late.close())
 
 
-@pytest.mark.alone  # on a crowded machine a picture comes to inference before its key
+@pytest.mark.alone  # measures time: a worker that is held up for 2 s gets no key until it announces itself again
 async def test_keys_are_of_the_sites_whose_cameras_are_here(scene):
     """Two sites, a replica each, which hands out keys of its own site alone. One is killed: the keys of its site are
     there at once, so that not one frame of it is refused for want of its key.
