@@ -43,6 +43,14 @@ class Ear:
     async def take(self, msg: Msg) -> None:
         self.heard.append(msg)
 
+    def once(self) -> list[Msg]:
+        """Return what it heard; what a writer had to send again, after an answer that was lost, once.
+
+        Subscribers hear each attempt, the stream takes one: the same bytes that expect the same end of their subject.
+        """
+        sent = {(m.subject, m.data, frozenset((m.headers or {}).items())): m for m in self.heard}
+        return list(sent.values())
+
     async def settle(self) -> None:
         """Wait until the server has judged all that was sent; nats-py's first PING overtakes what is buffered."""
         await self.client.flush()
