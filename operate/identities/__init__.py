@@ -1,8 +1,8 @@
 """Identities on the bus: a key for each, and what nats-server lets it do (ADR 20)."""
 
-from operate.identities.folder import settings_file
+from operate.identities.folder import CLIENT_IDENTITIES, settings_file
 from operate.identities.hub import Hub, KeptHub
-from operate.identities.kept import CLIENT_IDENTITIES, IdentityFolder, Leaf, ServerEntry
+from operate.identities.kept import IdentityFolder, Leaf, ServerEntry
 from operate.identities.kubernetes import Release
 from operate.identities.made import Identities, secret_files
 from operate.identities.server_config import ServerTls, WebSocket, limits, nats_config, server, users

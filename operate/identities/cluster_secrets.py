@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from operate.identities.folder import reader_files, settings_file
-from operate.identities.kept import CLIENT_IDENTITIES
-from operate.identities.kubernetes import Values, identity
-from operate.identities.made import PEERS, secret_files
-from proto.permissions import ACCOUNTS, NAMED, READER, user_of
+from operate.identities.folder import CLIENT_IDENTITIES, settings_file
+from operate.identities.kubernetes import identity, secrets_of
+from operate.identities.made import PEERS
+from proto.permissions import READER, user_of
 from proto.subjects import Identity
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
@@ -34,22 +33,9 @@ class WantedRelease:
     url: str
     readers: tuple[str, ...] = ()
 
-    def contents(self) -> dict[str, list[str]]:
-        """Return the file names of each identity's Secret, by the identity or the reader's user name."""
-        found: dict[str, list[str]] = {
-            name: secret_files(name) + ([f"{name}.yaml"] if name in CLIENT_IDENTITIES else []) for name in ACCOUNTS
-        }
-        return found | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
-
     def names(self) -> list[str]:
         """Return the names of all Secrets, behind the release's."""
-        return [*map(identity, self.contents()), PUBLIC]
-
-    def secret(self, name: str, files: Files) -> Values:
-        """Return a new Secret. It lacks the label `instance`, by which others remove what is not a chart's."""
-        labels = {"app.kubernetes.io/name": "moretta", "app.kubernetes.io/component": name}
-        metadata = {"name": f"{self.release}-{name}", "labels": labels | {"moretta/release": self.release}}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": files}
+        return [*map(identity, secrets_of(self.readers)), PUBLIC]
 
 
 def completed(there: Secrets, wanted: WantedRelease) -> dict[str, Files]:
@@ -61,7 +47,7 @@ def completed(there: Secrets, wanted: WantedRelease) -> dict[str, Files]:
     keys = {name: found.key(name) for name in PEERS}
     whole = {
         identity(name): {file: _text(found, name, file, keys) for file in files}
-        for name, files in wanted.contents().items()
+        for name, files in secrets_of(wanted.readers).items()
     }
     whole |= {PUBLIC: _public(whole)}
     missing = {name: _without(files, there.get(name, {})) for name, files in whole.items()}

@@ -14,6 +14,8 @@ CONFIG, INPUT = "nats.conf", "nats.yaml"
 STATE, HUB_STATE = "site-state.json", "hub-state.json"
 SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
 """Files for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
+CLIENT_IDENTITIES: tuple[Identity, ...] = ("operator", "backup", "subscriber")
+"""Identities with a settings file of their own. Services have environment variables over their settings instead."""
 
 
 def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:

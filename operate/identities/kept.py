@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from operate.identities import kubernetes
 from operate.identities.folder import (
+    CLIENT_IDENTITIES,
     CONFIG,
     OFFICIAL,
     SECRETS,
@@ -23,11 +24,11 @@ from operate.identities.folder import (
     settings_file,
 )
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
-from operate.identities.made import Identities, environment, larger, secret_files
+from operate.identities.made import Identities, environment, larger
 from operate.identities.readers import present, streams_of
 from operate.identities.server_config import ServerTls, WebSocket, users
 from operate.identities.server_config import server as configuration
-from proto.permissions import ACCOUNTS, NAMED, READER, SERVICES, heard_by, user_of
+from proto.permissions import NAMED, READER, SERVICES, heard_by, user_of
 from proto.subjects import STREAM_OWNER, Identity
 from services.bus.nkey import Seed
 from services.kernel.settings import SettingsError
@@ -36,8 +37,6 @@ _OUTSIDE: Identity = "backup"
 """The identity whose seed is in no cluster: it can destroy every stream, and belongs where the backups are (ADR 32)."""
 _REMOVED = ("mqtt",)
 """Fields of a state that an earlier version wrote, and that mean nothing any more (ADR 48)."""
-CLIENT_IDENTITIES: tuple[Identity, ...] = ("operator", "backup", "subscriber")
-"""Identities with a settings file of their own. Services have environment variables over their settings instead."""
 
 
 class Leaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -261,7 +260,7 @@ class IdentityFolder:
         left_out = {_OUTSIDE, *self.elsewhere}
         found = [
             release.secret(kubernetes.identity(name), {file: self._read(file) for file in files})
-            for name, files in self._secrets().items()
+            for name, files in kubernetes.secrets_of(self.readers).items()
             if name not in left_out
         ]
         found += [release.leaf_secret(self._read(f"{LEAF_USER}.nk"))] if self.server.leaf else []
@@ -270,15 +269,8 @@ class IdentityFolder:
     @property
     def elsewhere(self) -> list[str]:
         """Identities and named readers whose files were moved to a secret store: no Secret is written for them."""
-        found = self._secrets().items()
+        found = kubernetes.secrets_of(self.readers).items()
         return [name for name, files in found if not all((self.folder / file).exists() for file in files)]
-
-    def _secrets(self) -> dict[str, list[str]]:
-        """Return the files of each Secret: one Secret for each identity and each named reader."""
-        own: dict[str, list[str]] = {
-            name: secret_files(name) + ([f"{name}.yaml"] if name in CLIENT_IDENTITIES else []) for name in ACCOUNTS
-        }
-        return own | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in self.readers)}
 
     def _read(self, file: str) -> str:
         return (self.folder / file).read_text(encoding="utf-8")

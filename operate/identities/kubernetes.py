@@ -6,9 +6,11 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
+from operate.identities.folder import CLIENT_IDENTITIES, reader_files
 from operate.identities.leafnodes import LEAF_USER
+from operate.identities.made import secret_files
 from operate.identities.readers import Streams
-from proto.permissions import GIVEN
+from proto.permissions import ACCOUNTS, GIVEN, NAMED
 from services.bus.stream_sizes import Sizes, in_words
 
 Values = dict[str, Any]
@@ -59,6 +61,14 @@ class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def leaf_secret(self, seed: str) -> Values:
         """Return the Secret with which the server connects to its hub."""
         return self.secret(f"nats-{LEAF_USER}", {LEAF_FILE: f'nkey: "{seed}"\n'})
+
+
+def secrets_of(readers: Iterable[str]) -> dict[str, list[str]]:
+    """Return the file names of each Secret: one for each identity, by its name, and each reader, by its user."""
+    found: dict[str, list[str]] = {
+        name: secret_files(name) + ([f"{name}.yaml"] if name in CLIENT_IDENTITIES else []) for name in ACCOUNTS
+    }
+    return found | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in readers)}
 
 
 def readers(streams: Streams) -> Values:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from operate.identities.cluster_secrets import WantedRelease, completed
-from operate.identities.kubernetes import Values
+from operate.identities.kubernetes import Release, Values
 from services.kernel.settings import SettingsError
 
 COMMAND = "moretta nats secrets"
@@ -99,10 +99,10 @@ def make(api: Api, wanted: WantedRelease) -> list[str]:
     """
     found = {name: api.get(f"{wanted.release}-{name}") for name in wanted.names()}
     there = {name: _files(secret) for name, secret in found.items() if secret is not None}
-    lines = []
+    release, lines = Release(name=wanted.release), []
     for name, files in completed(there, wanted).items():
         before = found[name]
-        api.put(wanted.secret(name, files) if before is None else _with(before, files), new=before is None)
+        api.put(release.secret(name, files) if before is None else _with(before, files), new=before is None)
         lines.append(f"{'completed' if before else 'made'} Secret {wanted.release}-{name}")
     return lines or ["every Secret is there"]
 

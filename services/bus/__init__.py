@@ -1,7 +1,7 @@
 """The bus: typed messages over core NATS and JetStream (docs/architecture.md).
 
-`Bus` joins the parts: a `Connection` (core NATS), `Streams` (idempotent storing and reading back), `follow` (an ordered
-reader that notices when a stream has been replaced) and `micro` (micro services that answer requests).
+Two storeys: a `Connection` speaks core NATS; a `Bus` is a connection with `Streams` (JetStream), which store so that
+nothing is stored twice, read back, and follow a stream in order. `service` has micro services that answer requests.
 """
 
 from services.bus.bus import Bus

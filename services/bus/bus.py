@@ -6,13 +6,15 @@ from typing import Any, Self, cast
 
 import nats.errors
 from msgspec import Struct
+from nats.aio.client import Client
 
 from proto.control import DeadV1, ServiceName
 from proto.permissions import asked_streams
 from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
-from services.bus.connection.connection import Connection, Handler
+from services.bus.connection.client import SecureClient
+from services.bus.connection.connection import Connection
 from services.bus.connection.error_log import OnError
 from services.bus.service.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
@@ -23,12 +25,16 @@ from services.bus.streams.storing import LeaseCheck, Streams
 _KEEP_DEAD_BYTES = 65_536
 
 
-class Bus:
-    """One identity's view of the bus, in one account."""
+class Bus(Connection):
+    """One identity's connection to NATS, in one account, with the streams that it may use there."""
 
-    def __init__(self, connection: Connection, streams: Streams, service: str) -> None:
-        self.connection, self.streams, self._service = connection, streams, service
-        connection.on_undecodable = self._bury
+    def __init__(self, client: Client, account: Account, service: str, settings: NatsSettings) -> None:
+        super().__init__(client, account, self._store_dead_letter)
+        self._service = service
+        # On a server without Moretta's identities every service may create the streams; the first one does.
+        who = settings.user or service
+        makes = who == STREAM_OWNER or settings.seed is None
+        self.streams = Streams(self, settings.replicas, makes=makes, sizes=settings.sizes, asked=asked_streams(who))
         self.dead_letters: Bus | None = None
         """The bus that stores dead letters. A connection in the account FRAMES has no stream and needs another bus."""
 
@@ -37,55 +43,22 @@ class Bus:
         cls, settings: NatsSettings, service: str, account: Account = "MAIN", on_error: OnError | None = None
     ) -> Self:
         """Return a connected bus; retry for ever (see `Connection.open`)."""
-        connection = await Connection.open(settings, service, account, on_error)
-        # On a server without Moretta's identities every service may create the streams; the first one does.
-        who = settings.user or service
-        makes = who == STREAM_OWNER or settings.seed is None
-        streams = Streams(connection, settings.replicas, makes=makes, sizes=settings.sizes, asked=asked_streams(who))
-        return cls(connection, streams, service)
-
-    @property
-    def connected(self) -> bool:
-        """Whether messages pass at the moment."""
-        return self.connection.connected
-
-    @property
-    def refused(self) -> frozenset[str]:
-        """The subjects that the server does not let us subscribe; see `Connection.refused`."""
-        return self.connection.refused
+        bus = cls(SecureClient(settings.tls()), account, service, settings)
+        await bus._connect(settings, service, on_error)
+        return bus
 
     @property
     def not_stored(self) -> str:
         """The streams that have taken no message for a while, in words; empty if no message waits."""
         return self.streams.waiting.in_words
 
-    async def publish(self, row: Subject, message: Struct, *, headers: dict[str, str] | None = None) -> None:
-        """Publish at most once (core NATS)."""
-        await self.connection.publish(row, message, headers=headers)
-
-    async def request(self, row: Subject, message: Struct, *, timeout: float) -> Any:
-        """Return the typed answer. NoWorkers or TimeoutError if there is none."""
-        return await self.connection.request(row, message, timeout=timeout)
-
-    async def serve(self, row: Subject, handler: Handler, *, pending: int = 64, **tokens: str) -> None:
-        """Handle each message on a row, one at a time; see `Connection.serve`."""
-        await self.connection.serve(row, handler, pending=pending, **tokens)
-
     def micro_service(self, row: Subject, answer: Answer) -> MicroService:
         """Return a micro service (NATS ADR-32); it answers a row's requests once `offer` has been called."""
-        return MicroService(self.connection.client, row, answer)
+        return MicroService(self.client, row, answer)
 
     async def ask(self, subject: str, *, timeout: float) -> bytes:
         """Return the answer to a request without a body, such as to JetStream's API; nats.errors.Error without one."""
-        return bytes((await self.connection.client.request(subject, b"", timeout=timeout)).data)
-
-    async def ask_all(self, subject: str, *, wait_s: float) -> list[bytes]:
-        """Return the answers of all subscribers to a request without a body; see `Connection.ask_all`."""
-        return await self.connection.ask_all(subject, wait_s=wait_s)
-
-    async def stop_serving(self) -> None:
-        """Take no more messages on the served rows."""
-        await self.connection.stop_serving()
+        return bytes((await self.client.request(subject, b"", timeout=timeout)).data)
 
     async def ensure_streams(self, names: Iterable[str]) -> None:
         """Make sure that the streams of these names exist; see `Streams.ensure`."""
@@ -142,11 +115,11 @@ class Bus:
     async def clock_offset(self, stream: str, utc: Callable[[], int] = time.time_ns) -> Offset | None:
         """Return how far our clock is from the server's, from a request about a stream; None without an answer."""
         try:
-            return await clock.ask(self.connection.client, stream, utc)
+            return await clock.ask(self.client, stream, utc)
         except (nats.errors.Error, OSError, KeyError, ValueError):
             return None
 
-    async def _bury(self, row: Subject, subject: str, data: bytes, reason: str) -> None:
+    async def _store_dead_letter(self, row: Subject, subject: str, data: bytes, reason: str) -> None:
         """Store a dead letter. It holds no byte of a message from the account FRAMES (docs/privacy.md)."""
         keep = data[:_KEEP_DEAD_BYTES] if row.account == "MAIN" else None
         dead = DeadV1(
@@ -158,7 +131,3 @@ class Bus:
             payload=keep,
         )
         await (self.dead_letters or self).store(DEAD, dead)
-
-    async def close(self) -> None:
-        """Drain within a limit, then close, whatever the server does."""
-        await self.connection.close()

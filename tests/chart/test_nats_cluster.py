@@ -230,7 +230,7 @@ async def test_a_leafs_windows_are_read_at_its_hub(pair: tuple[Installed, Instal
             return [stored.message for stored in await reader.history(WINDOWS)] == [WINDOW]
 
         await until(arrived, "the window at the hub", 120)
-        js = reader.connection.client.jetstream()
+        js = reader.client.jetstream()
         pull = await js.pull_subscribe("moretta.v1.windows.>", durable="mine", stream="WINDOWS")
         [msg] = await pull.fetch(1, timeout=patient(10))
         assert decode(WINDOWS, msg.data) == WINDOW

@@ -36,6 +36,6 @@ async def connected(url: str, service: str, account: Account = "MAIN", **setting
 
 async def settled(one: Bus | Client) -> None:
     """Wait until the server has judged all that was sent: subscriptions, messages, what it refuses."""
-    client = one.connection.client if isinstance(one, Bus) else one
+    client = one.client if isinstance(one, Bus) else one
     await client.flush()  # nats-py's first PING overtakes what is buffered
     await client.flush()

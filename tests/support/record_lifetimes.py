@@ -116,7 +116,7 @@ async def record(folder: Path, minutes: float) -> Recording:
             async def told(message: CameraV1, _request: Any) -> None:
                 found.reports.append(message.at / 1e9)
 
-            await bus.connection.client.subscribe(SIGHTINGS.wildcard(site=SITE), cb=sighted)
+            await bus.client.subscribe(SIGHTINGS.wildcard(site=SITE), cb=sighted)
             await public.serve(CAMERAS, told)
             await asyncio.sleep(20)  # the first pictures are slow
             found.faces.clear()

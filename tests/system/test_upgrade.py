@@ -61,7 +61,7 @@ class Scene:
             self.shown.add((window.zone, window.start))
 
         async with self.site.bus("page") as bus:
-            client = bus.connection.client
+            client = bus.client
             await client.subscribe(WINDOWS.wildcard(), cb=show)
             await client.flush()
             self.connection = client.stats

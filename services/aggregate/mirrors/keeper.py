@@ -49,7 +49,7 @@ class Mirrors:
     """All readers' streams, as one that may make them sees them."""
 
     def __init__(self, bus: Bus) -> None:
-        self._client, self._replicas = bus.connection.client, bus.streams.replicas
+        self._client, self._replicas = bus.client, bus.streams.replicas
         self.consumer_removed: list[Callable[[str], None]] = []
         """Called with the reader's account for each of its consumers that was removed."""
         self._compared: dict[str, tuple[Subject, ...]] = {}
@@ -58,7 +58,7 @@ class Mirrors:
         self._without_limits: dict[str, str] = {}
         self._originals = Originals(self._client)
         self._wake = asyncio.Event()
-        bus.connection.reconnected.append(self._again)  # what is in memory did not survive the server
+        bus.reconnected.append(self._again)  # what is in memory did not survive the server
 
     @property
     def states(self) -> dict[State, int]:

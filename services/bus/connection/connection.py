@@ -129,23 +129,25 @@ class Connection:
 
         Until it is connected, `on_error` gets the errors instead.
         """
-        tls = settings.tls()
-        connection = cls(SecureClient(tls), account)
-        errors = connection.errors = ErrorLog(settings.url, account, on_error)
-        errors.secure = tls is not None
+        connection = cls(SecureClient(settings.tls()), account)
+        await connection._connect(settings, name, on_error)
+        return connection
+
+    async def _connect(self, settings: NatsSettings, name: str, on_error: OnError | None) -> None:
+        self.errors = ErrorLog(settings.url, self.account, on_error)
+        self.errors.secure = settings.ca_file is not None
         if settings.is_open():
             log.warning("NATS connection not encrypted", url=settings.url, advice="set nats.ca_file to require TLS")
         try:
-            await connection._connect(settings, name)
+            await self._first(settings, name)
         except BaseException:  # cancelled, or `on_error` raised: nobody else could close it
-            errors.closing = True
-            await end_client(connection.client, _CLOSE_S)
+            self.errors.closing = True
+            await end_client(self.client, _CLOSE_S)
             raise
-        errors.on_error = None
-        CONNECTED.labels(account).set(1)
-        return connection
+        self.errors.on_error = None
+        CONNECTED.labels(self.account).set(1)
 
-    async def _connect(self, settings: NatsSettings, name: str) -> None:
+    async def _first(self, settings: NatsSettings, name: str) -> None:
         user, password, seed = _identity(settings, self.account)
         if seed is not None:  # without PyPI's nkeys (ADR 20)
             come_as(self.client, seed.public)

@@ -130,7 +130,7 @@ async def test_people_whose_passages_were_pushed_out_count_after_a_restart(scene
 async def push_out(bus):
     """Fill PASSAGES with another site's."""
     kept = await bus.streams.kept("PASSAGES")
-    client = bus.connection.client
+    client = bus.client
     for _ in range(kept.max_bytes // 60_000 + 2):
         await client.publish("moretta.v1.passages.other", bytes(60_000))
     await client.flush()

@@ -258,10 +258,10 @@ async def test_replicas_share_the_questions(scene):
     apps = [await scene.start() for _ in range(2)]
     async with connected(scene.server.url, "notify") as asker:
         await answered(asker, StatsRequestV1(site="market"))
-        inbox = asker.connection.client.new_inbox()
-        subscription = await asker.connection.client.subscribe(inbox)
+        inbox = asker.client.new_inbox()
+        subscription = await asker.client.subscribe(inbox)
         for _ in range(20):
-            await asker.connection.client.publish("moretta.v1.stats.market", b'{"site":"market"}', reply=inbox)
+            await asker.client.publish("moretta.v1.stats.market", b'{"site":"market"}', reply=inbox)
         answers = [await subscription.next_msg(timeout=patient(10)) for _ in range(20)]
         assert len(answers) == 20
         with pytest.raises(TimeoutError):

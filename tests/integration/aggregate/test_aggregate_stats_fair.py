@@ -111,7 +111,7 @@ async def _stats(aggregate, turns):
 
 async def flood(bus, number):
     """Ask so often, in one go."""
-    client = bus.connection.client
+    client = bus.client
     inbox = client.new_inbox()
     answers = await client.subscribe(inbox)
     for _ in range(number):
@@ -191,7 +191,7 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
         heard.append(asker_of(msg))
         await msg.respond(b"")
 
-    client = aggregate.connection.client
+    client = aggregate.client
     listening = await client.subscribe(STATS.wildcard(), queue=str(STATS.queue), cb=hear)
     await settled(client)
     claim = {"Nats-Request-Info": json.dumps({"acc": "MAIN", "user": "x", "server": "x", "id": 1})}
@@ -199,7 +199,7 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
         for identity in ("subscriber", "subscriber", "operator"):
             bus = await stack.enter_async_context(connected(locked, identity))
             for headers in (None, claim):
-                await bus.connection.client.request(STATS.of(SHORT), b"", timeout=patient(10), headers=headers)
+                await bus.client.request(STATS.of(SHORT), b"", timeout=patient(10), headers=headers)
     await listening.unsubscribe()
     assert heard[0::2] == heard[1::2]
     first, second, operator = heard[0::2]
@@ -210,7 +210,7 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
 
 async def say(bus, subject, headers):
     """Ask with these bytes as headers."""
-    client = bus.connection.client
+    client = bus.client
     size = len(headers)
     client._transport.write(b"HPUB %s _INBOX_subscriber.q %d %d\r\n%s{}\r\n" % (subject, size, size + 2, headers))
     await client._transport.drain()
@@ -236,7 +236,7 @@ async def test_nobody_asks_in_anothers_name(locked, aggregate, headers):
     async def hear(msg):
         heard.append(asker_of(msg))
 
-    client = aggregate.connection.client
+    client = aggregate.client
     listening = await client.subscribe(STATS.wildcard(), queue=str(STATS.queue), cb=hear)
     await settled(client)
     async with connected(locked, "subscriber") as one:
@@ -250,7 +250,7 @@ async def test_nobody_asks_in_anothers_name(locked, aggregate, headers):
 @pytest.mark.parametrize("subject", [STATS.of(SHORT).encode(), b"$SRV.PING"])
 async def test_a_header_that_is_no_text_silences_nobody(locked, aggregate, stats, subject):
     """Whoever may ask may write what it likes there: aggregate reads on, answers and stores."""
-    client = aggregate.connection.client
+    client = aggregate.client
     async with connected(locked, "subscriber") as one:
         for headers in (b"NATS/1.0 \xff\xfe\xfd\r\n\r\n", b"NATS/1.0\r\n\xff: \xff\r\n\r\n", b"NATS/1.0"):
             await say(one, subject, headers)

@@ -191,11 +191,11 @@ async def test_another_authority_takes_over_without_a_restart(place: SecureServe
         place.ours.put(ca=step["ca"], pem=step["of"].issue("notify"))
         place.theirs.put(ca=step["ca"], pem=step["of"].issue("127.0.0.1"))
         await place.reload()
-        before, reconnects = stored, bus.connection.client.stats["reconnects"]
-        await bus.connection.client.force_reconnect()
+        before, reconnects = stored, bus.client.stats["reconnects"]
+        await bus.client.force_reconnect()
 
         def goes_on(stored_s=before + 20, count=reconnects):
-            return stored >= stored_s and bus.connection.client.stats["reconnects"] != count
+            return stored >= stored_s and bus.client.stats["reconnects"] != count
 
         await until(goes_on, "a new connection, and windows by it", 30)
     await refused(place.settings(client_cert_file=str(old_of(place))), "unknown ca")

@@ -10,7 +10,7 @@ from operate.backup import snapshots as sut
 
 async def test_a_part_waits_until_somebody_takes_it(bus, monkeypatch):
     """In a cluster our server may hear of who takes parts a moment after we do; it is not taken twice."""
-    client, taken = bus.connection.client, []
+    client, taken = bus.client, []
 
     async def take(message):
         taken.append(message.data)

@@ -279,7 +279,7 @@ async def test_what_breaks_off_says_where_the_copy_is_and_that_has_the_empty_str
     """An archive that the server refuses: the copy that was made first brings back what was there, and no more."""
     site, file, out = full
     async with site.bus("backup") as bus:
-        await remove(bus.connection.client, "ALERTS")
+        await remove(bus.client, "ALERTS")
     site.server.make()
     before = await contents(site)
     assert before["ALERTS"][0] == 0

@@ -47,7 +47,7 @@ async def test_a_cluster_is_restored_with_its_copies(tmp_path):
             lines = await backup(settings, tmp_path / "s.yaml", out, silent)
             assert any(line.startswith(f"WINDOWS: {COUNT} messages") for line in lines)
             for name in KEPT:
-                await remove(bus.connection.client, name)
+                await remove(bus.client, name)
             await restore(settings, tmp_path / "s.yaml", out, replace=False, advance=silent)
             assert await state(bus, "WINDOWS") == before
             await bus.ensure_streams(KEPT)

@@ -173,7 +173,7 @@ async def test_orders_that_are_none_harm_no_service(tmp_path):
                 corpus = [path_of(row.message).read_bytes()]
                 subject = row.wildcard(site="cannes")
                 for seed in range(COUNT):
-                    await bus.connection.client.publish(subject, mutate(corpus, seed), reply="_INBOX_operator.nobody")
+                    await bus.client.publish(subject, mutate(corpus, seed), reply="_INBOX_operator.nobody")
                     if seed % BATCH == 0:
                         await answered(bus, 30, f"{name} {seed}")
             await answered(bus, 30, "all")

@@ -42,7 +42,7 @@ def reading(url: str, seed: Seed) -> contextlib.AbstractAsyncContextManager[Bus]
 
 async def deafen(bus: Bus) -> None:
     """Have acme's mirror of WINDOWS wait where nothing comes."""
-    client, api = bus.connection.client, f"{READERS_API}{ACCOUNT}.STREAM"
+    client, api = bus.client, f"{READERS_API}{ACCOUNT}.STREAM"
     config = (await ask(client, f"{api}.INFO.WINDOWS"))["config"]
     deaf = config["mirror"] | {"external": {"api": "_ORIGIN", "deliver": "_MIRROR.nobody"}}
     await ask(client, f"{api}.DELETE.WINDOWS")
@@ -72,7 +72,7 @@ async def test_a_mirror_that_stands_still_is_reported_to_its_reader_and_its_make
             return found == ["hears nothing of WINDOWS"] and found[0] in other.found
 
         await until(reported, "that it stands still", 60)
-        await ask(bus.connection.client, f"{READERS_API}{ACCOUNT}.STREAM.DELETE.WINDOWS")
+        await ask(bus.client, f"{READERS_API}{ACCOUNT}.STREAM.DELETE.WINDOWS")
         [one], [other] = await mirrors.own(acme), await mirrors.of_all(bus)
         assert "; not WINDOWS: not given, or not made" in one.found
         assert other.found == "lacks WINDOWS"
@@ -193,7 +193,7 @@ async def test_what_is_wrong_is_reported_at_the_hub_each_hour(crossing: tuple[Hu
         endless = {"durable_name": "endless", "deliver_subject": "$SYS.REQ.USER.INFO", "ack_policy": "explicit"}
         body = {"stream_name": "WINDOWS", "config": endless}
         subject = "$JS.API.CONSUMER.DURABLE.CREATE.WINDOWS.endless"
-        made = await reader.connection.client.request(subject, json.dumps(body).encode(), timeout=patient(5))
+        made = await reader.client.request(subject, json.dumps(body).encode(), timeout=patient(5))
         assert "error" not in json.loads(made.data)
     code, words = await hourly(hub)
     assert (code, words.count(": to be removed")) == (1, 1), words

@@ -62,7 +62,7 @@ async def test_what_is_delivered_into_an_import_without_end_is_removed(server: R
     """Pushed, and pulled by one request that its reader leaves behind. Durables within the limits keep their place."""
     await publish(server, "one", "two")
     async with coming(server, ACME) as one, owner(server) as bus:
-        await bus.connection.client.subscribe(STATS.wildcard(), STATS.queue or "", cb=ignore)
+        await bus.client.subscribe(STATS.wildcard(), STATS.queue or "", cb=ignore)
         await until(lambda: has(one.client.jetstream(), "WINDOWS", 2), "both")
         await add(one, "mine", DURABLE)
         bound = await one.client.jetstream().pull_subscribe_bind("mine", "WINDOWS")
@@ -178,7 +178,7 @@ async def test_what_an_old_key_left_behind_is_ended(kept_server: tuple[IdentityF
     ):
         await maker.ensure_streams(["WINDOWS", "ALERTS"])
         await Mirrors(maker).turn()
-        one, other = Ear("acme", acme.connection.client), Ear("city", city.connection.client)
+        one, other = Ear("acme", acme.client), Ear("city", city.client)
         for each in (one, other):
             await add(each, "left-behind", DURABLE)
         said = await asyncio.to_thread(moretta, *ends, "acme")

@@ -199,7 +199,7 @@ async def test_it_is_told_how_many_readers_are_served(server: Readers):
     async with owner(server) as bus, contextlib.AsyncExitStack() as stack:
         mirrors, told = Mirrors(bus), list[Mapping[State, int]]()
         assert mirrors.states == {"served": 0, "failed": 0}
-        client, api = bus.connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+        client, api = bus.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM"
         await ask(client, f"{api}.DELETE.WINDOWS")
         await ask(client, f"{api}.CREATE.WINDOWS", {"name": "WINDOWS", "storage": "memory", "max_bytes": 1})
         await mirrors.turn()
@@ -218,7 +218,7 @@ async def test_it_is_told_how_many_readers_are_served(server: Readers):
 async def test_five_thousand_at_once(server: Readers):
     """More than the flow control of a mirror lets through at a time: all of them come, in order."""
     async with owner(server) as bus, coming(server, ACME) as one, coming(server, CITY) as other:
-        client, payload = bus.connection.client, encode(WINDOWS, WINDOW)
+        client, payload = bus.client, encode(WINDOWS, WINDOW)
         for _ in range(5_000):
             await client.publish(WINDOWS.of(WINDOW), payload)
         await client.flush(timeout=patient(10))
@@ -246,7 +246,7 @@ async def test_a_mirror_that_stands_still_is_told(server: Readers, monkeypatch: 
     """It is there, and gets nothing: its account counts as failed a turn later, and as served once it keeps up."""
     async with owner(server) as bus, coming(server, CITY) as other:
         await publish(server, "one")
-        mirrors, client = Mirrors(bus), bus.connection.client
+        mirrors, client = Mirrors(bus), bus.client
         await mirrors.turn()
         api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
         info = await ask(client, f"{api}.INFO.WINDOWS")
@@ -304,9 +304,9 @@ async def test_a_mirror_is_made_anew_with_its_original_alone(server: Readers):
         created = (await ask(inside, "$JS.API.STREAM.INFO.WINDOWS"))["created"]
         async with owner(server) as bus:
             api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
-            config = (await ask(bus.connection.client, f"{api}.INFO.WINDOWS"))["config"]
+            config = (await ask(bus.client, f"{api}.INFO.WINDOWS"))["config"]
             assert config["metadata"]["moretta.original"] == created
-            await ask(bus.connection.client, f"{api}.UPDATE.WINDOWS", config | {"metadata": {}})
+            await ask(bus.client, f"{api}.UPDATE.WINDOWS", config | {"metadata": {}})
         for _ in range(2):
             await make(server)
             assert (await js.consumer_info("WINDOWS", "mine")).name == "mine"
@@ -454,7 +454,7 @@ async def test_two_replicas_make_it_anew_once(server: Readers, monkeypatch: pyte
         await until(lambda: has(js, "WINDOWS", 2), "the windows")
         await inside.jetstream().delete_stream("WINDOWS")
         await fast.ensure_streams(["WINDOWS"])
-        client, before = slow.connection.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-1]}"
+        client, before = slow.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-1]}"
         request = client.request
 
         async def overtaken(subject: str, *args: Any, **kwargs: Any) -> Msg:

@@ -160,11 +160,11 @@ async def test_a_rotation_under_load_loses_nothing(place: Place):
         place.reload()
         await until(lambda: place.reloads() == 1, "the server reads both keys")
         await more(load)
-        assert not worker.connection.client.stats["reconnects"], "who has the old key stays"
+        assert not worker.client.stats["reconnects"], "who has the old key stays"
 
         await open_all(place, after, load, reading)
         await more(load)
-        await worker.connection._subscriptions[0].drain()
+        await worker._subscriptions[0].drain()
         await settled(worker)
         await more(load, 10)
         reading[0].cancel()

@@ -59,7 +59,7 @@ async def fill(server: Readers, *, crowd: bool) -> None:
     """Store what ten minutes leave: every picture, the ticks, a camera's state, a window; with a crowd its passages."""
     bus = await Bus.connect(NatsSettings(url=server.url, user="admin", password=Secret("admin")), "aggregate")
     await bus.ensure_streams([stream.name for stream in STREAMS])
-    stream = bus.connection.client.jetstream()
+    stream = bus.client.jetstream()
     publish = stream.publish_async
     for number in range(PICTURES):
         await publish(SIGHTINGS.of(one := sightings(number, FACES if crowd else 0)), encode(SIGHTINGS, one))

@@ -51,7 +51,7 @@ async def _site(bus, nats_server):
         made.append(Replica(await stack.enter_async_context(connected(nats_server.url, "ingest")), **how))
         await made[-1].aimer.listen("cannes")
         for _ in range(2):  # the server is to know that it listens, and the first ping overtakes what waits to be sent
-            await made[-1].bus.connection.client.flush()
+            await made[-1].bus.client.flush()
         return made[-1]
 
     async def ask(given, timeout=ANSWER_S):

@@ -159,7 +159,7 @@ async def test_a_pause_asks_nothing_of_a_busy_api(bus, replica):
     one = Replica(bus, "gate")
     await one.pausing.restore("cannes")
     await one.pausing.listen("cannes")
-    await bus.connection.client.subscribe("$JS.API.>", cb=note)
+    await bus.client.subscribe("$JS.API.>", cb=note)
     await settled(bus)
     for action in ("pause", "resume", "pause"):
         assert (await order(bus, action, "gate")).recorded
@@ -171,7 +171,7 @@ async def test_a_pause_asks_nothing_of_a_busy_api(bus, replica):
 @pytest.fixture(name="busy_api")
 async def _busy_api(bus, monkeypatch):
     """`busy_api()` returns what JetStream's API is asked, unanswered from now on. Direct gets have no queue."""
-    asked, client = [], bus.connection.client
+    asked, client = [], bus.client
 
     async def take(msg):
         if ".DIRECT.GET." in msg.subject:

@@ -99,9 +99,9 @@ class Worker:
 
     async def __aenter__(self):
         self.bus = await Bus.connect(NatsSettings(url=self.url), "inference", "FRAMES")
-        await self.bus.connection.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE, cb=self._take)
+        await self.bus.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE, cb=self._take)
         for _ in range(2):  # nats-py's ping overtakes the subscription, the second one does not
-            await self.bus.connection.client.flush()
+            await self.bus.client.flush()
         return self
 
     async def __aexit__(self, *_):

@@ -178,7 +178,7 @@ async def test_close_on_a_frozen_server_is_bounded(nats_server, backlog):
     The steps' limits are 5 s together; nats-py alone would wait for 10.
     """
     bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
-    client = bus.connection.client
+    client = bus.client
     await client.subscribe("anything")
     nats_server.signal(signal.SIGSTOP)
     sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(backlog)]

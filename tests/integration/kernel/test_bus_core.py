@@ -158,15 +158,15 @@ async def test_what_cannot_be_buried_holds_nothing_up(bus: Bus, fails):
             raise TimeoutError("no answer")
         await asyncio.Event().wait()
 
-    bus.connection.on_undecodable = bury
+    bus.on_undecodable = bury
     await bus.serve(WINDOWS, handler)
     await settled(bus)
     for start in range(20):
-        await bus.connection.client.publish("moretta.v1.windows.s._site", b"rubbish")
+        await bus.client.publish("moretta.v1.windows.s._site", b"rubbish")
         await bus.publish(WINDOWS, window(start))
     await until(lambda: seen == list(range(20)))
     held = 8 if fails == "hangs" else 0
-    await until(lambda: len(bus.connection._dead_letters) == held, lambda: f"{bus.connection._dead_letters}")
+    await until(lambda: len(bus._dead_letters) == held, lambda: f"{bus._dead_letters}")
 
 
 @pytest.mark.parametrize("payload", [b"no json", b'{"type":"WindowV1","site":"UP"}', b'{"x":"\xff"}', b""])
@@ -180,7 +180,7 @@ async def test_an_undecodable_message_is_buried_whole(bus: Bus, payload: bytes):
 
     await bus.serve(WINDOWS, handler)
     await settled(bus)
-    await bus.connection.client.publish("moretta.v1.windows.s._site", payload)
+    await bus.client.publish("moretta.v1.windows.s._site", payload)
     await bus.publish(WINDOWS, window(20))
     await until(lambda: seen == [20])
     dead = await buried(bus, "aggregate")
@@ -200,7 +200,7 @@ async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus):
         frames.dead_letters = bus
         await frames.serve(FRAMES, handler)
         await settled(frames)
-        await frames.connection.client.publish("moretta.v1.frames.s.c", b"\x81pixels" * 1000)
+        await frames.client.publish("moretta.v1.frames.s.c", b"\x81pixels" * 1000)
         await frames.publish(FRAMES, BY_TYPE[FrameV1])
         await until(lambda: len(seen) == 1)
     stored = await bus.history(DEAD)
@@ -212,7 +212,7 @@ async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus):
 
 async def test_of_a_large_message_the_beginning_is_buried(bus: Bus):
     """64 KiB at most; the size tells the rest."""
-    await bus._bury(WINDOWS, "moretta.v1.windows.s.z", b"x" * 100_000, "too long")
+    await bus._store_dead_letter(WINDOWS, "moretta.v1.windows.s.z", b"x" * 100_000, "too long")
     dead = (await bus.history(DEAD))[0].message
     assert (len(dead.payload), dead.size) == (65_536, 100_000)
 
@@ -269,7 +269,7 @@ async def test_what_was_sent_already_is_handled(nats_server: NatsProcess):
 
 async def test_a_flush_is_behind_what_was_sent(bus: Bus, monkeypatch: pytest.MonkeyPatch):
     """What it waits for must have left before; nats-py writes its PING ahead of what waits to be sent."""
-    client, sent = bus.connection.client, bytearray()
+    client, sent = bus.client, bytearray()
     transport = client._transport
     write, write_lines = transport.write, transport.writelines
 
@@ -348,7 +348,7 @@ async def test_a_frozen_server_is_noticed(bus: Bus, nats_server: NatsProcess):
 async def test_a_frozen_server_is_noticed_behind_a_backlog(bus: Bus, nats_server: NatsProcess):
     """Also while more waits to be sent than nats-py wants to keep: the ping does not wait with it."""
     nats_server.signal(signal.SIGSTOP)
-    client = bus.connection.client
+    client = bus.client
     sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(40)]
     await until(lambda: not bus.connected)
     nats_server.signal(signal.SIGCONT)
@@ -359,7 +359,7 @@ async def test_a_frozen_server_is_noticed_behind_a_backlog(bus: Bus, nats_server
 
 async def test_a_ping_of_the_last_connection_ends_no_flush(bus: Bus, nats_server: NatsProcess):
     """What waited to be sent is sent on the next connection, but not its pings: their answers would come too early."""
-    client = bus.connection.client
+    client = bus.client
     nats_server.signal(signal.SIGSTOP)
     sending = [asyncio.create_task(client.publish("backlog", bytes(700_000))) for _ in range(20)]
     flushing = [asyncio.create_task(client.flush()) for _ in range(3)]
@@ -582,7 +582,7 @@ async def test_a_long_replay_is_in_order(bus: Bus):
     js = bus.streams.js
     payload = WINDOWS.of(window(0)), encode(WINDOWS, window(0))
     for _ in range(5_000):
-        await bus.connection.client.publish(*payload)  # nobody waits for its acknowledgement
+        await bus.client.publish(*payload)  # nobody waits for its acknowledgement
     await settled(bus)
 
     async def stored() -> bool:
@@ -608,7 +608,7 @@ async def test_closing_ends_a_reconnection_that_loses_a_cancellation(nats_server
     On Python 3.11 `wait_for` loses it when it meets the moment at which its own wait ends.
     """
     bus = await Bus.connect(NatsSettings(url=nats_server.url), "notify")
-    client, moment, plain = bus.connection.client, asyncio.Event(), SecureClient._process_connect_init
+    client, moment, plain = bus.client, asyncio.Event(), SecureClient._process_connect_init
 
     async def connecting(self: SecureClient) -> None:
         moment.set()

@@ -18,7 +18,6 @@ from patience import patient, until
 from structlog.testing import capture_logs
 
 from services.bus import Bus, NatsSettings
-from services.bus.connection import connection
 from services.bus.connection.client import SecureClient, tasks_of
 from services.bus.nkey import Seed, _text
 from services.kernel.app import end_tasks
@@ -68,7 +67,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[SecureClient]:
         known.append(SecureClient(tls))
         return known[-1]
 
-    monkeypatch.setattr(connection, "SecureClient", client)
+    monkeypatch.setattr("services.bus.bus.SecureClient", client)
     return known
 
 

@@ -66,7 +66,7 @@ def fates():
 
 async def raw(asker, payload, site="cannes"):
     """Headers and body of the answer to any bytes."""
-    answer = await asker.connection.client.request(STATS.subject(site=site), payload, timeout=patient(5))
+    answer = await asker.client.request(STATS.subject(site=site), payload, timeout=patient(5))
     return answer.headers, answer.data
 
 
@@ -172,7 +172,7 @@ async def test_answers_go_to_inboxes_only(asker, bus, offered):
     await offered(answer)
     window_of = WINDOWS.subject(site="cannes", zone="_site")
     for subject in (STATS.subject(site="cannes"), "$SRV.PING", info_subject(STATS_SERVICE), "$SRV.STATS.moretta-stats"):
-        await asker.connection.client.publish(subject, encode(STATS, QUESTION), reply=window_of)
+        await asker.client.publish(subject, encode(STATS, QUESTION), reply=window_of)
     await asker.publish(STATS, QUESTION)
     assert await asker.request(STATS, QUESTION, timeout=patient(5)) == REPLY
     await settled(bus)
@@ -194,7 +194,7 @@ class Held:
 
 async def flood(asker, bus, number, *others):
     """So many questions at once and others behind them, of one connection; returns where what is answered comes."""
-    client = asker.connection.client
+    client = asker.client
     inbox = f"{client.new_inbox()}.1"
     answers = await client.subscribe(inbox)
     for payload in [encode(STATS, QUESTION)] * number + list(others):

@@ -49,7 +49,7 @@ async def configs(bus: Bus) -> dict[str, dict[str, Any]]:
 
 
 def client_of(bus: Bus) -> Client:
-    return bus.connection.client
+    return bus.client
 
 
 async def change(bus: Bus, name: str, **fields: Any) -> None:

@@ -231,7 +231,7 @@ async def test_nobody_else_can_say_that_pixels_are_gone(attacked, monkeypatch, w
     """An answer without the frame's key confirms no lifetime, be it from the bus or by inference's own credential."""
     monkeypatch.setattr("services.ingest.camera.sender.LIVE_BUDGET_NS", 20 * LIVE_BUDGET_NS)
     lie = msgspec.msgpack.encode(FrameReplyV1(outcome="done", worker="box-1", proof=os.urandom(16)))
-    client = attacked.attacker if who == "a tap" else (await attacked.bus("inference")).connection.client
+    client = attacked.attacker if who == "a tap" else (await attacked.bus("inference")).client
     heard = []
 
     async def answer(msg):

@@ -216,7 +216,7 @@ async def test_an_announcement_for_another_site_gets_nothing(exchange):
     bus = await exchange.inference()
     said = announce(IDENTITY, "lyon", "box-1", bytes(range(1, 33)), time.time_ns())
     with capture_logs() as lines:
-        await bus.connection.client.publish(WORKERS.subject(site="cannes"), msgspec.msgpack.encode(said))
+        await bus.client.publish(WORKERS.subject(site="cannes"), msgspec.msgpack.encode(said))
         await until(lambda: any("not signed for this site" in line.get("reason", "") for line in lines))
     assert giver._workers == {}
 
@@ -308,7 +308,7 @@ async def test_a_recorded_key_message_opens_nothing_later(exchange):
     assert not ids & set(held(receiver))
     bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
     for subject, data in recorded:
-        await bus.connection.client.publish(subject, data)
+        await bus.client.publish(subject, data)
     await _hear(exchange, giver)
     assert not ids & set(held(receiver))
 

@@ -1,4 +1,4 @@
-"""What is said when TLS to NATS fails, and that nats-py is the one whose insides were read: `bus.connection.client`."""
+"""What is said when TLS to NATS fails, and that nats-py is the one whose insides were read: `bus.client`."""
 
 import asyncio
 import inspect
