@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 
 from services.ingest.camera.connector import Connector
+from services.ingest.camera.frame_sampler import FrameSampler, Shedding
 from services.ingest.camera.leased import CameraStatus, EventTime, LeasedLife
 from services.ingest.camera.pictures import Picture, Slot
-from services.ingest.camera.playback import CameraStats, Playback, Shedding
+from services.ingest.camera.playback import CameraStats, Playback
 from services.ingest.camera.watchdog import Watchdog
 from services.ingest.core.reconnect import STUCK_LIMIT_S, Backoff, stuck_after
 from services.ingest.core.states import CameraProgress, PauseReason
@@ -82,17 +83,24 @@ class Camera:
         self.shedding = Shedding(on_shed, round(SECOND_NS / settings.fps))
         """The sender asks it whether to send a picture, and reports round trips and dropped pictures to it."""
         self._slot = Slot(clock, self.shedding.drop, expires=paced)
-        self._play = Playback(
-            settings,
+        sampler = FrameSampler(
+            settings.long_side,
             event_time,
             paced=paced,
             slot=self._slot,
             shedding=self.shedding,
             leaving=self._leaving,
             clock=clock,
+            on_lag=on_lag,
+        )
+        self._play = Playback(
+            settings,
+            sampler,
+            paced=paced,
+            leaving=self._leaving,
+            clock=clock,
             steady=steady,
             on_picture=self._is_live,
-            on_lag=on_lag,
         )
         self._connector = Connector(
             settings,

@@ -77,4 +77,4 @@ class Watchdog:
 
     def _is_silent(self) -> bool:
         silent_ns = self._clock() - self._play.last_picture_ns
-        return self._life().origin != "file" and silent_ns > stall_timeout(self._play.rate.per_second)
+        return self._life().origin != "file" and silent_ns > stall_timeout(self._play.fps)

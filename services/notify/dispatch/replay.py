@@ -36,7 +36,7 @@ def needed(records: Iterable[NotificationV1], firing: Container[AlertId]) -> set
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """From when to read the streams, ns. Both 0: there is nothing to read."""
+    """From when to read the streams, ns."""
 
     all: int
     """Data stored before this does not matter any more, unless it is about an alert that fires."""
@@ -50,8 +50,10 @@ def since_when(
     plan: RoutingPlan,
     give_up_after_s: float,
     oldest: int | None = None,
-) -> Since:
+) -> Since | None:
     """Return from when to read, given when decisions and attempts were stored last, and which alerts fire.
+
+    None: there is nothing to read, since nobody was ever notified and nothing fires.
 
     The last writer had nothing on its way that was older than `give_up_after_s` plus the pause before the attempt that
     finds that out. It had no group to repeat that was last reported before the longest repeat interval. The time
@@ -59,12 +61,12 @@ def since_when(
     """
     began = min((notice.stored for notice in firing), default=None)
     last = max(written, default=began)
-    if last is None:  # nothing was ever told, and nothing fires
-        return Since(0, 0)
+    if last is None:
+        return None
     repeat = max((route.repeat for route in plan.routes), default=0)
-    every = max(1, last - repeat - int((give_up_after_s + SLOW_LONGEST_S) * 1e9))
+    every = max(0, last - repeat - int((give_up_after_s + SLOW_LONGEST_S) * 1e9))
     every = every if oldest is None else min(every, oldest)
-    untold = max(1, every - _CLOSED)
+    untold = max(0, every - _CLOSED)
     return Since(every, untold if began is None else min(untold, began))
 
 

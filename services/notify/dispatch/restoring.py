@@ -61,8 +61,9 @@ async def read_past(bus: Bus, site: str, plan: RoutingPlan, give_up_after_s: flo
     past.silences = [cast("SilenceV1", stored.message) for stored in await bus.latest(SILENCES)]
     written = [stored.time for row in (NOTIFICATIONS, DELIVERIES) for stored in latest[row.pattern]]
     since = since_when(written, firing.values(), plan, give_up_after_s, oldest)
-    await _decisions(bus, site, since, firing, plan, past)
-    await _alerts(bus, site, since, firing, past)
+    if since is not None:
+        await _decisions(bus, site, since, firing, plan, past)
+        await _alerts(bus, site, since, firing, past)
     return past
 
 
@@ -81,8 +82,6 @@ async def _decisions(
 
     Attempts are read last. So all attempts recorded by then are read for every decision that was read.
     """
-    if not since.all:
-        return
     known, named = KnownAlerts(), set[AlertId](firing)
     async for stored in _read(bus, NOTIFICATIONS, site, since.decisions):
         record = cast("NotificationV1", stored.message)
@@ -118,8 +117,6 @@ async def _replayed(bus: Bus, site: str, since: Since, past: Past) -> None:
 
 async def _alerts(bus: Bus, site: str, since: Since, firing: dict[AlertId, Notice], past: Past) -> None:
     """Read the alerts since then, and of older alerts only those that fire or that a notification covered."""
-    if not since.all:
-        return
     for row in FOLLOWED:
         found = [stored async for stored in _read(bus, row, site, since.all)]
         past.next[str(row.stream)] = max([past.next[str(row.stream)], *(stored.sequence + 1 for stored in found)])

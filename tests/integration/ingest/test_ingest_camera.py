@@ -164,8 +164,8 @@ async def test_no_buffer_holds_a_picture_after_the_end(tmp_path):
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=50)
     async with running(path, paced=False) as (camera, _):
         await take_all(camera)
-    assert len(camera._play._pool._free) == 3
-    assert not any(any(buffer) for buffer in camera._play._pool._free)
+    assert len(camera._play._sampler._pool._free) == 3
+    assert not any(any(buffer) for buffer in camera._play._sampler._pool._free)
 
 
 @pytest.mark.alone
@@ -206,7 +206,7 @@ async def test_the_newest_picture_wins(tmp_path):
         await until(lambda: camera.stats().shed > 8)
         second = await asyncio.wait_for(camera.take(), LIMIT_S)
         assert second.sequence > first.sequence + 5
-        assert second.sequence >= camera._play._sequence - 3, "the first of those that waited would be older"
+        assert second.sequence >= camera._play._sampler._sequence - 3, "the first of those that waited would be older"
         second.release()
         assert camera.stats().shed >= second.sequence - first.sequence - 1
 
@@ -231,9 +231,9 @@ async def test_slow_answers_shed_before_conversion(tmp_path):
         (await asyncio.wait_for(camera.take(), LIMIT_S)).release()
         camera.shedding.answered(150 * MS)
         assert not camera.shedding.may_send(0)
-        shed, converted = camera.stats().shed, camera._play._sequence
+        shed, converted = camera.stats().shed, camera._play._sampler._sequence
         await until(lambda: camera.stats().shed >= shed + 5)
-        assert camera._play._sequence <= converted + 1
+        assert camera._play._sampler._sequence <= converted + 1
         picture = await asyncio.wait_for(camera.take(), LIMIT_S)
         picture.release()
 
@@ -321,11 +321,11 @@ async def test_pause_wipes_refuses_and_resume_goes_on(tmp_path):
         camera.pause()
         assert camera.status.state == "paused"
         await until(lambda: camera._play.decoder is None)
-        last = camera._play._sequence
-        assert not any(any(buffer) for buffer in camera._play._pool._free)
+        last = camera._play._sampler._sequence
+        assert not any(any(buffer) for buffer in camera._play._sampler._pool._free)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(camera.take(), 0.3)
-        assert camera._play._sequence == last
+        assert camera._play._sampler._sequence == last
         camera.resume()
         picture = await asyncio.wait_for(camera.take(), LIMIT_S)
         assert picture.sequence > last
@@ -369,8 +369,8 @@ async def test_stop_while_unpaced_and_nobody_takes(tmp_path):
     path = clips.make_clip(tmp_path / "clip.mp4", pictures=50)
     async with running(path, paced=False) as (camera, _):
         await until(lambda: camera._slot._picture is not None)
-    assert not any(any(buffer) for buffer in camera._play._pool._free)
-    assert len(camera._play._pool._free) == 3
+    assert not any(any(buffer) for buffer in camera._play._sampler._pool._free)
+    assert len(camera._play._sampler._pool._free) == 3
 
 
 async def test_stop_before_start_and_twice():

@@ -166,7 +166,7 @@ async def test_a_frozen_camera_is_stalled_then_timed_out(own):
             await until(lambda: last(states) == ("stalled", "timeout"))
             assert time.monotonic() - began < 2.5 + NOISE_S
             assert camera._play.decoder._context is None
-            assert not any(any(buffer) for buffer in camera._play._pool._free)
+            assert not any(any(buffer) for buffer in camera._play._sampler._pool._free)
             await until(lambda: last(states) == ("backing-off", "timeout"))
             assert time.monotonic() - began > 2.5
         finally:
@@ -244,7 +244,7 @@ async def test_pause_leaves_the_camera_and_resume_comes_back(server):
         before = await take(camera, 2)
         camera.pause()
         await until(lambda: camera._play.decoder is None and last(states) == ("paused", "operator"))
-        assert not any(any(buffer) for buffer in camera._play._pool._free)
+        assert not any(any(buffer) for buffer in camera._play._sampler._pool._free)
         camera.resume()
         after = await take(camera, 2)
         # A server that has not yet let go of a connection before may refuse the first try of the new one.
