@@ -1,4 +1,4 @@
-"""What ingest and inference say to each other in the account FRAMES (ADR 14, ADR 23).
+"""What ingest and inference say to each other in the account MORETTA_FRAMES (ADR 14, ADR 23).
 
 A frame's pixels travel sealed with AES-256-GCM: without the frame key of that second they are noise. None of these
 messages is ever stored.
@@ -69,7 +69,7 @@ class FaceQualityV1(Struct, frozen=True):
 
 
 class FrameQualityV1(Struct, frozen=True, kw_only=True):
-    """How good a picture is for finding faces. Told only of frames with `aim`, and only in the account FRAMES."""
+    """How good a picture is for finding faces. Only for frames with `aim`, in the account MORETTA_FRAMES."""
 
     brightness: Fraction
     """Mean luma: 0 black, 1 white."""

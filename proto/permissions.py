@@ -26,16 +26,16 @@ SERVICE_API = "$SRV"
 """What the subjects begin with on which micro services tell of themselves (NATS ADR-32)."""
 SERVICES: tuple[Identity, ...] = ("ingest", "inference", "aggregate", "notify")
 ACCOUNTS: dict[Identity, tuple[Account, ...]] = {
-    "ingest": ("MAIN", "FRAMES"),
-    "inference": ("MAIN", "FRAMES"),
-    "aggregate": ("MAIN",),
-    "notify": ("MAIN",),
-    "operator": ("MAIN",),
-    "backup": ("MAIN",),
-    "subscriber": ("MAIN",),
-    "page": ("MAIN",),
+    "ingest": ("MORETTA", "MORETTA_FRAMES"),
+    "inference": ("MORETTA", "MORETTA_FRAMES"),
+    "aggregate": ("MORETTA",),
+    "notify": ("MORETTA",),
+    "operator": ("MORETTA",),
+    "backup": ("MORETTA",),
+    "subscriber": ("MORETTA",),
+    "page": ("MORETTA",),
 }
-APART: dict[Identity, str] = {"subscriber": "SUBSCRIBERS", "page": "PAGE"}
+APART: dict[Identity, str] = {"subscriber": "MORETTA_SUBSCRIBERS", "page": "MORETTA_PAGE"}
 """Who is in an account of its own, and in which: just its rights are imported into it. An answer goes to whatever
 subject of the asker's account it is told to, and in that account there is none but its own (ADR 20)."""
 READER: Identity = "subscriber"
@@ -105,7 +105,7 @@ def info_subject(service: Service) -> str:
 
 def user_of(identity: Identity, account: Account) -> str:
     """Return the NATS user name of an identity in an account; see `inbox_name`."""
-    return f"{identity}-frames" if account == "FRAMES" else identity
+    return f"{identity}-frames" if account == "MORETTA_FRAMES" else identity
 
 
 def inbox_name(identity: Identity, account: Account) -> str:
@@ -165,8 +165,8 @@ def looking(rows: Iterable[Subject], asked: Iterable[str]) -> Rights:
 
 
 def asked_of(identity: Identity) -> tuple[str, ...]:
-    """Return what an identity that is apart asks in MAIN, by MAIN's names; a reader none of its JetStream."""
-    asked = _given(identity, "MAIN").publish
+    """Return what an identity that is apart asks in MORETTA, by MORETTA's names; a reader none of its JetStream."""
+    asked = _given(identity, "MORETTA").publish
     return tuple(subject for subject in asked if identity != READER or not subject.startswith(JETSTREAM_API))
 
 
@@ -193,7 +193,7 @@ def _given(identity: Identity, account: Account) -> Rights:
     subscribe = [_subscription(row) for row in rows if identity in row.subscribers]
     publish += [subject for row in rows if identity in row.publishers for subject in _controls(row)]
     subscribe += [subject for row in rows if identity in row.subscribers for subject in _controls(row)]
-    if account == "MAIN":
+    if account == "MORETTA":
         publish += _jetstream(identity, rows)
     return Rights(tuple(publish), (*subscribe, inbox(inbox_name(identity, account))))
 
@@ -204,7 +204,7 @@ def _answering(identity: Identity, account: Account) -> list[str]:
     asking = dict.fromkeys(name for row in rows for name in row.publishers)
     found = [inbox(user_of(name, account)) for name in asking if name not in APART]
     found += [IMPORTED_REPLIES] if set(asking) & set(APART) else []
-    return found + ([USER_INFO] if identity == STREAM_OWNER and account == "MAIN" else [])
+    return found + ([USER_INFO] if identity == STREAM_OWNER and account == "MORETTA" else [])
 
 
 def _controls(row: Subject) -> list[str]:

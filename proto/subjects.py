@@ -41,7 +41,7 @@ from proto.sightings import CameraEventV1, ModelV1, PassageV1, SightingsV1, Site
 from proto.stats import StatsReplyV1, StatsRequestV1
 
 Identity = Literal["ingest", "inference", "aggregate", "notify", "operator", "backup", "subscriber", "page"]
-Account = Literal["FRAMES", "MAIN"]
+Account = Literal["MORETTA_FRAMES", "MORETTA"]
 Encoding = Literal["msgpack", "json"]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -69,7 +69,7 @@ class Subject:
     subscribers: tuple[Identity, ...]
     purpose: str
     stream: str | None = None
-    account: Account = "MAIN"
+    account: Account = "MORETTA"
     reply: type[Struct] | None = None
     queue: str | None = None
     service: Service | None = None
@@ -128,7 +128,7 @@ FRAMES = Subject(
     ("ingest",),
     ("inference",),
     "one sealed picture, answered after its pixels were overwritten",
-    account="FRAMES",
+    account="MORETTA_FRAMES",
     reply=FrameReplyV1,
     queue=FRAMES_QUEUE,
 )
@@ -139,7 +139,7 @@ WORKERS = Subject(
     ("inference",),
     ("ingest",),
     "a worker asks for frame keys, signed by the inference identity",
-    account="FRAMES",
+    account="MORETTA_FRAMES",
 )
 KEYS = Subject(
     "moretta.v1.keys.{site}.{worker}",
@@ -148,7 +148,7 @@ KEYS = Subject(
     ("ingest",),
     ("inference",),
     "one second's frame key, encrypted to one worker",
-    account="FRAMES",
+    account="MORETTA_FRAMES",
 )
 SIGHTINGS = Subject(
     "moretta.v1.sightings.{site}.{camera}",
@@ -311,7 +311,7 @@ PAUSE_STATE = Subject(
     stream="CONTROL",
 )
 CAMERA_LEASES = Subject(
-    "$KV.LEASES.v1.camera.{site}.{camera}",
+    "$KV.LEASES_INGEST.v1.camera.{site}.{camera}",
     CameraLeaseV1,
     "json",
     ("ingest",),
@@ -320,7 +320,7 @@ CAMERA_LEASES = Subject(
     stream="KV_LEASES_INGEST",
 )
 REPLICAS = Subject(
-    "$KV.LEASES.v1.ingest.{replica}",
+    "$KV.LEASES_INGEST.v1.replica.{replica}",
     ReplicaV1,
     "json",
     ("ingest",),
@@ -329,7 +329,7 @@ REPLICAS = Subject(
     stream="KV_LEASES_INGEST",
 )
 SITE_LEASES = Subject(
-    "$KV.LEASES.v1.site.{site}",
+    "$KV.LEASES_AGGREGATE.v1.site.{site}",
     SiteLeaseV1,
     "json",
     ("aggregate",),
@@ -338,7 +338,7 @@ SITE_LEASES = Subject(
     stream="KV_LEASES_AGGREGATE",
 )
 AGGREGATE_REPLICAS = Subject(
-    "$KV.LEASES.v1.aggregate.{replica}",
+    "$KV.LEASES_AGGREGATE.v1.replica.{replica}",
     AggregateReplicaV1,
     "json",
     ("aggregate",),
@@ -347,16 +347,16 @@ AGGREGATE_REPLICAS = Subject(
     stream="KV_LEASES_AGGREGATE",
 )
 NOTIFY_LEASES = Subject(
-    "$KV.LEASES.v1.told.{site}",
+    "$KV.LEASES_NOTIFY.v1.site.{site}",
     NotifyLeaseV1,
     "json",
     ("notify",),
     ("notify",),
-    "which replica of notify tells people of a site; gone when its holder is silent",
+    "which replica of notify sends a site's messages; gone when its holder is silent",
     stream="KV_LEASES_NOTIFY",
 )
 NOTIFY_REPLICAS = Subject(
-    "$KV.LEASES.v1.notify.{replica}",
+    "$KV.LEASES_NOTIFY.v1.replica.{replica}",
     NotifyReplicaV1,
     "json",
     ("notify",),
@@ -488,11 +488,10 @@ STREAM_OWNER: Identity = "aggregate"
 """Who alone makes and changes streams: a stream may copy from, or repeat on, every subject of its account (ADR 20)."""
 
 
-def _leases(service: str, *rows: Subject) -> Stream:
-    subjects = tuple(row.wildcard() for row in rows)
+def _leases(service: str) -> Stream:
     return Stream(
         f"KV_LEASES_{service}",
-        subjects,
+        (f"$KV.LEASES_{service}.>",),
         "memory",
         None,
         4 * _MIB,
@@ -555,9 +554,9 @@ STREAMS: tuple[Stream, ...] = (
         kept=True,
     ),
     # Memory: a lease that outlives its server would be nobody's.
-    _leases("INGEST", CAMERA_LEASES, REPLICAS),
-    _leases("AGGREGATE", SITE_LEASES, AGGREGATE_REPLICAS),
-    _leases("NOTIFY", NOTIFY_LEASES, NOTIFY_REPLICAS),
+    _leases("INGEST"),
+    _leases("AGGREGATE"),
+    _leases("NOTIFY"),
     Stream("DEAD", (DEAD.wildcard(),), "file", 7 * _DAY, 64 * _MIB, purpose="what could not be handled"),
 )
 

@@ -66,16 +66,16 @@ def _site() -> Config:
 
 
 def _leaf() -> Config:
-    nothing: Config = {"accounts": {"MAIN": {"exports": []}}, "jetstream": {"max_file_store": 0}}
+    nothing: Config = {"accounts": {"MORETTA": {"exports": []}}, "jetstream": {"max_file_store": 0}}
     config = leaf(nothing, _LINK, [], SEED, {STREAMS_USER: [STREAMS_USER]}, tls=None)
-    return config | {"exports": config["accounts"].pop("MAIN")["exports"]}
+    return config | {"exports": config["accounts"].pop("MORETTA")["exports"]}
 
 
 def _hub() -> Config:
     keys = {name: [name] for name in (STREAMS_USER, READER, _LINK.maker)}
     config = hub(LISTEN, LEAF_LISTEN, STORE, keys, {_LINK: [LEAF_USER]})
     each = (config["jetstream"].pop("max_file_store") - reserved(0)[0]) // 2  # one leaf's, and the hub's own
-    main = config["accounts"].pop("HUB")
+    main = config["accounts"].pop("MORETTA_HUB")
     site = config["accounts"].pop(_LINK.account)
     return {"server": config, "each": each, "hub": main, "site": site}
 

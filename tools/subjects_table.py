@@ -20,7 +20,7 @@ _HEAD = f"""# Subjects and rights
 
 Written by `make contracts` from `proto/subjects.py`; a test compares. Every identity has a user of its own in each
 of its accounts, with an nkey; what is not named here is denied. A reader with a name (`{NAMED}NAME`) has the rights of
-`{READER}`, in an account of its own. In MAIN only `{STREAM_OWNER}` makes streams and has consumers
+`{READER}`, in an account of its own. In MORETTA only `{STREAM_OWNER}` makes streams and has consumers
 ([ADR 20](adr/0020-identities.md)). Readers have consumers in their own accounts, on mirrors of the public streams
 ([ADR 45](adr/0045-readers-mirrors.md)); the page has none.
 
@@ -35,7 +35,7 @@ def markdown() -> str:
 
 
 def _row(row: Subject) -> str:
-    place = row.stream or ("in the account FRAMES, never stored" if row.account == "FRAMES" else "none")
+    place = row.stream or ("in the account MORETTA_FRAMES, never stored" if row.account == "MORETTA_FRAMES" else "none")
     queue = f" (queue group `{row.queue}`)" if row.queue else ""
     answer = f", answered by `{row.reply.__name__}`" if row.reply else ""
     who = f"{', '.join(row.publishers)} | {', '.join(row.subscribers)}{queue}"

@@ -76,7 +76,7 @@ async def granted(settings: NatsSettings, who: Identity) -> list[Finding]:
     """Return whether the server grants this identity its rights, and refuses a sample of other rights."""
     if settings.seed is None:
         return [rights.open_server()]
-    account: Account = "MAIN"
+    account: Account = "MORETTA"
     denied: list[str] = []
     connection = await Connection.open(settings, f"{who}-rights", account, denied.append)
     try:
@@ -131,7 +131,7 @@ async def _seen(bus: Bus, who: Identity, sizes: Sizes) -> dict[Stream, dict[str,
 
 def _may_ask(stream: Stream, who: Identity) -> bool:
     return who != READER and any(
-        covers(granted, stream_info(stream.name)) for granted in rights_of(who, "MAIN").publish
+        covers(granted, stream_info(stream.name)) for granted in rights_of(who, "MORETTA").publish
     )
 
 

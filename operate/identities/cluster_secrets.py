@@ -64,7 +64,7 @@ def _public(secrets: Mapping[str, Files]) -> Files:
         file.removesuffix(".nk"): text for files in secrets.values() for file, text in files.items() if _is_seed(file)
     }
     found = {f"{user}.conf": f"nkey: {Seed(text).public}\n" for user, text in seeds.items()}
-    page = found[f"{user_of('page', 'MAIN')}.conf"]
+    page = found[f"{user_of('page', 'MORETTA')}.conf"]
     return found | {OPEN: page.replace("nkey:", "no_auth_user:")}
 
 

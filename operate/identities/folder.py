@@ -52,6 +52,6 @@ def settings_file(url: str, identity: Identity, trusted: str | None = None, *, u
 
     `trusted` is the CA file for the server's certificate; `user` is another user with that identity's rights.
     """
-    name = inbox_name(identity, "MAIN")
+    name = inbox_name(identity, "MORETTA")
     found = {"url": url, "user": name, "seed_file": f"{user or name}.nk"} | ({"ca_file": trusted} if trusted else {})
     return yaml.safe_dump({"nats": found}, sort_keys=False)

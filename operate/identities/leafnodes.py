@@ -2,8 +2,8 @@
 
 Messages cross from account to account. Each time, a stream copies another stream:
 
-    site:  MAIN --> PUBLIC --> LEAF (no streams: the connection's own account)
-    hub:   SITE_<leaf> (a leaf's own account) --> HUB
+    site:  MORETTA --> MORETTA_PUBLIC --> MORETTA_LEAF (no streams: the connection's own account)
+    hub:   MORETTA_SITE_<leaf> (a leaf's own account) --> MORETTA_HUB
 
 An account's imports list everything that it can ask for in the account before it.
 """
@@ -22,7 +22,7 @@ CROSSING: tuple[Subject, ...] = (WINDOWS, ALERTS, CAMERAS, DELIVERIES)
 """All rows of the table that leave a site (ADR 25)."""
 HUB_STREAMS: tuple[Stream, ...] = tuple(stream(str(row.stream)) for row in CROSSING)
 """The models of a hub's common streams. All copies on the way there have the table's sizes."""
-MAIN, PUBLIC, LEAF, HUB = "MAIN", "PUBLIC", "LEAF", "HUB"
+MAIN, PUBLIC, LEAF, HUB = "MORETTA", "MORETTA_PUBLIC", "MORETTA_LEAF", "MORETTA_HUB"
 STREAMS_USER, LEAF_USER = "streams", "leaf"
 """The user that makes the streams of a crossing, and the user as which a site connects to the hub."""
 _API, _REPLIES = JETSTREAM_API.removesuffix("."), "$JSC.R.>"
@@ -53,7 +53,7 @@ class Link:
     @property
     def account(self) -> str:
         """The leaf's account on the hub."""
-        return f"SITE_{self.name}"
+        return f"MORETTA_SITE_{self.name}"
 
     @property
     def maker(self) -> str:
@@ -150,7 +150,7 @@ def leaf(
 
 
 def _remote(urls: Sequence[str], seed: str, tls: ServerTls | None) -> Config:
-    """Return the connection to the hub. LEAF has nothing else to give or take: the denials here are a second lock."""
+    """Return the connection to the hub. MORETTA_LEAF gives and takes nothing else: these denials are a second lock."""
     denied = [*sorted({_below(row) for row in TABLE}), *_NEVER]
     remote: Config = {"urls": list(urls), "account": LEAF, "nkey": seed, "deny_imports": denied, "deny_exports": denied}
     return remote | ({"tls": tls.block()} if tls else {})
@@ -246,7 +246,7 @@ def _bytes(sizes: Sizes | None = None) -> int:
 
 
 def copies(link: Link) -> list[Config]:
-    """Return the streams of a site's account PUBLIC."""
+    """Return the streams of a site's account MORETTA_PUBLIC."""
     return [_stream(row, link.hops[0].taker[1], link.hops[0].sources(row)) for row in CROSSING]
 
 

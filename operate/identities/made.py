@@ -61,9 +61,9 @@ class Identities:
 
     def settings(self, identity: Identity, url: str) -> NatsSettings:
         """Return the connection settings of an identity."""
-        main, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
-        if "FRAMES" not in ACCOUNTS[identity]:
-            return NatsSettings(url=url, user=inbox_name(identity, "MAIN"), seed=self.seeds[main])
+        main, frames = user_of(identity, "MORETTA"), user_of(identity, "MORETTA_FRAMES")
+        if "MORETTA_FRAMES" not in ACCOUNTS[identity]:
+            return NatsSettings(url=url, user=inbox_name(identity, "MORETTA"), seed=self.seeds[main])
         own, other = self.seeds[main], self.seeds[frames]
         return NatsSettings(url=url, user=main, seed=own, frames_user=frames, frames_seed=other)
 
@@ -80,10 +80,10 @@ def secret_files(identity: Identity) -> list[str]:
 
 def environment(folder: Path, identity: Identity) -> dict[str, str]:
     """Return the environment variables of a service whose secrets are in `folder`."""
-    user = user_of(identity, "MAIN")
+    user = user_of(identity, "MORETTA")
     names = {"MORETTA_NATS__USER": user, "MORETTA_NATS__SEED_FILE": str(folder / f"{user}.nk")}
-    if "FRAMES" in ACCOUNTS[identity]:
-        user = user_of(identity, "FRAMES")
+    if "MORETTA_FRAMES" in ACCOUNTS[identity]:
+        user = user_of(identity, "MORETTA_FRAMES")
         names |= {"MORETTA_NATS__FRAMES_USER": user, "MORETTA_NATS__FRAMES_SEED_FILE": str(folder / f"{user}.nk")}
     if identity in PEERS:
         names["MORETTA_SEALING__SIGNING_KEY_FILE"] = str(folder / f"{identity}.key")

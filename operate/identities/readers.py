@@ -1,4 +1,4 @@
-"""Readers' own NATS accounts: what MAIN or a hub gives to each, what each gives back, and their limits. Pure.
+"""Readers' own NATS accounts: what MORETTA or a hub gives to each, what each gives back, and their limits. Pure.
 
 NATS sends an answer, and what a consumer delivers, to any subject of the asker's account. In these accounts there are
 no subjects but the asker's own (ADR 20). A reader has mirrors of the public streams there, and all of JetStream that
@@ -146,7 +146,7 @@ def apart(users: Iterable[str], streams: Streams, rows: tuple[Subject, ...] | No
     `rows` are all that a hub's readers hear; they ask nothing there. Default: what the table says.
     """
     given = list(users)
-    known = [(user_of(one, "MAIN"), one, account) for one, account in APART.items()]
+    known = [(user_of(one, "MORETTA"), one, account) for one, account in APART.items()]
     found = [one for one in known if one[0] in given]
     found += [(user, READER, named_account(user)) for user in given if user.startswith(NAMED)]
     gone = [(f"{NAMED}{name}", READER) for name, mine in streams.items() if not mine]

@@ -50,7 +50,7 @@ class WebSocket(Struct, frozen=True, forbid_unknown_fields=True):
     def block(self, keys: PublicKeys, tls: ServerTls | None) -> dict[str, object]:
         """Return the configuration's block `websocket`; without TLS it is for loopback or for a proxy with TLS."""
         config: dict[str, object] = {"listen": self.listen, "allowed_origins": self.origins}
-        config |= {"no_auth_user": _keys_of(user_of(_PAGE, "MAIN"), keys)[0]} if self.is_open else {}
+        config |= {"no_auth_user": _keys_of(user_of(_PAGE, "MORETTA"), keys)[0]} if self.is_open else {}
         return config | ({"tls": tls.block() | {"verify": False}} if tls else {"no_tls": True})
 
 
@@ -121,17 +121,17 @@ def _with_websocket(config: dict[str, Any], block: dict[str, object]) -> dict[st
 
 
 def _accounts(keys: PublicKeys, streams: Streams) -> dict[str, object]:
-    readers = apart([*(user_of(one, "MAIN") for one in APART), *keys], streams)
+    readers = apart([*(user_of(one, "MORETTA") for one in APART), *keys], streams)
     main = {
         "jetstream": True,
-        "users": _users("MAIN", keys, made(readers)),
+        "users": _users("MORETTA", keys, made(readers)),
         "exports": exports(readers),
         "imports": back(readers),
         "limits": dict(_OWN),
     }
-    own = {one.account: one.block("MAIN", () if one.is_removed else _keys_of(one.user, keys)) for one in readers}
-    frames = {"jetstream": False, "users": _users("FRAMES", keys, []), "limits": dict(_OWN)}
-    return {"MAIN": main, **own, "FRAMES": frames}
+    own = {one.account: one.block("MORETTA", () if one.is_removed else _keys_of(one.user, keys)) for one in readers}
+    frames = {"jetstream": False, "users": _users("MORETTA_FRAMES", keys, []), "limits": dict(_OWN)}
+    return {"MORETTA": main, **own, "MORETTA_FRAMES": frames}
 
 
 def _users(account: Account, keys: PublicKeys, more: Sequence[str]) -> list[dict[str, object]]:

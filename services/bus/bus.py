@@ -36,11 +36,11 @@ class Bus(Connection):
         makes = who == STREAM_OWNER or settings.seed is None
         self.streams = Streams(self, settings.replicas, makes=makes, sizes=settings.sizes, asked=asked_streams(who))
         self.dead_letters: Bus | None = None
-        """The bus that stores dead letters. A connection in the account FRAMES has no stream and needs another bus."""
+        """The bus that stores dead letters. The account MORETTA_FRAMES has no stream, so its bus needs another one."""
 
     @classmethod
     async def connect(
-        cls, settings: NatsSettings, service: str, account: Account = "MAIN", on_error: OnError | None = None
+        cls, settings: NatsSettings, service: str, account: Account = "MORETTA", on_error: OnError | None = None
     ) -> Self:
         """Return a connected bus; retry for ever (see `Connection.open`)."""
         bus = cls(SecureClient(settings.tls()), account, service, settings)
@@ -120,8 +120,8 @@ class Bus(Connection):
             return None
 
     async def _store_dead_letter(self, row: Subject, subject: str, data: bytes, reason: str) -> None:
-        """Store a dead letter. It holds no byte of a message from the account FRAMES (docs/privacy.md)."""
-        keep = data[:_KEEP_DEAD_BYTES] if row.account == "MAIN" else None
+        """Store a dead letter. It holds no byte of a message from the account MORETTA_FRAMES (docs/privacy.md)."""
+        keep = data[:_KEEP_DEAD_BYTES] if row.account == "MORETTA" else None
         dead = DeadV1(
             service=cast("ServiceName", self._service),
             subject=subject,

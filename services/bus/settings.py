@@ -21,9 +21,9 @@ _Seed = Annotated[Seed, Meta(description=RIGHT)]
 class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The address of NATS, and the service's identities there.
 
-    `frames_user` with `frames_seed` or `frames_password` is the second identity, in the account FRAMES. Only ingest and
-    inference have it (ADR 20); without it the first identity is used for both. A seed belongs to an nkey; with a seed,
-    `user` only names the inbox. Passwords are for servers that are not configured by `moretta nats apply`.
+    `frames_user` with `frames_seed` or `frames_password` is the second identity, in the account MORETTA_FRAMES. Only
+    ingest and inference have it (ADR 20); without it the first identity is used for both. A seed belongs to an nkey;
+    with a seed, `user` only names the inbox. Passwords are for servers that `moretta nats apply` does not configure.
     """
 
     url: Annotated[

@@ -54,7 +54,7 @@ async def wire(app: App, settings: InferenceFile) -> None:
     await errors_publisher.publish()
     app.spawn("publish the model's errors", errors_publisher.run())
 
-    frames = await Bus.connect(settings.nats, "inference", "FRAMES")
+    frames = await Bus.connect(settings.nats, "inference", "MORETTA_FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
     frames.dead_letters = main
     name = _worker_name(os.uname().nodename)

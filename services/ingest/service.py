@@ -87,7 +87,7 @@ async def _connected(app: App, settings: IngestFile) -> tuple[Bus, Bus]:
     main = await Bus.connect(settings.nats, "ingest")
     app.on_stop("close NATS", main.close)
     await main.ensure_streams(["SIGHTINGS", "CAMERAS", "CONTROL", "AUDIT", "DEAD", "KV_LEASES_INGEST"])
-    frames = await Bus.connect(settings.nats, "ingest", "FRAMES")
+    frames = await Bus.connect(settings.nats, "ingest", "MORETTA_FRAMES")
     app.on_stop("close NATS (frames)", frames.close)
     frames.dead_letters = main
     return main, frames

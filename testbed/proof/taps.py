@@ -61,7 +61,7 @@ class Tap:
                 await self._subscribe(subject, queue)
 
     def _is_frames(self, subject: str) -> bool:
-        return self.account == "FRAMES" and subject == FRAMES.wildcard()
+        return self.account == "MORETTA_FRAMES" and subject == FRAMES.wildcard()
 
     async def _subscribe(self, subject: str, queue: str = "") -> None:
         assert self._connection is not None

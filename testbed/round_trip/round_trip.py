@@ -134,7 +134,7 @@ async def round_trip(deployment: Deployment, options: RoundTripOptions, on_step:
         on_step("drawing the film", 0)
         film = await asyncio.to_thread(_film, Path(scratch), camera.long_side)
         ear = Ear(site.id, film)
-        tap = Tap(who, "MAIN", ear.hear)
+        tap = Tap(who, "MORETTA", ear.hear)
         try:
             await tap.open(deployment.nats)
             shown = stream_camera(film.stream, film.rate)

@@ -70,10 +70,10 @@ def test_values_of_before_the_page_had_a_key():
     keys = {user: found for user, found in KEYS.items() if user != "page"}
     before = {"nats": {"keys": keys | {"page": None}}}
     accounts = parsed(render(before)[f"ConfigMap/{NAME}"]["data"]["nats.conf"])["accounts"]
-    assert set(accounts) == {"MAIN", "SUBSCRIBERS", "FRAMES"}
-    assert {name for one in accounts["MAIN"]["exports"] for name in one["accounts"]} == {"SUBSCRIBERS"}
+    assert set(accounts) == {"MORETTA", "MORETTA_SUBSCRIBERS", "MORETTA_FRAMES"}
+    assert {name for one in accounts["MORETTA"]["exports"] for name in one["accounts"]} == {"MORETTA_SUBSCRIBERS"}
     expected = server("0.0.0.0:4222", "/data", KEYS)["accounts"]
-    assert accounts["SUBSCRIBERS"] == expected["SUBSCRIBERS"]
+    assert accounts["MORETTA_SUBSCRIBERS"] == expected["MORETTA_SUBSCRIBERS"]
     for page in ({"enabled": True, "websocket": "/nats"}, values.PAGE["page"]):
         said = refusal(merged(values.PAGE, before) | {"page": page})
         assert "nats.keys.page is empty; set identities.make: true" in said
@@ -121,7 +121,7 @@ def test_what_the_command_writes_is_what_the_chart_takes(tmp_path: Path):
         assert written["nats"]["keys"]
         objects = render(written)
         config = parsed(objects[f"ConfigMap/{NAME}"]["data"]["nats.conf"])
-        assert "SUBSCRIBERS_acme" in config["accounts"]
+        assert "MORETTA_SUBSCRIBERS_acme" in config["accounts"]
         limit = json.loads((folder / "nats.conf").read_text())["jetstream"]["max_file_store"]
         assert config["jetstream"]["max_file_store"] == limit
         assert f"nats://{NAME}:4222" == here.url(tls=False)

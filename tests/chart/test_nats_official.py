@@ -60,14 +60,14 @@ def _kept(tmp_path: Path) -> IdentityFolder:
 
 
 def started(folder: Path, text: str) -> RenderedNats:
-    """Start that configuration with the test's ports and folders, and an admin in MAIN."""
+    """Start that configuration with the test's ports and folders, and an admin in MORETTA."""
     text = text.replace('"port": 4222', '"listen": "0.0.0.0:4222"').replace(
         '"http_port": 8222', '"http": "127.0.0.1:8222"'
     )
-    admin = '"MAIN": {"users": [{"user": "admin", "password": "admin"},'
+    admin = '"MORETTA": {"users": [{"user": "admin", "password": "admin"},'
     server = RenderedNats(
         folder,
-        re.sub(r'"MAIN": \{\s*"jetstream": true,\s*"users": \[', f'{admin[:9]}"jetstream": true, {admin[9:]}', text),
+        re.sub(r'"MORETTA": \{\s*"jetstream": true,\s*"users": \[', f'{admin[:9]}"jetstream": true, {admin[9:]}', text),
     )
     server.start()
     return server

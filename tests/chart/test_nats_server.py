@@ -168,7 +168,7 @@ async def test_an_open_page_is_the_page_without_a_key(tmp_path: Path):
         await make_streams(server)
         assert await browse(server, PAGE, None, "/nats") == "PONG"
         assert await browse(server, "https://other.example.org", None) == "403"
-        one = case("page", "MAIN")
+        one = case("page", "MORETTA")
         denied = await denied_of(server, one, f"ws://127.0.0.1:{server.found['websocket']}/nats")
         tried = {(kind, subject.lower(), queue) for kind, subject, queue in one.tried}
         assert tried - denied == one.allowed != set()

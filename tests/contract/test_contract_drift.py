@@ -28,7 +28,7 @@ def test_nobody_but_aggregate_has_a_camera_s_days(identity: Identity, account: A
 
 def test_aggregate_has_them():
     """The test above can fail: the same three ways are open to aggregate."""
-    rights = rights_of("aggregate", "MAIN")
+    rights = rights_of("aggregate", "MORETTA")
     assert DRIFT.wildcard() in rights.subscribe
     assert DRIFT.wildcard() in rights.publish
     assert [p for p in rights.publish if p.startswith("$JS.") and ".DRIFT" in p]

@@ -55,25 +55,25 @@ def touches(patterns: tuple[str, ...], subject: str) -> list[str]:
 
 def test_only_ingest_and_inference_are_in_frames():
     """Frames have an account of their own, with two users."""
-    assert [identity for identity, account in USERS if account == "FRAMES"] == ["ingest", "inference"]
+    assert [identity for identity, account in USERS if account == "MORETTA_FRAMES"] == ["ingest", "inference"]
     assert len({user_of(*user) for user in USERS}) == len(USERS)
     assert {identity for identity, _ in USERS} == {*SERVICES, *PEOPLE}
 
 
 @every_user
 def test_frames_only_in_the_queue_group(identity: Identity, account: Account):
-    """Nobody taps frames: only inference subscribes them, in the account FRAMES, and in the queue group."""
+    """Nobody taps frames: only inference subscribes them, in the account MORETTA_FRAMES, and in the queue group."""
     found = touches(rights_of(identity, account).subscribe, FRAMES.wildcard())
-    mine = [f"{FRAMES.wildcard()} {FRAMES_QUEUE}"] if (identity, account) == ("inference", "FRAMES") else []
+    mine = [f"{FRAMES.wildcard()} {FRAMES_QUEUE}"] if (identity, account) == ("inference", "MORETTA_FRAMES") else []
     mine = ["moretta.>"] if identity == READER else mine  # into whose account no frame is imported
     assert found == mine
 
 
 @every_user
 def test_frames_account_has_no_jetstream(identity: Identity, account: Account):
-    """No frame can be stored: no JetStream subject in FRAMES."""
+    """No frame can be stored: no JetStream subject in MORETTA_FRAMES."""
     rights = rights_of(identity, account)
-    assert account == "MAIN" or not touches(rights.publish, "$JS.>")
+    assert account == "MORETTA" or not touches(rights.publish, "$JS.>")
 
 
 @every_user
@@ -96,13 +96,13 @@ def test_only_aggregate_publishes_numbers_and_alarms(row: Subject):
 def test_operational_alerts_come_from_aggregate_and_from_notify():
     """Numbers that are missing, and people who can't be told; nobody else says so, and ingest can't read them."""
     assert [i for i, a in USERS if touches(rights_of(i, a).publish, OPERATIONS.wildcard())] == ["aggregate", "notify"]
-    assert not touches(rights_of("ingest", "MAIN").subscribe, OPERATIONS.wildcard())
-    assert touches(rights_of("operator", "MAIN").subscribe, OPERATIONS.wildcard())
+    assert not touches(rights_of("ingest", "MORETTA").subscribe, OPERATIONS.wildcard())
+    assert touches(rights_of("operator", "MORETTA").subscribe, OPERATIONS.wildcard())
 
 
 def test_the_page_may_less_than_the_subscriber():
     """What it shows: no rule's state, no decision to tell, no delivery, live or stored; and it asks for statistics."""
-    page = rights_of("page", "MAIN")
+    page = rights_of("page", "MORETTA")
     rows = ("windows", "alerts", "operations", "cameras")
     heard = [row.wildcard() for row in TABLE if row.pattern.split(".")[2] in rows and row.public]
     assert list(page.subscribe) == [*heard, "_INBOX_subscriber.>"]
@@ -116,7 +116,7 @@ def test_the_page_may_less_than_the_subscriber():
 def test_only_operators_read_what_aiming_tells(identity: Identity, account: Account):
     """Reports and their audit: a subscriber has no way to them, live or stored, and no stream keeps the reports."""
     rights = rights_of(identity, account)
-    who = (identity, account) == ("operator", "MAIN")
+    who = (identity, account) == ("operator", "MORETTA")
     own = identity == READER  # whose account has none of it
     assert bool(touches(rights.subscribe, AIM_REPORTS.wildcard())) == (who or own)
     assert bool(touches(rights.publish, AIM.wildcard())) == who
@@ -147,7 +147,7 @@ def test_a_backup_has_what_was_published_and_nothing_finer():
 @pytest.mark.parametrize("verb", ["CREATE", "UPDATE"])
 def test_people_make_no_streams(identity: Identity, verb: str):
     """Operators and subscribers read; streams are the services' to make."""
-    assert not touches(rights_of(identity, "MAIN").publish, f"$JS.API.STREAM.{verb}.*")
+    assert not touches(rights_of(identity, "MORETTA").publish, f"$JS.API.STREAM.{verb}.*")
 
 
 @every_user
@@ -218,11 +218,10 @@ def test_nothing_is_open(identity: Identity, account: Account):
     for pattern in (*rights.publish, *rights.subscribe):
         assert pattern.startswith(known)
         assert pattern.split(" ")[0].count(".") >= 1
-    leases = [("ingest", "MAIN"), ("aggregate", "MAIN"), ("notify", "MAIN")]
-    assert bool(touches(rights.publish, "$KV.LEASES.>")) == ((identity, account) in leases), (
-        "who shares work has leases"
-    )
-    silences = [("operator", "MAIN")]
+    for service in ("ingest", "aggregate", "notify"):
+        may = (identity, account) == (service, "MORETTA")
+        assert bool(touches(rights.publish, f"$KV.LEASES_{service.upper()}.>")) == may, "who shares work has leases"
+    silences = [("operator", "MORETTA")]
     assert bool(touches(rights.publish, "$KV.SILENCES.>")) == ((identity, account) in silences), "operators silence"
     short = [p for p in rights.publish if p.startswith("$JS.") and len(p.split(".")) < 4 and identity != READER]
     assert short == [], "how full the account is grows with each passage: nobody is told"
@@ -232,10 +231,10 @@ def test_nothing_is_open(identity: Identity, account: Account):
 def test_only_servers_of_requests_may_answer(identity: Identity, account: Account):
     """Replies go out only where requests come in, and only to those who ask: frames, orders, questions to aggregate."""
     answers = {
-        ("inference", "FRAMES"): ["_INBOX_ingest-frames.>"],
-        ("ingest", "MAIN"): ["_INBOX_operator.>"],
-        ("aggregate", "MAIN"): ["_INBOX_notify.>", "_INBOX_operator.>", "_R_.>"],
-        ("notify", "MAIN"): ["_INBOX_operator.>"],
+        ("inference", "MORETTA_FRAMES"): ["_INBOX_ingest-frames.>"],
+        ("ingest", "MORETTA"): ["_INBOX_operator.>"],
+        ("aggregate", "MORETTA"): ["_INBOX_notify.>", "_INBOX_operator.>", "_R_.>"],
+        ("notify", "MORETTA"): ["_INBOX_operator.>"],
     }
     inboxes = [subject for subject in rights_of(identity, account).publish if subject.startswith(("_INBOX", "_R_"))]
     assert sorted(inboxes) == answers.get((identity, account), [])
@@ -245,7 +244,7 @@ def test_only_servers_of_requests_may_answer(identity: Identity, account: Accoun
 def test_who_asks_what_was_published_and_who_answers(identity: Identity, account: Account):
     """Aggregate answers, in one queue group; operator, readers and notify ask; `$SRV` is open for it alone."""
     rights = rights_of(identity, account)
-    asks, answers = identity in {"operator", "notify", *READERS}, (identity, account) == ("aggregate", "MAIN")
+    asks, answers = identity in {"operator", "notify", *READERS}, (identity, account) == ("aggregate", "MORETTA")
     assert bool(touches(rights.publish, STATS.wildcard())) == asks
     own = ["moretta.>"] if identity == READER else []
     assert touches(rights.subscribe, STATS.wildcard()) == ([f"{STATS.wildcard()} moretta-stats"] if answers else own)

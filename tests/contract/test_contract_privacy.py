@@ -171,11 +171,11 @@ def test_aiming_tells_neither_verdicts_nor_counts(kind: type[msgspec.Struct]):
 
 
 def test_the_quality_of_a_frame_holds_no_verdict():
-    """Boxes stay in the account FRAMES, and even there a face says only why it got no verdict."""
+    """Boxes stay in the account MORETTA_FRAMES, and even there a face says only why it got no verdict."""
     found = list(leaves(inspect.type_info(FrameQualityV1), "$"))
     assert not [path for path, _ in found if set(path.split(".")) & (VERDICTS - {"unknown"})]
     assert [set(i.values) for _, i in found if isinstance(i, inspect.LiteralType)] == [{"too-small", "unsure"}]
-    assert [row.account for row in TABLE if row.reply is FrameReplyV1] == ["FRAMES"]
+    assert [row.account for row in TABLE if row.reply is FrameReplyV1] == ["MORETTA_FRAMES"]
     others = {kind for row in TABLE for kind in (row.message, row.reply)} - {FrameReplyV1, None}
     assert not [kind for kind in others if FrameQualityV1.__name__ in str(inspect.type_info(kind))]
 

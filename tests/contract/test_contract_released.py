@@ -99,7 +99,9 @@ NARROWED: dict[str, Edit] = {
     f'$.subjects[{WINDOWS}].encoding: was "json", is "msgpack"': lambda o: row(o).update(encoding="msgpack"),
     f"$.subjects[{WINDOWS}].subscribers: lacks subscriber": lambda o: row(o)["subscribers"].remove("subscriber"),
     f'$.subjects[{WINDOWS}].stream: was "WINDOWS", is null': lambda o: row(o).update(stream=None),
-    f'$.subjects[{WINDOWS}].account: was "MAIN", is "FRAMES"': lambda o: row(o).update(account="FRAMES"),
+    f'$.subjects[{WINDOWS}].account: was "MORETTA", is "MORETTA_FRAMES"': lambda o: row(o).update(
+        account="MORETTA_FRAMES"
+    ),
     f'$.subjects[{WINDOWS}].queue: was null, is "one"': lambda o: row(o).update(queue="one"),
     f"$.subjects[{WINDOWS}].headers.Content-Type: is gone": lambda o: row(o)["headers"].clear(),
     f"$.subjects[{WINDOWS}].sealed: was absent, is true": lambda o: row(o).update(sealed=True),
@@ -125,7 +127,9 @@ NARROWED: dict[str, Edit] = {
         "$JS.API.DIRECT.GET.>"
     ),
     "$.rights[subscriber].subscribe: lacks _INBOX.>": lambda o: rights(o)["subscribe"].remove("_INBOX.>"),
-    '$.rights[subscriber].account: was "SUBSCRIBERS", is "MAIN"': lambda o: rights(o).update(account="MAIN"),
+    '$.rights[subscriber].account: was "MORETTA_SUBSCRIBERS", is "MORETTA"': lambda o: rights(o).update(
+        account="MORETTA"
+    ),
 }
 
 

@@ -80,7 +80,7 @@ def test_no_two_rows_share_a_subject():
 @every_row
 def test_a_row_is_versioned(row: Subject):
     """The version is in the subject and in the tag, and the tokens are fields of the message."""
-    assert row.pattern.startswith(("moretta.v1.", "$KV.LEASES.v1.", "$KV.SILENCES.v1."))
+    assert re.match(r"moretta\.v1\.|\$KV\.(LEASES_(INGEST|AGGREGATE|NOTIFY)|SILENCES)\.v1\.", row.pattern)
     assert row.message.__name__.endswith("V1")
     assert row.message.__struct_config__.tag == row.message.__name__
     assert set(row.fields) <= set(row.message.__struct_fields__)
@@ -101,12 +101,12 @@ def test_streams_hold_only_rows():
     patterns = [(s.name, p) for s in STREAMS for p in s.subjects]
     assert not [1 for a, b in itertools.combinations(patterns, 2) if a[0] != b[0] and overlap(a[1], b[1])]
     with pytest.raises(KeyError):
-        stream("FRAMES")
+        stream("MORETTA_FRAMES")
 
 
 def test_pictures_are_in_no_stream():
-    """What the account FRAMES carries is never stored; what is seen in pictures never reaches a disk."""
-    assert not [row for row in TABLE if row.account == "FRAMES" and row.stream]
+    """What the account MORETTA_FRAMES carries is never stored; what is seen in pictures never reaches a disk."""
+    assert not [row for row in TABLE if row.account == "MORETTA_FRAMES" and row.stream]
     assert stream(str(SIGHTINGS.stream)).storage == "memory"
     assert FRAMES.queue == "inference"
     assert FRAMES.reply is FrameReplyV1

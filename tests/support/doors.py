@@ -67,9 +67,9 @@ async def listen(box: Box, identity: Identity) -> Ear:
 
     assert settings.seed is not None
     ear.client._public_nkey = settings.seed.public
-    prefix = f"_INBOX_{inbox_name(identity, 'MAIN')}".encode()
+    prefix = f"_INBOX_{inbox_name(identity, 'MORETTA')}".encode()
     await ear.client.connect(settings.url, signature_cb=settings.seed.sign, inbox_prefix=prefix, error_cb=refused)
-    for subject in rights_of(identity, "MAIN").subscribe:
+    for subject in rights_of(identity, "MORETTA").subscribe:
         assert " " not in subject, "a place in a queue group would take what others need"
         await ear.client.subscribe(subject, cb=ear.take)
     await ear.settle()

@@ -1,4 +1,4 @@
-"""One more user in the account FRAMES, who may hear and say everything: whoever holds the bus."""
+"""One more user in the account MORETTA_FRAMES, who may hear and say everything: whoever holds the bus."""
 
 import json
 
@@ -6,5 +6,5 @@ import json
 def with_tap(config: str) -> str:
     """Return the box's configuration of nats-server with the user `tap`, password `tap`."""
     whole = json.loads(config)
-    whole["accounts"]["FRAMES"]["users"].append({"user": "tap", "password": "tap"})
+    whole["accounts"]["MORETTA_FRAMES"]["users"].append({"user": "tap", "password": "tap"})
     return json.dumps(whole)

@@ -18,11 +18,11 @@ from services.bus.nkey import Seed
 CROSSING = ("WINDOWS", "ALERTS", "CAMERAS", "DELIVERIES")
 SITES = ("cannes", "nice")
 READERS = ("subscriber", "subscriber-acme")
-ACCOUNTS = {"SUBSCRIBERS": CROSSING, "SUBSCRIBERS_acme": ("WINDOWS", "ALERTS")}
+ACCOUNTS = {"MORETTA_SUBSCRIBERS": CROSSING, "MORETTA_SUBSCRIBERS_acme": ("WINDOWS", "ALERTS")}
 """Readers' accounts with their streams, beside the bucket of states."""
 _ELSEWHERE = (
     *("$JS.cannes.API", "_MAIN", "_ORIGIN", "_ASK.cannes", "_ASK.nice", "_SITE.cannes", "_SITE.nice"),
-    *(f"_READER.{account}" for account in (*ACCOUNTS, "SUBSCRIBERS_other")),
+    *(f"_READER.{account}" for account in (*ACCOUNTS, "MORETTA_SUBSCRIBERS_other")),
 )
 """What JetStream's API of other accounts is called."""
 _CALLS = (
@@ -38,7 +38,7 @@ _SOME = (
     "CONSUMER.CREATE.%s",
     "DIRECT.GET.%s",
 )
-_WHOLE = ("INFO", "STREAM.NAMES", "STREAM.LIST", "ACCOUNT.PURGE.HUB", "META.LEADER.STEPDOWN", "SERVER.REMOVE")
+_WHOLE = ("INFO", "STREAM.NAMES", "STREAM.LIST", "ACCOUNT.PURGE.MORETTA_HUB", "META.LEADER.STEPDOWN", "SERVER.REMOVE")
 _NAMES = tuple(
     {*MIRRORS, *(one.name for one in STREAMS), *(f"{way}{name}" for way in ("COPY_", "INTAKE_") for name in CROSSING)}
 )
@@ -49,7 +49,7 @@ _ASIDE = (
     *("_LEAF.cannes.x", "_LEAF.nice.x", "_INTAKE.cannes.x", "_INTAKE.nice.x", "_COPY.x", "_R_.x", "$JSC.R.x", "$NRG.x"),
     *(f"_MIRROR.{account}.x" for account in ACCOUNTS),
     *("_INBOX.x", "my.x", "moretta", "moretta.v2.windows.x.x", "moretta.v1.other", "$O.x.C.y"),
-    *("$SYS.REQ.USER.INFO", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.HUB.CONNZ", "$SRV.PING", "$SRV.INFO.x"),
+    *("$SYS.REQ.USER.INFO", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.MORETTA_HUB.CONNZ", "$SRV.PING", "$SRV.INFO.x"),
     *(f"_INBOX_{user}.x" for user in ("streams", "streams-cannes", "streams-nice", "leaf", *READERS, "operator")),
 )
 _WIDE = (
@@ -92,7 +92,7 @@ class User:
 
     def case(self) -> Case:
         """What it is to be tried with."""
-        one = Case("subscriber", "MAIN", name=self.name)
+        one = Case("subscriber", "MORETTA", name=self.name)
         for wanted in sorted(published()):
             one.probe("publish", wanted, any(takes(pattern, wanted) for pattern in self.publish))
         for wanted in sorted(heard()):
@@ -146,7 +146,7 @@ async def by_domain(hub: HubPlace, user: User, seed: Seed) -> dict[tuple[str, ..
     api = {f"$JS.API.{call.replace('%s', name)}" for call in (*_WHOLE, *_CALLS) for name in _NAMES}
     may = {place.lower() for place in api if any(takes(pattern, place) for pattern in user.publish)}
     tried = [("publish", place.replace("$JS.", "$JS.hub.", 1), "") for place in sorted(api)]
-    denied = await denied_of(hub.server, Case("subscriber", "MAIN", tried=tried, name=user.name), seed=seed)
+    denied = await denied_of(hub.server, Case("subscriber", "MORETTA", tried=tried, name=user.name), seed=seed)
     known = {place for _, place, _ in denied}
     return {(user.name, "by domain", place): place in known for place in ({p.lower() for p in api} - known) ^ may}
 

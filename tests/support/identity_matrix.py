@@ -85,7 +85,7 @@ class Case:
 
     def jetstream(self, stream: str) -> None:
         """The API of one stream, with consumers of one's own and of the services."""
-        main = self.account == "MAIN"
+        main = self.account == "MORETTA"
         reads = main and any(self.identity in row.subscribers for row in rows(stream))
         writes = main and any(self.identity in row.publishers for row in rows(stream))
         owns = main and self.identity == OWNER
@@ -95,12 +95,14 @@ class Case:
         watches = backs_up and (kept or "LEASES" in stream)
         self.probe("publish", api.format("INFO"), self.native or reads or writes or owns or watches)
         self.probe("publish", api.format("MSG.GET"), self.native or asks or (backs_up and main and stream in REPAIRED))
-        self.probe("publish", f"_READER.SUBSCRIBERS.STREAM.CREATE.{stream}", owns and stream in MIRRORS)
+        self.probe("publish", f"_READER.MORETTA_SUBSCRIBERS.STREAM.CREATE.{stream}", owns and stream in MIRRORS)
         for verb in ("LIST.{}", "DELETE.{}.x"):
-            self.probe("publish", f"_READER.SUBSCRIBERS.CONSUMER.{verb.format(stream)}", owns and stream in MIRRORS)
+            self.probe(
+                "publish", f"_READER.MORETTA_SUBSCRIBERS.CONSUMER.{verb.format(stream)}", owns and stream in MIRRORS
+            )
         for verb in ("CREATE.{}", "CREATE.{}.x", "MSG.NEXT.{}.x", "INFO.{}.x"):
-            self.probe("publish", f"_READER.SUBSCRIBERS.CONSUMER.{verb.format(stream)}", may=False)
-        for place in ("_ORIGIN", "_MIRROR.SUBSCRIBERS"):
+            self.probe("publish", f"_READER.MORETTA_SUBSCRIBERS.CONSUMER.{verb.format(stream)}", may=False)
+        for place in ("_ORIGIN", "_MIRROR.MORETTA_SUBSCRIBERS"):
             self.probe("publish", f"{place}.STREAM.CREATE.{stream}", may=False)
             self.probe("publish", f"{place}.CONSUMER.CREATE.{stream}", may=False)
         for verb in ("CREATE", "UPDATE"):
@@ -160,10 +162,16 @@ class Case:
             self.probe("publish", subject, self.native)
         self.probe("publish", "$SYS.REQ.USER.INFO", self.user == OWNER)
         for subject in (
-            *("$JS.API.STREAM.CREATE.COPY", "_READER.SUBSCRIBERS_other.STREAM.NAMES"),
-            *("$JS.API.ACCOUNT.PURGE.MAIN", "$JS.API.META.LEADER.STEPDOWN", "$JS.API.SERVER.REMOVE"),
-            *("$KV.OTHER.x", "$KV.LEASES.v2.x", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.MAIN.CONNZ", "$O.x.C.y"),
-            *("moretta", "moretta.v1.other", "moretta.v2.windows.x.x", "$JSC.R.x", "$NRG.x"),
+            *("$JS.API.STREAM.CREATE.COPY", "_READER.MORETTA_SUBSCRIBERS_other.STREAM.NAMES"),
+            *("$JS.API.ACCOUNT.PURGE.MORETTA", "$JS.API.META.LEADER.STEPDOWN", "$JS.API.SERVER.REMOVE"),
+            *(
+                "$KV.OTHER.x",
+                "$KV.LEASES_INGEST.v2.x",
+                "$SYS.REQ.SERVER.PING",
+                "$SYS.REQ.ACCOUNT.MORETTA.CONNZ",
+                "$O.x.C.y",
+            ),
+            *("$O.x.C.y", "moretta", "moretta.v1.other", "moretta.v2.windows.x.x", "$JSC.R.x", "$NRG.x"),
         ):
             self.probe("publish", subject, may=False)
         for subject in ("moretta.>", "moretta.v1.>", "moretta.v1.*.*.*", "moretta.v1.*.*.*.*", "my.>"):
@@ -186,9 +194,9 @@ def case(identity: Identity, account: Account, name: str = "") -> Case:
 
 
 def with_admin(config: str) -> str:
-    """One more user in MAIN, who sees whatever became of the streams."""
+    """One more user in MORETTA, who sees whatever became of the streams."""
     whole = json.loads(config)
-    whole["accounts"]["MAIN"]["users"].append({"user": "admin", "password": "admin"})
+    whole["accounts"]["MORETTA"]["users"].append({"user": "admin", "password": "admin"})
     return json.dumps(whole)
 
 
@@ -267,7 +275,7 @@ async def against_the_table(server: NatsProcess) -> dict[tuple[str, ...], bool]:
     before = await shape(server)
     names = ("user", "publish: tried", "allowed", "denied", "subscribe: tried", "allowed", "denied", "not as expected")
     table, wrong = Table(*names, title="identities against the table"), {}
-    cases = [*(case(*user) for user in USERS), case("subscriber", "MAIN", NAMED)]
+    cases = [*(case(*user) for user in USERS), case("subscriber", "MORETTA", NAMED)]
     for one in sorted(cases, key=lambda one: one.identity == "backup"):
         if one.identity == "backup":
             assert await shape(server) == before, "no stream was made, changed or lost"

@@ -75,7 +75,7 @@ class Site(Place):
         self.kept.update(structs.replace(where, leaf=Leaf(hubs=[hub], sites=[name], tls=tls)))
         self.stolen = Seed((self.kept.folder / "leaf.nk").read_text())
         secrecy.keep(self.stolen.reveal())
-        super().__init__(folder / name, self.kept.folder / "nats.conf", admins=("MAIN", "PUBLIC"))
+        super().__init__(folder / name, self.kept.folder / "nats.conf", admins=("MORETTA", "MORETTA_PUBLIC"))
 
     @property
     def public(self) -> str:
@@ -83,7 +83,7 @@ class Site(Place):
 
     async def make(self) -> None:
         """Make the streams of the table, and the copies of `moretta nats streams`."""
-        async with self.admin("MAIN") as one:
+        async with self.admin("MORETTA") as one:
             there = {info.config.name for info in await one.jetstream().streams_info()}
             for stream in (stream for stream in STREAMS if stream.name not in there):
                 await one.jetstream().add_stream(
@@ -98,11 +98,11 @@ class HubPlace(Place):
     def __init__(self, folder: Path, tls: ServerTls | None = None) -> None:
         where = Hub(listen="127.0.0.1:-1", leaf_listen="127.0.0.1:-1", store="js", url="nats://127.0.0.1:4222", tls=tls)
         self.kept = KeptHub.make(folder / "hub-keys", where)
-        super().__init__(folder / "hub", self.kept.folder / "nats.conf", admins=("HUB",))
+        super().__init__(folder / "hub", self.kept.folder / "nats.conf", admins=("MORETTA_HUB",))
 
     def join(self, leaves: dict[str, str]) -> None:
         self.kept.update(structs.replace(self.kept.hub, leaves={sites: [key] for sites, key in leaves.items()}))
-        self.admins = ("HUB", *(link.account for link in self.kept.hub.links))
+        self.admins = ("MORETTA_HUB", *(link.account for link in self.kept.hub.links))
 
     async def make(self) -> None:
         await nats_streams.make(self.kept.folder, NatsSettings(url=self.server.url), nats_streams.How())

@@ -22,7 +22,7 @@ WINDOW: WindowV1 = BY_TYPE[WindowV1]
 
 
 async def make(server: Readers) -> None:
-    """Make MAIN's streams, most of them on disk, and the readers'."""
+    """Make MORETTA's streams, most of them on disk, and the readers'."""
     async with owner(server) as bus:
         await bus.ensure_streams(stream.name for stream in STREAMS)
         await Mirrors(bus).turn()

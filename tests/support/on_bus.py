@@ -14,7 +14,7 @@ from services.bus import Bus, NatsSettings
 
 @contextlib.asynccontextmanager
 async def entered(
-    people: Identities, server: NatsProcess, identity: Identity, account: Account = "MAIN"
+    people: Identities, server: NatsProcess, identity: Identity, account: Account = "MORETTA"
 ) -> AsyncIterator[Bus]:
     """The bus of one of these people, with its own key."""
     bus = await Bus.connect(people.settings(identity, server.url), identity, account)
@@ -25,7 +25,7 @@ async def entered(
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str, service: str, account: Account = "MAIN", **settings: Any) -> AsyncIterator[Bus]:
+async def connected(url: str, service: str, account: Account = "MORETTA", **settings: Any) -> AsyncIterator[Bus]:
     """A service's bus, or that of a test in its place."""
     bus = await Bus.connect(NatsSettings(url=url, **settings), service, account)
     try:

@@ -123,7 +123,7 @@ async def coming(server: Readers, user: str, door: str = "tcp") -> AsyncIterator
 
 
 async def make_mirrors(server: NatsProcess) -> None:
-    """Make all readers' streams, as aggregate does; MAIN's have to be there."""
+    """Make all readers' streams, as aggregate does; MORETTA's have to be there."""
     people = Identities(Path("nowhere"), SEEDS)
     bus = await Bus.connect(people.settings("aggregate", server.url), "aggregate")
     try:
@@ -134,7 +134,7 @@ async def make_mirrors(server: NatsProcess) -> None:
 
 async def listen(one: Ear) -> None:
     """Subscribe to all that a reader may, its inboxes too; each message comes once."""
-    for subject in rights_of("page" if one.user == "page" else "subscriber", "MAIN").subscribe:
+    for subject in rights_of("page" if one.user == "page" else "subscriber", "MORETTA").subscribe:
         await one.client.subscribe(subject, cb=one.take)
     await settled(one.client)
 

@@ -39,7 +39,7 @@ class Installed:
 
     @contextlib.asynccontextmanager
     async def bus(self, identity: Identity) -> AsyncIterator[Bus]:
-        user = user_of(identity, "MAIN")
+        user = user_of(identity, "MORETTA")
         own = Seed((self.folder / f"{user}.nk").read_text())
         secrecy.keep(own.reveal())
         bus = await Bus.connect(NatsSettings(url=self.server.url, user=user, seed=own), identity)

@@ -96,7 +96,7 @@ async def main(side):
         line += os.read(0, 1)
     told = json.loads(line)
     settings = NatsSettings(url=told["url"], frames_user=told["user"], frames_seed=Seed(told["seed"]))
-    bus = await Bus.connect(settings, told["user"], "FRAMES")
+    bus = await Bus.connect(settings, told["user"], "MORETTA_FRAMES")
     identity = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(told["signing"]))
     trusted = (Ed25519PublicKey.from_public_bytes(bytes.fromhex(told["verify"])),)
     receiving.X25519PrivateKey = wrap.X25519PrivateKey = FromInput

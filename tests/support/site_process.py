@@ -100,7 +100,7 @@ class Site:
         thread.join()
 
     @contextlib.asynccontextmanager
-    async def bus(self, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:
+    async def bus(self, identity: Identity, account: Account = "MORETTA") -> AsyncIterator[Bus]:
         """A connection as an identity."""
         bus = await Bus.connect(self.identities.settings(identity, self.server.url), identity, account)
         try:

@@ -71,11 +71,11 @@ async def current(bus: Bus) -> bool:
 async def made(bus: Bus) -> bool:
     """Make the readers' streams; whether all are there."""
     with contextlib.suppress(nats.errors.Error):
-        return await Mirrors(bus).turn() == ["SUBSCRIBERS"] and await has_all(bus)
+        return await Mirrors(bus).turn() == ["MORETTA_SUBSCRIBERS"] and await has_all(bus)
     return False
 
 
 async def has_all(bus: Bus) -> bool:
     """Whether the subscriber's account has all of its streams."""
-    answer = json.loads(await bus.ask("_READER.SUBSCRIBERS.STREAM.NAMES", timeout=patient(5)))
+    answer = json.loads(await bus.ask("_READER.MORETTA_SUBSCRIBERS.STREAM.NAMES", timeout=patient(5)))
     return set(answer.get("streams") or ()) == set(MIRRORS)

@@ -84,7 +84,7 @@ def with_taps(nats_config):
 
     def extended(*args, **more):
         whole = json.loads(nats_config(*args, **more))
-        for account in ("MAIN", "FRAMES"):
+        for account in ("MORETTA", "MORETTA_FRAMES"):
             rights = {"publish": ">", "subscribe": ">"}
             user = {"user": f"tap-{account}", "password": "tap", "permissions": rights}
             whole["accounts"][account]["users"].append(user)
@@ -161,7 +161,7 @@ async def test_a_subscriber_with_every_right_sees_no_picture(tmp_path, clip, sec
     monkeypatch.setattr(boxing, "nats_config", with_taps(boxing.nats_config))
     folder, file, said = tmp_path / "box", tmp_path / "settings.yaml", []
     file.write_text(yaml.safe_dump(settings_of(clip)))
-    taps = main, frames = Tap("MAIN"), Tap("FRAMES")
+    taps = main, frames = Tap("MORETTA"), Tap("MORETTA_FRAMES")
     async with (
         Box(folder, file, on_line=lambda _, line: said.append(line)) as box,
         main.at(box.url),
@@ -184,7 +184,7 @@ async def test_a_subscriber_with_every_right_sees_no_picture(tmp_path, clip, sec
     assert min(entropy(data) for data in sealed) > 7.99
     assert max(entropy(picture) for picture in secret.pictures) < 7.9
     assert len(needles) > 50_000
-    assert leaks(taps, needles) == {("MAIN", "planted.leak"), ("FRAMES", "planted.leak")}
+    assert leaks(taps, needles) == {("MORETTA", "planted.leak"), ("MORETTA_FRAMES", "planted.leak")}
     assert needles.within(_unescaped(said)) == []
     assert max(map(len, said)) < 1_000, "no log line has room for a picture in any other form"
     assert files_with(folder, needles) == {"planted.bin"}
@@ -199,7 +199,7 @@ async def test_a_still_scene_shows_nothing(tmp_path, monkeypatch):
     )
     folder, file = tmp_path / "box", tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump(settings_of(still)))
-    frames = Tap("FRAMES")
+    frames = Tap("MORETTA_FRAMES")
     async with Box(folder, file, on_line=lambda *_: None) as box, frames.at(box.url):
         await until(lambda: len(frames.of(FRAMES)) >= 6, "six frames", 60)
     payloads = {decode(FRAMES, data).sequence: bytes(decode(FRAMES, data).sealed) for data in frames.of(FRAMES)}

@@ -70,7 +70,7 @@ def test_a_leak_in_any_place_is_found_and_named(tmp_path):
     assert {name: places[name]["verdict"] for name in PLACES} == dict.fromkeys(PLACES, "found")
     for name, where in {
         "files": "box/leaker.bin",
-        "jetstream": "box/jetstream/jetstream/MAIN/streams/DRIFT/msgs/1.blk",
+        "jetstream": "box/jetstream/jetstream/MORETTA/streams/DRIFT/msgs/1.blk",
         "strace": "leaker-elsewhere/leaker.bin",
         "bus": "aggregate heard moretta.v1.drift.leak.cam.2026-01-01",
         "logs": "leaker",

@@ -58,7 +58,7 @@ def _forbidden() -> Iterator[Probe]:
     verbs = ("CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE")
     yield from (Probe("publish", f"{JETSTREAM_API}STREAM.{verb}.{NOWHERE}", granted=False) for verb in verbs)
     yield Probe("publish", f"{JETSTREAM_API}CONSUMER.CREATE.{NOWHERE}", granted=False)
-    yield Probe("publish", f"$KV.LEASES.v1.{NOWHERE}", granted=False)
+    yield Probe("publish", f"$KV.{NOWHERE}.v1.{NOWHERE}", granted=False)
 
 
 def _is_granted(probe: Probe, identity: Identity, account: Account) -> bool:

@@ -123,7 +123,7 @@ class Connection:
 
     @classmethod
     async def open(
-        cls, settings: NatsSettings, name: str, account: Account = "MAIN", on_error: OnError | None = None
+        cls, settings: NatsSettings, name: str, account: Account = "MORETTA", on_error: OnError | None = None
     ) -> Self:
         """Connect, and retry for ever. Every new error is one log line that says where and what.
 
@@ -321,6 +321,6 @@ class Connection:
 
 
 def _identity(settings: NatsSettings, account: Account) -> tuple[str | None, Secret | None, Seed | None]:
-    if account == "FRAMES" and settings.frames_user is not None:
+    if account == "MORETTA_FRAMES" and settings.frames_user is not None:
         return settings.frames_user, settings.frames_password, settings.frames_seed
     return settings.user, settings.password, settings.seed

@@ -194,7 +194,7 @@ async def test_who_asks_is_what_the_server_says(locked, aggregate):
     client = aggregate.client
     listening = await client.subscribe(STATS.wildcard(), queue=str(STATS.queue), cb=hear)
     await settled(client)
-    claim = {"Nats-Request-Info": json.dumps({"acc": "MAIN", "user": "x", "server": "x", "id": 1})}
+    claim = {"Nats-Request-Info": json.dumps({"acc": "MORETTA", "user": "x", "server": "x", "id": 1})}
     async with contextlib.AsyncExitStack() as stack:
         for identity in ("subscriber", "subscriber", "operator"):
             bus = await stack.enter_async_context(connected(locked, identity))
@@ -217,7 +217,7 @@ async def say(bus, subject, headers):
     await settled(client)
 
 
-FORGED = b'{"acc":"SUBSCRIBERS_acme","user":"x","server":"x","id":7}'
+FORGED = b'{"acc":"MORETTA_SUBSCRIBERS_acme","user":"x","server":"x","id":7}'
 
 
 @pytest.mark.parametrize(

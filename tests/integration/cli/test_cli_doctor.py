@@ -183,7 +183,7 @@ async def test_a_stream_that_is_too_large_is_told(site, tmp_path):
 def _opened(config: str) -> str:
     """A server that lets an operator hear everything, and not ask for windows."""
     whole = json.loads(config)
-    for user in whole["accounts"]["MAIN"]["users"]:
+    for user in whole["accounts"]["MORETTA"]["users"]:
         allowed = user["permissions"]["publish"]["allow"]
         if PAUSE.wildcard() in allowed:
             allowed.remove("$JS.API.STREAM.INFO.ALERTS")

@@ -36,7 +36,7 @@ def _box(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def speaking(box, identity: str, account: str = "MAIN"):
+async def speaking(box, identity: str, account: str = "MORETTA"):
     """A client with the rights of an identity."""
     connection = await Connection.open(box.nats(identity), f"speaks as {identity}", account)
     try:
@@ -84,8 +84,8 @@ async def test_frames_are_heard_only_by_who_joins_the_workers(box):
     frame = FRAMES.subject(site="s", camera="c")
     async with (
         Taps(box, lambda user, subject, *_: heard.append(f"{user} {subject}")) as taps,
-        speaking(box, "ingest", "FRAMES") as ingest,
-        speaking(box, "inference", "FRAMES") as worker,
+        speaking(box, "ingest", "MORETTA_FRAMES") as ingest,
+        speaking(box, "inference", "MORETTA_FRAMES") as worker,
     ):
         taken: list[bytes] = []
 

@@ -19,7 +19,7 @@ from readers import ACME, CITY, Readers, coming
 from proto.subjects import ALERTS, CAMERAS, WINDOWS
 
 pytestmark = pytest.mark.filterwarnings("ignore:parameter .timeout. of type .float.:DeprecationWarning")
-_CUT = re.compile(r"SUBSCRIBERS_acme.* Slow Consumer Detected")
+_CUT = re.compile(r"MORETTA_SUBSCRIBERS_acme.* Slow Consumer Detected")
 _LARGE = bytes(256 << 10)
 _MANY = 400
 """So many of these fill the system's buffers and what the server keeps for a connection (`max_pending`)."""

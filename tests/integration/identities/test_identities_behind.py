@@ -28,7 +28,7 @@ from services.bus.nkey import Seed
 from services.bus.streams.stream_config import ask
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
-ACCOUNT = "SUBSCRIBERS_acme"
+ACCOUNT = "MORETTA_SUBSCRIBERS_acme"
 CROSSING = ("WINDOWS", "ALERTS", "CAMERAS", "DELIVERIES")
 CROSS_S = 120
 """A hub tries again in its own time: up to about 45 s were seen."""
@@ -115,7 +115,7 @@ async def test_what_a_hub_takes_from_a_reader_goes_with_shrink_alone(tmp_path: P
             assert [line for line in lines if "no longer" in line] == [gone + outcome]
             assert await streams_of(hub, "subscriber-acme") == wanted
             assert await streams_of(hub, "subscriber") == {*CROSSING}
-        copies = lambda: [*tmp_path.glob("**/SUBSCRIBERS_acme/streams/*/msgs")]  # noqa: E731
+        copies = lambda: [*tmp_path.glob("**/MORETTA_SUBSCRIBERS_acme/streams/*/msgs")]  # noqa: E731
         assert len(copies()) == 2
         hub.kept.update(structs.replace(hub.kept.hub, readers={"acme": []}))
         hub.reload()
@@ -123,7 +123,7 @@ async def test_what_a_hub_takes_from_a_reader_goes_with_shrink_alone(tmp_path: P
 
         async def emptied() -> bool:
             lines[:] = await nats_streams.make(hub.kept.folder, NatsSettings(url=hub.server.url), nats_streams.How())
-            return "streams in SUBSCRIBERS_acme: nothing" in lines
+            return "streams in MORETTA_SUBSCRIBERS_acme: nothing" in lines
 
         await until(emptied, "a reload with the rights of its account")
         gone = "is this reader's no longer, with its consumers: removed"

@@ -28,7 +28,7 @@ from services.bus import Bus
 from services.bus.nkey import Seed
 
 NS = 1_000_000_000
-ACCOUNT = "SUBSCRIBERS_acme"
+ACCOUNT = "MORETTA_SUBSCRIBERS_acme"
 DURABLE = {"ack_policy": "explicit", "ack_wait": 30 * NS, "max_ack_pending": 1_000}
 HURRIED = {"ack_policy": "explicit", "ack_wait": 1_000_000, "max_ack_pending": 1_000}
 IMPORTS = ("_ORIGIN.CONSUMER.CREATE.WINDOWS", "moretta.v1.stats.cannes", "$SYS.REQ.USER.INFO")
@@ -118,7 +118,7 @@ async def test_a_reader_has_no_say_over_anothers_consumers(server: Readers):
 def without_lists(text: str) -> str:
     """Return a server's configuration in which the maker of readers' streams may not list consumers."""
     config = json.loads(text)
-    for one in config["accounts"]["MAIN"]["users"]:
+    for one in config["accounts"]["MORETTA"]["users"]:
         allowed = one["permissions"]["publish"]["allow"] if "permissions" in one else []
         allowed[:] = [subject for subject in allowed if "CONSUMER.LIST" not in subject]
     return json.dumps(config)

@@ -23,7 +23,7 @@ class Hub(HubPlace):
         leaves = {site: [seed.public] for site, seed in LEAVES.items()}
         acme = {READERS[1].removeprefix("subscriber-"): ["WINDOWS", "ALERTS"]}
         self.kept.update(structs.replace(self.kept.hub, leaves=leaves, readers=acme))
-        self.admins = ("HUB", *(f"SITE_{site}" for site in SITES))
+        self.admins = ("MORETTA_HUB", *(f"MORETTA_SITE_{site}" for site in SITES))
 
     async def shape(self) -> dict[str, object]:
         """What streams there are where many depend on them, and how they are made."""
@@ -49,7 +49,7 @@ async def test_everybody_at_a_hub_may_what_is_written_and_nothing_else(hub: Hub)
     """Who makes streams, readers, leaves. Nothing of the hub's and the leaves' own streams is made, changed or lost."""
     config = json.loads((hub.kept.folder / "nats.conf").read_text())
     keys = [user["nkey"] for account in config["accounts"].values() for user in account["users"]]
-    assert {*config["accounts"]} == {"HUB", *ACCOUNTS, *(f"SITE_{site}" for site in SITES)}
+    assert {*config["accounts"]} == {"MORETTA_HUB", *ACCOUNTS, *(f"MORETTA_SITE_{site}" for site in SITES)}
     assert len(keys) == len(users()) + len(SITES), "each user is tried"
     before = await hub.shape()
     assert len(before) == 12

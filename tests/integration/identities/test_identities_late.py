@@ -20,7 +20,7 @@ from services.kernel.settings import Secret
 def older(config: str) -> str:
     """The configuration of a version whose ingest may not hear of a pause."""
     whole = json.loads(config)
-    for user in whole["accounts"]["MAIN"]["users"]:
+    for user in whole["accounts"]["MORETTA"]["users"]:
         heard = user["permissions"]["subscribe"]["allow"]
         if PAUSE.wildcard() in heard and "_INBOX_ingest.>" in heard:
             heard.remove(PAUSE.wildcard())

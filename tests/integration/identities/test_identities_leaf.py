@@ -45,7 +45,7 @@ def concrete(row: Subject, site: str = "cannes") -> str:
 
 async def store(site: Site, *rows: Subject, which: str = "one") -> None:
     """Store a message on each row, as services do; the payload names the row."""
-    async with site.admin("MAIN") as one:
+    async with site.admin("MORETTA") as one:
         for row in rows:
             await one.jetstream().publish(concrete(row, site.name), text(row, which))
 
@@ -76,7 +76,7 @@ async def until_has(place: HubPlace | Site, account: str, stream: str, count: in
 NOT_YET = (nats.js.errors.NotFoundError, nats.js.errors.ServiceUnavailableError, nats.errors.Error)
 
 
-async def shape(site: HubPlace | Site, account: str = "MAIN") -> dict[str, object]:
+async def shape(site: HubPlace | Site, account: str = "MORETTA") -> dict[str, object]:
     """What streams there are, how they are made, and how far they are."""
     async with site.admin(account) as one:
         infos = await one.jetstream().streams_info()
@@ -118,23 +118,23 @@ async def test_what_is_public_reaches_the_hub_and_nothing_else(sites: SitesAndHu
     for site in (sites.cannes, sites.nice):
         await store(site, *STORED)
     for row in CROSSING:
-        await until_has(sites.hub, "HUB", str(row.stream), 2)
-    async with sites.hub.admin("HUB") as one:
+        await until_has(sites.hub, "MORETTA_HUB", str(row.stream), 2)
+    async with sites.hub.admin("MORETTA_HUB") as one:
         live = await one.subscribe("moretta.>")
         await one.flush()
         await store(sites.cannes, *STORED, which="two")
         received = {(message.subject, message.data) for message in [await live.next_msg(60) for _ in CROSSING]}
     assert received == {(concrete(row), text(row, "two")) for row in CROSSING}
     for row in CROSSING:
-        found = await read(sites.hub, "HUB", str(row.stream))
+        found = await read(sites.hub, "MORETTA_HUB", str(row.stream))
         ones = {(concrete(row, site), text(row, "one")) for site in ("cannes", "nice")}
         kept = ones if row is not CAMERAS else {one for one in ones if one[0] != concrete(row)}
         assert len(found) == len(kept) + 1
         assert set(found) == kept | {(concrete(row), text(row, "two"))}
-    before = await shape(sites.cannes, "PUBLIC")
+    before = await shape(sites.cannes, "MORETTA_PUBLIC")
     for place in sites.all:
         await place.make()
-    assert await shape(sites.cannes, "PUBLIC") == before, "made again, they stay as they are"
+    assert await shape(sites.cannes, "MORETTA_PUBLIC") == before, "made again, they stay as they are"
     for place in sites.all:
         lines = await nats_streams.make(
             place.kept.folder, NatsSettings(url=place.server.url), nats_streams.How(plan=True)
@@ -146,9 +146,9 @@ async def test_a_subscriber_reads_at_the_hub_as_at_a_site(sites: SitesAndHub):
     """With the settings that the hub's folder has. It reads a copy of its own, which the hub fills in its own time."""
     await sites.begin()
     window = structs.replace(BY_TYPE[WINDOWS.message], site="cannes")
-    async with sites.cannes.admin("MAIN") as one:
+    async with sites.cannes.admin("MORETTA") as one:
         await one.jetstream().publish(WINDOWS.of(window), encode(WINDOWS, window))
-    await until_has(sites.hub, "HUB", "WINDOWS", 1)
+    await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", 1)
     settings = load(sites.hub.kept.folder / "subscriber.yaml", OperatorFile).nats
     bus = await Bus.connect(structs.replace(settings, url=sites.hub.server.url), "subscriber")
     try:
@@ -178,8 +178,8 @@ async def test_a_leaf_over_tls_shows_a_certificate(over_tls: SitesAndHub):
     await over_tls.begin()
     for site in (over_tls.nice, over_tls.cannes):
         await store(site, WINDOWS)
-    await until_has(over_tls.hub, "HUB", "WINDOWS", 1)
-    assert await read(over_tls.hub, "HUB", "WINDOWS") == [(concrete(WINDOWS), text(WINDOWS, "one"))]
+    await until_has(over_tls.hub, "MORETTA_HUB", "WINDOWS", 1)
+    assert await read(over_tls.hub, "MORETTA_HUB", "WINDOWS") == [(concrete(WINDOWS), text(WINDOWS, "one"))]
 
     output = over_tls.hub.server.output
     await until(lambda: any("TLS leafnode handshake error" in line for line in output), "nice is refused")
@@ -201,7 +201,7 @@ async def test_what_is_wrong_with_making_streams_is_reported(sites: SitesAndHub,
 
 
 CALLS = (
-    *("INFO", "STREAM.NAMES", "STREAM.LIST", "ACCOUNT.PURGE.MAIN"),
+    *("INFO", "STREAM.NAMES", "STREAM.LIST", "ACCOUNT.PURGE.MORETTA"),
     *(f"STREAM.{verb}.%s" for verb in ("CREATE", "UPDATE", "INFO", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE")),
     *(f"STREAM.{verb}.%s" for verb in ("SNAPSHOT", "RESTORE")),
     *("DIRECT.GET.%s", "DIRECT.GET.%s.x", "CONSUMER.CREATE.%s", "CONSUMER.CREATE.%s.spy", "CONSUMER.LIST.%s"),
@@ -293,13 +293,13 @@ async def connected(spy: Curious) -> None:
 
 @contextlib.asynccontextmanager
 async def tapped(site: Site) -> AsyncIterator[list[tuple[str, bytes]]]:
-    """All that is said in the site's account MAIN."""
+    """All that is said in the site's account MORETTA."""
     seen: list[tuple[str, bytes]] = []
 
     async def hear(message) -> None:
         seen.append((message.subject, message.data))
 
-    async with site.admin("MAIN") as one:
+    async with site.admin("MORETTA") as one:
         await one.subscribe(">", cb=hear)
         await one.flush()
         yield seen
@@ -311,7 +311,7 @@ async def test_a_curious_hub_gets_what_is_public_and_changes_nothing(spied):
     site, server = spied
     await site.make()
     await store(site, *STORED)
-    await until_has(site, "PUBLIC", "COPY_WINDOWS", 1)
+    await until_has(site, "MORETTA_PUBLIC", "COPY_WINDOWS", 1)
     before = await shape(site)
     async with Curious.on(server) as spy, tapped(site) as seen:
         await connected(spy)
@@ -325,7 +325,7 @@ async def test_a_curious_hub_gets_what_is_public_and_changes_nothing(spied):
         for subject in (
             "_INBOX_aggregate.x",
             "$SRV.PING",
-            "$KV.LEASES.v1.camera.cannes.x",
+            "$KV.LEASES_INGEST.v1.camera.cannes.x",
             "$JS.ACK.WINDOWS.x.1.1.1.1.1",
         ):
             await spy.client.publish(subject, b"spy", reply="answers.row")
@@ -333,7 +333,7 @@ async def test_a_curious_hub_gets_what_is_public_and_changes_nothing(spied):
         await spy.client.flush()
         await asyncio.sleep(1)
         await store(site, *STORED, which="two")
-        await until_has(site, "PUBLIC", "COPY_WINDOWS", 2)
+        await until_has(site, "MORETTA_PUBLIC", "COPY_WINDOWS", 2)
         await connected(spy)
         await until(lambda: any(data == b"WindowV1 two" for _, data in spy.heard), "the second window", 30)
         received = [data for subject, data in spy.heard if not subject.startswith("answers.") and b"spy" not in data]
@@ -351,7 +351,7 @@ ORDERS = (
     *(
         "$JS.API.STREAM.DELETE.WINDOWS",
         "_MAIN.CONSUMER.CREATE.WINDOWS.spy.moretta.v1.windows.cannes.*",
-        "$KV.LEASES.v1.x",
+        "$KV.LEASES_INGEST.v1.x",
     ),
     *("_MAIN.CONSUMER.CREATE.ALERTS.spy.moretta.v1.alerts.cannes.x.x", "moretta.v1.control.cannes.pause", "_COPY.S.x"),
     *("moretta.v1.windows.cannes.x", "$JS.FC.WINDOWS.x.1", "_INBOX_aggregate.x", "moretta.v1.frames.cannes.x"),
@@ -374,8 +374,8 @@ async def test_a_hub_has_nothing_repeated_inside(spied):
     await site.make()
     await store(site, *STORED)
     for row in CROSSING:
-        await until_has(site, "PUBLIC", f"COPY_{row.stream}", 1)
-    before, copies = await shape(site), await shape(site, "PUBLIC")
+        await until_has(site, "MORETTA_PUBLIC", f"COPY_{row.stream}", 1)
+    before, copies = await shape(site), await shape(site, "MORETTA_PUBLIC")
     async with Curious.on(server) as spy, tapped(site) as seen:
         await connected(spy)
         for place in ORDERS:
@@ -383,7 +383,7 @@ async def test_a_hub_has_nothing_repeated_inside(spied):
         await asyncio.sleep(2)  # several heartbeats long
         await connected(spy)
         assert await shape(site) == before
-        assert await shape(site, "PUBLIC") == copies
+        assert await shape(site, "MORETTA_PUBLIC") == copies
         assert not {subject for subject, _ in seen if subject.startswith(("moretta.", "$KV.", "_INBOX_agg"))}
 
 
@@ -412,7 +412,7 @@ async def test_a_stolen_leaf_writes_its_own_site_only(sites: SitesAndHub):
     """With the seed of cannes: windows of nice are forged, orders given, everything tapped; nice goes on."""
     await sites.begin()
     await store(sites.nice, *CROSSING)
-    await until_has(sites.hub, "HUB", "WINDOWS", 1)
+    await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", 1)
     sites.cannes.server.stop()
     async with Thief.come(sites.hub.leaf_port, sites.cannes.stolen, "cannes") as thief:
         for subject in (">", "moretta.>", "_LEAF.>", "_ASK.nice.>", "_SITE.>", "_INTAKE.>", "$JS.>"):
@@ -421,22 +421,22 @@ async def test_a_stolen_leaf_writes_its_own_site_only(sites: SitesAndHub):
         for sequence, (site, body) in enumerate((("cannes", FORGED), ("nice", FORGED), ("cannes", FORGED)), 1):
             ack = f"$JS.ACK.COPY_WINDOWS.thief.1.{sequence}.{sequence}.1795631237520118590.0"
             thief.send(place, body, reply=f"{ack}@moretta.v1.windows.{site}.x", headers=b"NATS/1.0\r\nX: y\r\n\r\n")
-        await until_has(sites.hub, "HUB", "WINDOWS", 3)
+        await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", 3)
         for stream in ("WINDOWS", "INTAKE_ALERTS"):  # the hub answers control messages wherever they say
             thief.send(place, b"", reply=f"$JS.API.STREAM.DELETE.{stream}", headers=CONTROL)
         await store(sites.nice, *CROSSING, which="two")
-        await until_has(sites.hub, "HUB", "WINDOWS", 4)
+        await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", 4)
         heard = [one for one in thief.heard if not one[0].startswith(("_ASK.cannes.", "$JS.FC."))]
     assert not heard, "neither of the other site nor of the hub's other accounts"
     forged = (concrete(WINDOWS, "nice"), FORGED)
-    assert forged in await read(sites.hub, "SITE_cannes", "INTAKE_WINDOWS"), "a leaf says what it likes of itself"
-    both = await read(sites.hub, "HUB", "WINDOWS")
+    assert forged in await read(sites.hub, "MORETTA_SITE_cannes", "INTAKE_WINDOWS"), "a leaf may say it of itself"
+    both = await read(sites.hub, "MORETTA_HUB", "WINDOWS")
     assert [body for subject, body in both if subject == concrete(WINDOWS)] == [FORGED, FORGED]
     assert [body for subject, body in both if subject == forged[0]] == [text(WINDOWS, "one"), text(WINDOWS, "two")]
-    assert set(await shape(sites.hub, "HUB")) == {str(row.stream) for row in CROSSING}
-    assert "INTAKE_ALERTS" not in await shape(sites.hub, "SITE_cannes"), "it had its own account's stream deleted"
+    assert set(await shape(sites.hub, "MORETTA_HUB")) == {str(row.stream) for row in CROSSING}
+    assert "INTAKE_ALERTS" not in await shape(sites.hub, "MORETTA_SITE_cannes"), "it deleted its own account's"
     await sites.hub.make()
-    assert "INTAKE_ALERTS" in await shape(sites.hub, "SITE_cannes")
+    assert "INTAKE_ALERTS" in await shape(sites.hub, "MORETTA_SITE_cannes")
 
 
 async def as_client(place: HubPlace, seed: Seed) -> bytes:
@@ -466,26 +466,30 @@ async def test_a_stolen_leaf_publishes_nothing_itself(sites: SitesAndHub):
     """Each of these closes the connection, and nothing is stored; as a client it doesn't come in at all."""
     await sites.begin()
     sites.cannes.server.stop()
-    before = [await shape(sites.hub, account) for account in ("HUB", "SITE_cannes", "SITE_nice")]
+    before = [
+        await shape(sites.hub, account) for account in ("MORETTA_HUB", "MORETTA_SITE_cannes", "MORETTA_SITE_nice")
+    ]
     for subject in FORBIDDEN:
         async with Thief.come(sites.hub.leaf_port, sites.cannes.stolen, "cannes") as thief:
             thief.send(subject, FORGED, reply="_LEAF.cannes.answer")
             await until(lambda thief=thief: thief.errors and thief.over, subject)
             assert "Permissions Violation" in thief.errors[0]
-    assert [await shape(sites.hub, account) for account in ("HUB", "SITE_cannes", "SITE_nice")] == before
+    assert [
+        await shape(sites.hub, account) for account in ("MORETTA_HUB", "MORETTA_SITE_cannes", "MORETTA_SITE_nice")
+    ] == before
     assert b"Authorization Violation" in await as_client(sites.hub, sites.cannes.stolen)
 
 
 async def publish(site: Site, count: int) -> None:
     """Store numbered windows as aggregate does, each acknowledged."""
-    async with site.admin("MAIN") as one:
+    async with site.admin("MORETTA") as one:
         for number in range(count):
             await one.jetstream().publish(concrete(WINDOWS, site.name), b"%d" % number)
 
 
 async def publish_on(site: Site, over: asyncio.Event, stored: list[tuple[float, float]]) -> None:
     """The same, ten a second until it is over; and keep when each began, and when it was acknowledged."""
-    async with site.admin("MAIN") as one:
+    async with site.admin("MORETTA") as one:
         while not over.is_set():
             began = time.monotonic()
             await one.jetstream(timeout=patient(5)).publish(concrete(WINDOWS, site.name), b"%d" % len(stored))
@@ -501,7 +505,7 @@ async def test_a_lost_hub_costs_nothing(sites: SitesAndHub, outage_s: int):
     await sites.begin()
     stored, over = list[tuple[float, float]](), asyncio.Event()
     storing = asyncio.create_task(publish_on(sites.cannes, over, stored))
-    await until_has(sites.hub, "HUB", "WINDOWS", 20)
+    await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", 20)
     sites.hub.server.kill()
     gone = time.monotonic()
     await asyncio.sleep(outage_s)
@@ -511,9 +515,9 @@ async def test_a_lost_hub_costs_nothing(sites: SitesAndHub, outage_s: int):
     await until(lambda: len(stored) > during + 20, "stored after the outage, too")
     over.set()
     await storing
-    await until_has(sites.hub, "HUB", "WINDOWS", len(stored))
+    await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", len(stored))
     numbered = [(concrete(WINDOWS), b"%d" % number) for number in range(len(stored))]
-    assert await read(sites.hub, "HUB", "WINDOWS") == numbered
+    assert await read(sites.hub, "MORETTA_HUB", "WINDOWS") == numbered
 
 
 @pytest.mark.timeout(300)
@@ -522,18 +526,18 @@ async def test_a_killed_leaf_comes_back(sites: SitesAndHub):
     await sites.begin()
     await publish(sites.cannes, 20)
     await store(sites.cannes, CAMERAS)
-    await until_has(sites.hub, "HUB", "WINDOWS", 20)
-    await until_has(sites.hub, "HUB", "CAMERAS", 1)
+    await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", 20)
+    await until_has(sites.hub, "MORETTA_HUB", "CAMERAS", 1)
     sites.cannes.server.kill()
     sites.cannes.start()
     await sites.cannes.make()  # as aggregate does: CAMERAS was in memory
     await publish(sites.cannes, 20)
     await store(sites.cannes, CAMERAS, which="again")
-    await until_has(sites.hub, "HUB", "WINDOWS", 40)
+    await until_has(sites.hub, "MORETTA_HUB", "WINDOWS", 40)
     twice = [(concrete(WINDOWS), b"%d" % number) for number in [*range(20), *range(20)]]
-    assert await read(sites.hub, "HUB", "WINDOWS") == twice
+    assert await read(sites.hub, "MORETTA_HUB", "WINDOWS") == twice
 
     async def again() -> bool:
-        return await read(sites.hub, "HUB", "CAMERAS") == [(concrete(CAMERAS), text(CAMERAS, "again"))]
+        return await read(sites.hub, "MORETTA_HUB", "CAMERAS") == [(concrete(CAMERAS), text(CAMERAS, "again"))]
 
     await until(again, "cameras' states arrive again", CATCH_UP_S, every_s=0.2)

@@ -70,7 +70,7 @@ COPY = {"name": "COPY", "subjects": ["copy"], "sources": [{"name": "SIGHTINGS"}]
 
 
 def written(identity: Identity) -> list[str]:
-    return [concrete(row) for row in TABLE if row.account == "MAIN" and identity in row.publishers]
+    return [concrete(row) for row in TABLE if row.account == "MORETTA" and identity in row.publishers]
 
 
 @pytest.mark.usefixtures("streams")
@@ -80,7 +80,7 @@ async def test_nobody_has_the_server_give_an_order(locked: NatsProcess, identity
 
     Each identity stores an order wherever it may write, and has everything that it may read sent to the order's place.
     """
-    before, user = await shape(locked), user_of(identity, "MAIN")
+    before, user = await shape(locked), user_of(identity, "MORETTA")
     places = ["$JS.API.STREAM.CREATE.COPY", "$JS.API.STREAM.UPDATE.WINDOWS", "$JS.API.STREAM.DELETE.WINDOWS"]
     order = json.dumps({**COPY, "republish": {"src": ">", "dest": f"_INBOX_{user}.>"}}).encode()
     async with client(locked, user) as (plain, _):
@@ -126,7 +126,7 @@ async def test_an_answer_among_the_windows_stops_nobody(locked: NatsProcess):
 
 
 async def plant(server: NatsProcess, *subjects: str) -> None:
-    """As who may read in MAIN: have an answer of JetStream's stored on each subject."""
+    """As who may read in MORETTA: have an answer of JetStream's stored on each subject."""
     async with client(server, "operator") as (plain, denied), admin(server) as one:
         for subject in subjects:
             await plain.publish("$JS.API.STREAM.INFO.WINDOWS", b"", reply=subject)
@@ -196,7 +196,7 @@ async def test_an_answer_in_the_place_of_a_lease_takes_it_from_nobody(locked: Na
 
 @pytest.mark.usefixtures("streams")
 async def test_who_may_read_only_plants_nothing(locked: NatsProcess):
-    """In the subscriber's account there is no subject but its own: whatever is answered, nothing is stored in MAIN."""
+    """The subscriber's account has no subject but its own: whatever is answered, nothing is stored in MORETTA."""
     places = [concrete(row) for row in TABLE if row.stream] + ["$JS.API.STREAM.DELETE.DEAD", "$KV.SILENCES.v1.x"]
     async with client(locked, "subscriber") as (plain, denied), admin(locked) as one:
         before = {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()}
@@ -206,7 +206,7 @@ async def test_who_may_read_only_plants_nothing(locked: NatsProcess):
             await plain.publish("moretta.v1.stats.cannes", b"{}", reply=place)
             await plain.publish("$SRV.PING", b"", reply=place)
         await settled(plain)
-        # Its own answer comes behind all of these, and MAIN has seen them when it does.
+        # Its own answer comes behind all of these, and MORETTA has seen them when it does.
         assert (await plain.request("$JS.API.STREAM.INFO.WINDOWS", b"", timeout=patient(10))).data
         assert {info.config.name: info.state.last_seq for info in await one.jetstream().streams_info()} == before
         assert not denied

@@ -101,9 +101,9 @@ ORDERS = ("$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.WINDOWS", "_ORIGIN.C
 
 
 async def test_what_it_has_delivered_elsewhere_reaches_nobody(server: Readers):
-    """ADR 20's trick with consumers and direct gets: into MAIN's orders, others' inboxes, live subjects, the API.
+    """ADR 20's trick with consumers and direct gets: into MORETTA's orders, others' inboxes, live subjects, the API.
 
-    To MAIN's questions, which it may ask, comes what it could have asked, and there is nobody to answer to.
+    To MORETTA's questions, which it may ask, comes what it could have asked, and there is nobody to answer to.
     """
     await publish(server, "one")
     before = await shape(server)
@@ -111,11 +111,11 @@ async def test_what_it_has_delivered_elsewhere_reaches_nobody(server: Readers):
         *ORDERS,
         "moretta.v1.control.cannes.pause",
         "moretta.v1.stats.x",
-        "_MIRROR.SUBSCRIBERS.x",
-        "_MIRROR.SUBSCRIBERS_city.x",
+        "_MIRROR.MORETTA_SUBSCRIBERS.x",
+        "_MIRROR.MORETTA_SUBSCRIBERS_city.x",
     ]
     async with coming(server, ACME) as one, coming(server, CITY) as other, admin(server) as inside:
-        main, asked = Ear("MAIN", inside), Ear("MAIN", inside)
+        main, asked = Ear("MORETTA", inside), Ear("MORETTA", inside)
         await inside.subscribe("moretta.v1.control.>", cb=main.take)
         await inside.subscribe("moretta.v1.stats.>", cb=asked.take)
         await other.client.subscribe("moretta.>", cb=other.take)
@@ -141,7 +141,7 @@ async def test_what_it_has_delivered_elsewhere_reaches_nobody(server: Readers):
 
 
 async def test_who_deletes_its_mirror_hurts_itself(server: Readers):
-    """By an empty answer that is sent there. MAIN and other readers go on, and it is made again with all there is."""
+    """By an empty answer sent there. MORETTA and other readers go on, and it is made again with all there is."""
     await publish(server, "one", "two")
     async with coming(server, ACME) as one, coming(server, CITY) as other:
         js, others = one.client.jetstream(), other.client.jetstream()
@@ -186,7 +186,7 @@ async def test_what_was_in_memory_is_made_again(server: Readers):
             await until(there, "all streams")
             js = one.client.jetstream()
             await until(lambda: has(js, "WINDOWS", 1), "the window")
-        assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_acme", "SUBSCRIBERS_city"]
+        assert await mirrors.turn() == ["MORETTA_SUBSCRIBERS", "MORETTA_SUBSCRIBERS_acme", "MORETTA_SUBSCRIBERS_city"]
 
 
 def _uncounted(_states: Mapping[State, int]) -> None:
@@ -199,7 +199,7 @@ async def test_it_is_told_how_many_readers_are_served(server: Readers):
     async with owner(server) as bus, contextlib.AsyncExitStack() as stack:
         mirrors, told = Mirrors(bus), list[Mapping[State, int]]()
         assert mirrors.states == {"served": 0, "failed": 0}
-        client, api = bus.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+        client, api = bus.client, f"{READERS_API}MORETTA_SUBSCRIBERS_acme.STREAM"
         await ask(client, f"{api}.DELETE.WINDOWS")
         await ask(client, f"{api}.CREATE.WINDOWS", {"name": "WINDOWS", "storage": "memory", "max_bytes": 1})
         await mirrors.turn()
@@ -248,7 +248,7 @@ async def test_a_mirror_that_stands_still_is_told(server: Readers, monkeypatch: 
         await publish(server, "one")
         mirrors, client = Mirrors(bus), bus.client
         await mirrors.turn()
-        api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+        api = f"{READERS_API}MORETTA_SUBSCRIBERS_acme.STREAM"
         info = await ask(client, f"{api}.INFO.WINDOWS")
         deaf = info["config"]["mirror"] | {"external": {"api": "_ORIGIN", "deliver": "_MIRROR.nobody"}}
         await ask(client, f"{api}.DELETE.WINDOWS")
@@ -259,7 +259,7 @@ async def test_a_mirror_that_stands_still_is_told(server: Readers, monkeypatch: 
 
         async def told() -> bool:
             await mirrors.turn()
-            return mirrors._problems == {"SUBSCRIBERS_acme": "WINDOWS is behind its original"}
+            return mirrors._problems == {"MORETTA_SUBSCRIBERS_acme": "WINDOWS is behind its original"}
 
         await until(told, "that it stands still")
         assert mirrors.states == {"served": 2, "failed": 1}
@@ -303,7 +303,7 @@ async def test_a_mirror_is_made_anew_with_its_original_alone(server: Readers):
         await js.add_consumer("WINDOWS", ConsumerConfig(durable_name="mine"))
         created = (await ask(inside, "$JS.API.STREAM.INFO.WINDOWS"))["created"]
         async with owner(server) as bus:
-            api = f"{READERS_API}SUBSCRIBERS_acme.STREAM"
+            api = f"{READERS_API}MORETTA_SUBSCRIBERS_acme.STREAM"
             config = (await ask(bus.client, f"{api}.INFO.WINDOWS"))["config"]
             assert config["metadata"]["moretta.original"] == created
             await ask(bus.client, f"{api}.UPDATE.WINDOWS", config | {"metadata": {}})
@@ -335,7 +335,7 @@ async def test_a_new_reader_is_found(tmp_path: Path):
         await make_streams(server)
         async with owner(server) as bus:
             mirrors = Mirrors(bus)
-            assert await mirrors.turn() == ["SUBSCRIBERS", "SUBSCRIBERS_city"]
+            assert await mirrors.turn() == ["MORETTA_SUBSCRIBERS", "MORETTA_SUBSCRIBERS_city"]
             server.rewrite((ACME, CITY))
             await server.reload(2)
 
@@ -454,7 +454,7 @@ async def test_two_replicas_make_it_anew_once(server: Readers, monkeypatch: pyte
         await until(lambda: has(js, "WINDOWS", 2), "the windows")
         await inside.jetstream().delete_stream("WINDOWS")
         await fast.ensure_streams(["WINDOWS"])
-        client, before = slow.client, f"{READERS_API}SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-1]}"
+        client, before = slow.client, f"{READERS_API}MORETTA_SUBSCRIBERS_acme.STREAM.INFO.{MIRRORS[-1]}"
         request = client.request
 
         async def overtaken(subject: str, *args: Any, **kwargs: Any) -> Msg:
@@ -543,8 +543,8 @@ async def test_a_reader_that_was_removed_leaves_nothing(server: Readers):
         await until(lambda: one.lost, "that it is shut out")
         await mirrors.turn()
         assert mirrors.states == {"served": 2, "failed": 0}
-    assert copies_of(server, "SUBSCRIBERS_acme") == []
-    assert len(copies_of(server, "SUBSCRIBERS_city")) == 1
+    assert copies_of(server, "MORETTA_SUBSCRIBERS_acme") == []
+    assert len(copies_of(server, "MORETTA_SUBSCRIBERS_city")) == 1
     server.streams |= {"acme": ("WINDOWS",)}
     server.rewrite((ACME, CITY))
     await server.reload(2)
@@ -567,7 +567,7 @@ def copies_of(server: Readers, account: str) -> list[Path]:
 async def test_copies_of_a_removed_reader_go_whenever_they_are_looked_at(server: Readers, *, restarts: bool):
     """Also after the server was started anew meanwhile, with the account that has no limits any more."""
     await publish(server, "one")
-    await until(lambda: copies_of(server, "SUBSCRIBERS_acme"), "its copy")
+    await until(lambda: copies_of(server, "MORETTA_SUBSCRIBERS_acme"), "its copy")
     server.streams |= {"acme": ()}
     server.rewrite((CITY,))
     if restarts:
@@ -576,4 +576,4 @@ async def test_copies_of_a_removed_reader_go_whenever_they_are_looked_at(server:
     else:
         await server.reload(1)
     await make_mirrors(server)
-    assert copies_of(server, "SUBSCRIBERS_acme") == []
+    assert copies_of(server, "MORETTA_SUBSCRIBERS_acme") == []

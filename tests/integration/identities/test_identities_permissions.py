@@ -76,7 +76,7 @@ class Raw:
 
 
 @contextlib.asynccontextmanager
-async def raw(server: NatsProcess, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Raw]:
+async def raw(server: NatsProcess, identity: Identity, account: Account = "MORETTA") -> AsyncIterator[Raw]:
     user, one = user_of(identity, account), Raw()
     prefix = f"_INBOX_{inbox_name(identity, account)}".encode()
     one.client._public_nkey = SEEDS[user].public
@@ -120,7 +120,7 @@ async def _make_streams(locked: NatsProcess) -> None:
             group.create_task(bus.ensure_streams(_used(bus)))
         async with typed(locked, STREAM_OWNER) as owner:
             await owner.ensure_streams(stream.name for stream in STREAMS)
-            assert await Mirrors(owner).turn() == ["SUBSCRIBERS"]
+            assert await Mirrors(owner).turn() == ["MORETTA_SUBSCRIBERS"]
 
 
 def _used(bus: Bus) -> set[str]:
@@ -153,22 +153,22 @@ async def test_publish_and_subscribe_as_the_table_says(locked: NatsProcess, iden
 @pytest.mark.parametrize("queue", ["", "spies"])
 async def test_a_tap_on_frames_is_refused(locked: NatsProcess, queue: str):
     """Not even inference may read frames beside its queue group."""
-    async with raw(locked, "inference", "FRAMES") as one:
+    async with raw(locked, "inference", "MORETTA_FRAMES") as one:
         await one.client.subscribe(FRAMES.wildcard(), queue=queue)
         await one.client.subscribe(">", queue=FRAMES_QUEUE)
         await settled(one.client)
     assert len(one.denied) == 2
 
 
-@pytest.mark.parametrize("account", ["MAIN", "FRAMES"])
+@pytest.mark.parametrize("account", ["MORETTA", "MORETTA_FRAMES"])
 @pytest.mark.parametrize("identity", ["operator", "page", "aggregate", "notify"])
 async def test_nobody_else_has_a_user_in_frames(locked: NatsProcess, identity: Identity, account: Account):
-    """The other identities' key opens nothing in FRAMES, and nobody comes in without one, nor by another's."""
+    """The other identities' key opens nothing in MORETTA_FRAMES, and nobody comes in without one, nor by another's."""
     async with raw(locked, identity) as one:
         await one.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE)
         await settled(one.client)
         assert one.denied
-    public = SEEDS["ingest-frames" if account == "FRAMES" else identity].public
+    public = SEEDS["ingest-frames" if account == "MORETTA_FRAMES" else identity].public
     assert "Authorization Violation" in await greeting(locked)
     assert "Authorization Violation" in await greeting(locked, public)
     assert "Authorization Violation" in await greeting(locked, public, SEEDS["inference-frames"])
@@ -190,9 +190,12 @@ async def greeting(server: NatsProcess, public: str | None = None, seed: Seed | 
 
 
 async def test_a_frame_is_answered(locked: NatsProcess):
-    """Request and reply pass in FRAMES; a frame nobody takes is NoWorkers at once."""
+    """Request and reply pass in MORETTA_FRAMES; a frame nobody takes is NoWorkers at once."""
     frame = structs.replace(BY_TYPE[FRAMES.message], sealed=b"x" * 400)
-    async with typed(locked, "ingest", "FRAMES") as ingest, typed(locked, "inference", "FRAMES") as inference:
+    async with (
+        typed(locked, "ingest", "MORETTA_FRAMES") as ingest,
+        typed(locked, "inference", "MORETTA_FRAMES") as inference,
+    ):
         with pytest.raises(NoWorkers):
             await ingest.request(FRAMES, frame, timeout=2)
 

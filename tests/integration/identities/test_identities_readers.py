@@ -43,7 +43,7 @@ def _server(tmp_path: Path) -> Iterator[Readers]:
 
 @contextlib.asynccontextmanager
 async def answering(server: Readers) -> AsyncIterator[list[Msg]]:
-    """Statistics' place in MAIN, held by an admin; yields the questions that came."""
+    """Statistics' place in MORETTA, held by an admin; yields the questions that came."""
     asked: list[Msg] = []
     async with admin(server) as one:
 
@@ -74,7 +74,7 @@ async def ask_everything(one: Ear) -> None:
 
 @pytest.mark.parametrize(("user", "door"), DOORS)
 async def test_an_answer_reaches_nobody_but_who_asked(server: Readers, user: str, door: str):
-    """Wherever it is sent: the other readers, by each door, and everybody in MAIN hear nothing of it."""
+    """Wherever it is sent: the other readers, by each door, and everybody in MORETTA hear nothing of it."""
     await make_streams(server)
     await make_mirrors(server)
     others = [(one, by) for one, by in [*DOORS, (CITY, "tcp"), (CITY, "ws")] if one != user]
@@ -84,7 +84,7 @@ async def test_an_answer_reaches_nobody_but_who_asked(server: Readers, user: str
         ears = [await stack.enter_async_context(coming(server, *other)) for other in others]
         for ear in ears:
             await listen(ear)
-        stored = Ear("MAIN", inside)
+        stored = Ear("MORETTA", inside)
         for place in PLACES[:-1]:
             await inside.subscribe(place, cb=stored.take)
         await settled(stored.client)
@@ -114,7 +114,7 @@ async def test_who_answers_statistics_is_told_who_asks(server: Readers):
             assert {"acc", "id", "host"} <= told.keys()
             assert ping.headers is not None
             assert json.loads(ping.headers["Nats-Request-Info"]).keys() == {"acc", "rtt"}
-    assert found == {"page": "PAGE", "subscriber": "SUBSCRIBERS", ACME: "SUBSCRIBERS_acme"}
+    assert found == {"page": "MORETTA_PAGE", "subscriber": "MORETTA_SUBSCRIBERS", ACME: "MORETTA_SUBSCRIBERS_acme"}
 
 
 async def test_who_goes_leaves_the_others_as_they_are(server: Readers):
@@ -185,7 +185,7 @@ async def test_who_asks_most_is_found(tmp_path: Path):
         server.stop()
     found = {name: first[name] for name in ("account", "authorized_user", "ip", "in_msgs")}
     assert found == {
-        "account": "SUBSCRIBERS_acme", "authorized_user": KEYS[ACME].public, "ip": "127.0.0.1", "in_msgs": 50,
+        "account": "MORETTA_SUBSCRIBERS_acme", "authorized_user": KEYS[ACME].public, "ip": "127.0.0.1", "in_msgs": 50,
     }  # fmt: skip
 
 

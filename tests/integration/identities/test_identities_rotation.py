@@ -48,12 +48,12 @@ class Place:
         seeds = {user: Seed((self.kept.folder / f"{user}.nk").read_text()) for user in EVERY}
         for seed in seeds.values():
             secrecy.keep(seed.reveal())
-        main, frames = user_of(identity, "MAIN"), user_of(identity, "FRAMES")
+        main, frames = user_of(identity, "MORETTA"), user_of(identity, "MORETTA_FRAMES")
         own = NatsSettings(url=self.server.url, user=main, seed=seeds[main])
         return structs.replace(own, frames_user=frames, frames_seed=seeds[frames]) if frames in seeds else own
 
     @contextlib.asynccontextmanager
-    async def bus(self, identity: Identity, account: Account = "MAIN") -> AsyncIterator[Bus]:
+    async def bus(self, identity: Identity, account: Account = "MORETTA") -> AsyncIterator[Bus]:
         bus = await Bus.connect(self.settings(identity), identity, account)
         try:
             yield bus
@@ -130,7 +130,7 @@ async def bare(place: Place, seed: Seed) -> AsyncIterator[asyncio.StreamReader]:
 
 
 MOVED: list[tuple[Identity, Account]] = [
-    *(("aggregate", "MAIN"), ("inference", "MAIN"), ("ingest", "FRAMES"), ("inference", "FRAMES"))
+    *(("aggregate", "MORETTA"), ("inference", "MORETTA"), ("ingest", "MORETTA_FRAMES"), ("inference", "MORETTA_FRAMES"))
 ]
 
 

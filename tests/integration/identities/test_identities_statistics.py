@@ -96,12 +96,12 @@ def statistics(identity: Identity) -> list[str]:
     """Every subject by which an identity may ask for statistics of a stream; a reader may of its account, too."""
     if identity == "subscriber":
         return ["$JS.API.INFO", *(f"$JS.API.STREAM.INFO.{name}" for name in MIRRORS)]
-    return [one for one in rights_of(identity, "MAIN").publish if STATISTIC.match(one)]
+    return [one for one in rights_of(identity, "MORETTA").publish if STATISTIC.match(one)]
 
 
 async def answers(server: Readers, identity: Identity) -> dict[str, str]:
     """What the server answers an identity to each of them, without the moments."""
-    async with client(server, user_of(identity, "MAIN")) as (one, denied):
+    async with client(server, user_of(identity, "MORETTA")) as (one, denied):
         found = {
             subject: (await one.request(subject, b"", timeout=20)).data.decode() for subject in statistics(identity)
         }
@@ -148,7 +148,7 @@ def test_nobody_else_may_ask_about_streams_that_grow_with_people(identity):
     """Nor about the whole account, whose bytes are the sum of all; nor, as NATS's own system, about connections."""
     asked = {STATISTIC.match(subject)[2] for subject in statistics(identity)}
     assert not asked & stream_retention.COARSE
-    rights = rights_of(identity, "MAIN")
+    rights = rights_of(identity, "MORETTA")
     own = {"$JS.API.INFO"} if identity == "subscriber" else set()  # of an account with what is published alone
     told = {one for one in (*rights.publish, *rights.subscribe) if one.startswith("$SYS") or one.endswith("API.INFO")}
     assert told == own

@@ -80,12 +80,12 @@ class Leaf:
 
     async def crosses(self) -> None:
         """Store a window at the site, and wait until it is at the hub."""
-        async with self.site.admin("MAIN") as one:
+        async with self.site.admin("MORETTA") as one:
             await one.jetstream().publish(SUBJECT, b"%d" % self.stored)
         self.stored += 1
 
         async def there() -> bool:
-            async with self.hub.admin("HUB") as one:
+            async with self.hub.admin("MORETTA_HUB") as one:
                 return (await one.jetstream().stream_info("WINDOWS")).state.messages >= self.stored
 
         await until(there, f"{self.stored} windows at the hub", CROSS_S, every_s=0.2, ignoring=NOT_YET)

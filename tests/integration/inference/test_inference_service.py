@@ -106,7 +106,7 @@ async def _ingest(site):
     files = {"signing_key": "ingest.key", "verify_key": "inference.pub"}
     folder = site.identities.folder
     sealing = SealingSettings(**{name: Secret((folder / file).read_text()) for name, file in files.items()})
-    async with site.bus("ingest", "FRAMES") as frames, site.bus("aggregate") as main:
+    async with site.bus("ingest", "MORETTA_FRAMES") as frames, site.bus("aggregate") as main:
         await main.ensure_streams(["SIGHTINGS"])
         ingest = Ingest(frames, main, (sealing.private(), sealing.trusted()))
         await ingest.open("cannes")

@@ -98,7 +98,7 @@ class Worker:
         self.frames, self.times = [], []
 
     async def __aenter__(self):
-        self.bus = await Bus.connect(NatsSettings(url=self.url), "inference", "FRAMES")
+        self.bus = await Bus.connect(NatsSettings(url=self.url), "inference", "MORETTA_FRAMES")
         await self.bus.client.subscribe(FRAMES.wildcard(), queue=FRAMES_QUEUE, cb=self._take)
         for _ in range(2):  # nats-py's ping overtakes the subscription, the second one does not
             await self.bus.client.flush()
@@ -166,7 +166,7 @@ SHORT = pytest.mark.parametrize("live_ms", [700], indirect=True)
 
 @pytest.fixture(name="frames_bus")
 async def _frames_bus(nats_server):
-    bus = await Bus.connect(NatsSettings(url=nats_server.url), "ingest", "FRAMES")
+    bus = await Bus.connect(NatsSettings(url=nats_server.url), "ingest", "MORETTA_FRAMES")
     yield bus
     await bus.close()
 

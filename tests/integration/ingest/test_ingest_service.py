@@ -102,9 +102,9 @@ class StreamedSite:
 
 
 def with_admin(config):
-    """The box's configuration, and one more user in MAIN who may do everything."""
+    """The box's configuration, and one more user in MORETTA who may do everything."""
     whole = json.loads(config)
-    whole["accounts"]["MAIN"]["users"].append({"user": "admin", "password": "admin"})
+    whole["accounts"]["MORETTA"]["users"].append({"user": "admin", "password": "admin"})
     return json.dumps(whole)
 
 

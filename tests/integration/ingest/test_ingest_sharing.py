@@ -46,7 +46,9 @@ class SharedSite:
 
     async def leases(self):
         """Each camera's lease, as the bucket has it now."""
-        entries = [await self.ingest.streams.entry(CAMERA_LEASES, f"$KV.LEASES.v1.camera.cannes.{n}") for n in NAMES]
+        entries = [
+            await self.ingest.streams.entry(CAMERA_LEASES, f"$KV.LEASES_INGEST.v1.camera.cannes.{n}") for n in NAMES
+        ]
         return {name: message for name, (_, message) in zip(NAMES, entries, strict=True) if message}
 
     async def holders(self):
@@ -268,7 +270,7 @@ async def test_a_peer_may_come_to_any_replica(scene, tmp_path):
     scene.start("one", "two")
 
     async def holder():
-        _, entry = await scene.ingest.streams.entry(CAMERA_LEASES, "$KV.LEASES.v1.camera.cannes.phone")
+        _, entry = await scene.ingest.streams.entry(CAMERA_LEASES, "$KV.LEASES_INGEST.v1.camera.cannes.phone")
         return entry and entry.holder
 
     await until(lambda: all(replica.running for replica in scene.replicas.values()), "the replicas run", LIMIT_S)
@@ -306,7 +308,7 @@ async def test_keys_are_of_the_sites_whose_cameras_are_here(scene):
     scene.start("one", "two")
 
     async def owners():
-        subjects = {site: f"$KV.LEASES.v1.camera.{site}.{NAMES[0]}" for site in sites}
+        subjects = {site: f"$KV.LEASES_INGEST.v1.camera.{site}.{NAMES[0]}" for site in sites}
         entries = {site: await scene.ingest.streams.entry(CAMERA_LEASES, name) for site, name in subjects.items()}
         return {site: entry.holder for site, (_, entry) in entries.items() if entry and entry.live}
 

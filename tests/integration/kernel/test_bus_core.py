@@ -190,13 +190,13 @@ async def test_an_undecodable_message_is_buried_whole(bus: Bus, payload: bytes):
 
 
 async def test_of_a_frame_no_byte_is_buried(nats_server: NatsProcess, bus: Bus):
-    """Of what came in the account FRAMES only subject, size and reason are stored."""
+    """Of what came in the account MORETTA_FRAMES only subject, size and reason are stored."""
     seen: list[Struct] = []
 
     async def handler(message: Struct, _request) -> None:
         seen.append(message)
 
-    async with connected(nats_server.url, "inference", "FRAMES") as frames:
+    async with connected(nats_server.url, "inference", "MORETTA_FRAMES") as frames:
         frames.dead_letters = bus
         await frames.serve(FRAMES, handler)
         await settled(frames)
@@ -328,13 +328,13 @@ async def test_a_wrong_password_is_said_and_tried_on(tmp_path, capsys: pytest.Ca
 async def test_connected_says_so(bus: Bus, nats_server: NatsProcess):
     """Readiness hangs on it: false within seconds of a kill, true again after the restart."""
     assert bus.connected
-    assert metric("moretta_nats_connected", account="MAIN") == 1
+    assert metric("moretta_nats_connected", account="MORETTA") == 1
     nats_server.kill()
     await until(lambda: not bus.connected)
-    await until(lambda: metric("moretta_nats_connected", account="MAIN") == 0)
+    await until(lambda: metric("moretta_nats_connected", account="MORETTA") == 0)
     nats_server.start()
     await until(lambda: bus.connected)
-    await until(lambda: metric("moretta_nats_connected", account="MAIN") == 1)
+    await until(lambda: metric("moretta_nats_connected", account="MORETTA") == 1)
 
 
 async def test_a_frozen_server_is_noticed(bus: Bus, nats_server: NatsProcess):

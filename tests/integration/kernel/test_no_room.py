@@ -25,7 +25,7 @@ def configuration(limit: int):
         user = {"user": "aggregate", "password": "a"}
         account = {"jetstream": {"max_file": limit, "max_mem": 1 << 20}, "users": [user]}
         jetstream = {"store_dir": store, "max_file_store": 1 << 30, "max_memory_store": 1 << 24}
-        return json.dumps({"listen": f"127.0.0.1:{port}", "jetstream": jetstream, "accounts": {"MAIN": account}})
+        return json.dumps({"listen": f"127.0.0.1:{port}", "jetstream": jetstream, "accounts": {"MORETTA": account}})
 
     return whole
 

@@ -73,7 +73,7 @@ class Attacked:
         return self
 
     async def bus(self, identity):
-        return await self.stack.enter_async_context(self.site.bus(identity, "FRAMES"))
+        return await self.stack.enter_async_context(self.site.bus(identity, "MORETTA_FRAMES"))
 
     async def worker(self, name="box-1"):
         """A worker that holds the current key; what it saw and what it told are kept in it."""
@@ -255,7 +255,7 @@ async def test_a_revoked_identity_gets_no_key_and_soon_reads_nothing(site):
     old = Ed25519PrivateKey.from_private_bytes(bytes.fromhex((folder / "inference.key").read_text()))
     trusted = (Ed25519PrivateKey.from_private_bytes(bytes.fromhex((folder / "ingest.key").read_text())).public_key(),)
     ingest = site.start("ingest")
-    async with site.bus("inference", "FRAMES") as bus:
+    async with site.bus("inference", "MORETTA_FRAMES") as bus:
         receivers = [KeyReceiver(bus, name, ["cannes"], key, trusted) for name, key in (("old", old), ("new", new))]
         running = [asyncio.create_task(receiver.run()) for receiver in receivers]
         for receiver in receivers:

@@ -41,7 +41,7 @@ class Exchange:
         self.announced = []
 
     async def giver(self, name="cannes", identity=IDENTITY, *, serves=True):
-        bus = await self.stack.enter_async_context(self.site.bus("ingest", "FRAMES"))
+        bus = await self.stack.enter_async_context(self.site.bus("ingest", "MORETTA_FRAMES"))
         giver = KeyGiver(bus, name, INGEST, (identity.public_key(),))
         await giver.listen()
         if serves:
@@ -50,7 +50,7 @@ class Exchange:
         return giver
 
     async def receiver(self, worker="box-1", sites=("cannes",), identity=IDENTITY):
-        bus = await self.stack.enter_async_context(self.site.bus("inference", "FRAMES"))
+        bus = await self.stack.enter_async_context(self.site.bus("inference", "MORETTA_FRAMES"))
         receiver = KeyReceiver(bus, worker, list(sites), identity, (INGEST.public_key(),))
         await receiver.listen()
         self.run(receiver.run())
@@ -61,7 +61,7 @@ class Exchange:
         return self.tasks[-1]
 
     async def tap(self):
-        """Everything that is said in the account FRAMES, as subject and payload."""
+        """Everything that is said in the account MORETTA_FRAMES, as subject and payload."""
         client, heard = Client(), []
         await client.connect(self.site.server.url, user="tap", password="tap")
         self.stack.push_async_callback(client.close)
@@ -74,7 +74,7 @@ class Exchange:
 
     async def inference(self):
         """A bus with the rights of inference, for what is forged or replayed."""
-        return await self.stack.enter_async_context(self.site.bus("inference", "FRAMES"))
+        return await self.stack.enter_async_context(self.site.bus("inference", "MORETTA_FRAMES"))
 
 
 @pytest.fixture(name="exchange")
@@ -306,7 +306,7 @@ async def test_a_recorded_key_message_opens_nothing_later(exchange):
     ids = {msgspec.msgpack.decode(data)["key"] for _, data in recorded}
     await asyncio.sleep(4.2)
     assert not ids & set(held(receiver))
-    bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
+    bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "MORETTA_FRAMES"))
     for subject, data in recorded:
         await bus.client.publish(subject, data)
     await _hear(exchange, giver)
@@ -350,7 +350,7 @@ async def test_keys_of_two_sites_are_apart(exchange):
 
 async def test_keys_are_zeros_when_ingest_stops(exchange):
     """What the giver held is overwritten as its last act."""
-    bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "FRAMES"))
+    bus = await exchange.stack.enter_async_context(exchange.site.bus("ingest", "MORETTA_FRAMES"))
     giver = KeyGiver(bus, "cannes", INGEST, (IDENTITY.public_key(),))
     giver.begin()
     running = asyncio.create_task(giver.run())

@@ -56,7 +56,7 @@ class Side:
         self.by_public = {
             X25519PrivateKey.from_private_bytes(p).public_key().public_bytes_raw(): p for p in self.private
         }
-        user = user_of("ingest" if name == "giver" else "inference", "FRAMES")
+        user = user_of("ingest" if name == "giver" else "inference", "MORETTA_FRAMES")
         told = {
             "url": site.server.url,
             "user": user,

@@ -66,7 +66,7 @@ def test_what_goes_beyond_is_named_with_its_limit(more: dict[str, Any], phrase: 
 )
 def test_a_consumer_within_the_limits_delivers_slowly_to_what_its_reader_subscribes(config: dict[str, Any]):
     """However it is configured: what passes repeats at most so many messages a second, and keeps so many requests."""
-    heard = tuple(one.removesuffix(">") for one in rights_of("subscriber", "MAIN").subscribe if one != "moretta.>")
+    heard = tuple(one.removesuffix(">") for one in rights_of("subscriber", "MORETTA").subscribe if one != "moretta.>")
     waits = [wait for wait in (config.get("ack_wait", 0), *config.get("backoff", ())) if wait]
     pending = config.get("max_ack_pending", 1_000)
     is_within = (

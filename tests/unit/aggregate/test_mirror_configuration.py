@@ -17,9 +17,9 @@ READER = heard_by("subscriber")
 def test_a_mirror_has_no_subject_and_is_smaller_than_its_original():
     """With subjects of its own it would store live messages a second time."""
     for original in (stream("WINDOWS"), stream("CAMERAS"), stream("DELIVERIES")):
-        made = mirror(original, "SUBSCRIBERS_acme", 3)
+        made = mirror(original, "MORETTA_SUBSCRIBERS_acme", 3)
         assert "subjects" not in made
-        external = {"api": "_ORIGIN", "deliver": "_MIRROR.SUBSCRIBERS_acme"}
+        external = {"api": "_ORIGIN", "deliver": "_MIRROR.MORETTA_SUBSCRIBERS_acme"}
         assert made["mirror"] == {"name": original.name, "external": external}
         assert (made["name"], made["storage"], made["num_replicas"]) == (original.name, original.storage, 3)
         assert made["max_bytes"] < original.max_bytes
@@ -28,15 +28,15 @@ def test_a_mirror_has_no_subject_and_is_smaller_than_its_original():
 
 def test_a_hubs_reader_has_what_crosses():
     """Its mirrors, on disk all of them."""
-    api, made = made_for("SUBSCRIBERS", (WINDOWS, CAMERAS))
-    assert api == "_READER.SUBSCRIBERS."
+    api, made = made_for("MORETTA_SUBSCRIBERS", (WINDOWS, CAMERAS))
+    assert api == "_READER.MORETTA_SUBSCRIBERS."
     assert [one["name"] for one in made] == ["WINDOWS", "CAMERAS"]
     assert {one["storage"] for one in made} == {"file"}, "a hub that starts anew has them still"
 
 
 def test_all_that_a_reader_hears_is_kept():
     """Each row's stream is mirrored, and the room for it is what the streams take."""
-    made = wanted("SUBSCRIBERS", READER, 1)
+    made = wanted("MORETTA_SUBSCRIBERS", READER, 1)
     assert {one["name"] for one in made} == {str(row.stream) for row in READER}
     on_disk, in_memory = room()
     assert on_disk == sum(one["max_bytes"] for one in made)
@@ -78,21 +78,21 @@ def test_readers_and_their_streams_are_known_by_our_own_rights(readers: dict[str
     answer = {"data": {"permissions": {"publish": {"allow": rights}, "subscribe": {}}}}
     found = readers_of(json.dumps(answer).encode())
     streams = {account: {str(row.stream) for row in rows} for account, rows in found.items()}
-    assert streams == {f"SUBSCRIBERS_{name}": {*mine} for name, mine in readers.items()}
+    assert streams == {f"MORETTA_SUBSCRIBERS_{name}": {*mine} for name, mine in readers.items()}
 
 
 def test_a_configuration_of_before_gives_each_reader_all():
     """`_READER.<account>.>`: a new aggregate serves them as the one before did."""
-    answer = {"data": {"permissions": {"publish": {"allow": ["_READER.SUBSCRIBERS_acme.>"]}}}}
-    assert readers_of(json.dumps(answer).encode()) == {"SUBSCRIBERS_acme": READER}
+    answer = {"data": {"permissions": {"publish": {"allow": ["_READER.MORETTA_SUBSCRIBERS_acme.>"]}}}}
+    assert readers_of(json.dumps(answer).encode()) == {"MORETTA_SUBSCRIBERS_acme": READER}
 
 
 def test_what_a_reader_is_to_have_no_more():
     """With an earlier version's bucket; a stream that this version does not know is nobody's to remove."""
     there = ["WINDOWS", "CAMERAS", "DELIVERIES", "KV_moretta_latest", "FUTURE"]
-    assert no_longer(there, wanted("SUBSCRIBERS", (WINDOWS, DELIVERIES), 1)) == ["CAMERAS", "KV_moretta_latest"]
-    assert no_longer(there, wanted("SUBSCRIBERS", READER, 1)) == ["KV_moretta_latest"]
-    assert no_longer(["WINDOWS"], wanted("SUBSCRIBERS", READER, 1)) == []
+    assert no_longer(there, wanted("MORETTA_SUBSCRIBERS", (WINDOWS, DELIVERIES), 1)) == ["CAMERAS", "KV_moretta_latest"]
+    assert no_longer(there, wanted("MORETTA_SUBSCRIBERS", READER, 1)) == ["KV_moretta_latest"]
+    assert no_longer(["WINDOWS"], wanted("MORETTA_SUBSCRIBERS", READER, 1)) == []
 
 
 @pytest.mark.parametrize("data", [None, {}, {"permissions": None}, {"permissions": {"publish": {}}}])

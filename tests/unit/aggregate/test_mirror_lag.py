@@ -13,7 +13,7 @@ from proto.permissions import JETSTREAM_API, READER, READERS_API, REPAIRED, hear
 from services.aggregate.mirrors import lag
 from services.aggregate.mirrors.lag import AFTER_S, Originals, is_of_another
 
-MIRRORS = f"{READERS_API}SUBSCRIBERS."
+MIRRORS = f"{READERS_API}MORETTA_SUBSCRIBERS."
 NAMES = [one.name for one in mirrored(heard_by(READER))]
 NAME = next(name for name in NAMES if name in REPAIRED)
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -152,7 +152,7 @@ def test_the_disk():
 @pytest.mark.parametrize("identity", ACCOUNTS)
 def test_probes_change_nothing_that_anybody_acts_on(identity):
     """What is published asks JetStream without changing a thing, or is for a site or a stream that is not there."""
-    for probe in rights.probes(identity, "MAIN"):
+    for probe in rights.probes(identity, "MORETTA"):
         if probe.way == "publish":
             harmless = (".INFO", ".MSG.GET.", rights.NOWHERE)
             assert any(part in probe.subject for part in harmless), probe
@@ -164,8 +164,8 @@ def test_probes_change_nothing_that_anybody_acts_on(identity):
 @pytest.mark.parametrize("identity", ACCOUNTS)
 def test_probes_expect_what_the_table_says(identity):
     """Nothing that is granted is expected to be refused, nor the other way round."""
-    given_rights = rights_of(identity, "MAIN")
-    for probe in rights.probes(identity, "MAIN"):
+    given_rights = rights_of(identity, "MORETTA")
+    for probe in rights.probes(identity, "MORETTA"):
         patterns = given_rights.publish if probe.way == "publish" else given_rights.subscribe
         assert probe.granted == any(takes(pattern.split(" ")[0], probe.subject) for pattern in patterns)
 

@@ -171,15 +171,15 @@ def test_the_folders_own_file_is_taken(nats: NatsFolder):
     own = nats.path / "nats.yaml"
     own.write_text("readers: [acme]\n")
     nats.apply()
-    assert "SUBSCRIBERS_acme" in nats.conf()["accounts"]
+    assert "MORETTA_SUBSCRIBERS_acme" in nats.conf()["accounts"]
     assert nats.apply().startswith("nothing changes\n")
     nats.apply({"readers": ["city"]})
-    assert not nats.conf()["accounts"]["SUBSCRIBERS_acme"]["users"]
+    assert not nats.conf()["accounts"]["MORETTA_SUBSCRIBERS_acme"]["users"]
     nats.apply()
-    assert not nats.conf()["accounts"]["SUBSCRIBERS_city"]["users"]
+    assert not nats.conf()["accounts"]["MORETTA_SUBSCRIBERS_city"]["users"]
     own.unlink()
     assert nats.apply().startswith("nothing changes\n"), "it is what was applied last"
-    assert nats.conf()["accounts"]["SUBSCRIBERS_acme"]["users"]
+    assert nats.conf()["accounts"]["MORETTA_SUBSCRIBERS_acme"]["users"]
 
 
 def test_paths_are_from_the_files_folder(nats: NatsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -22,7 +22,7 @@ IDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 
 
 def site(link: Link, tls: ServerTls | None = None) -> Config:
-    keys = {name if account == "MAIN" else f"{name}-frames": ["U"] for name, account in users()}
+    keys = {name if account == "MORETTA" else f"{name}-frames": ["U"] for name, account in users()}
     config = server("127.0.0.1:4222", "/store", keys)
     return leaf(config, link, ["tls://hub.example:7422"], "SUSEED", ANY, tls=tls)
 
@@ -57,13 +57,16 @@ def test_a_hubs_common_streams_may_be_larger():
 
 
 def test_a_site_gives_its_hub_consumers_of_copies_and_nothing_else():
-    """The leaf's account has no streams and no users; MAIN gives PUBLIC, and PUBLIC the leaf, what four copies need."""
+    """The leaf's account has no streams and no users.
+
+    MORETTA gives MORETTA_PUBLIC what four copies need, and MORETTA_PUBLIC gives the leaf as much.
+    """
     config = site(Link("cannes", ("cannes",)))
     accounts = config["accounts"]
-    assert accounts["LEAF"]["users"] == []
-    assert "jetstream" not in accounts["LEAF"]
-    for giver, taker in (("MAIN", "PUBLIC"), ("PUBLIC", "LEAF")):
-        others = {"MAIN": {"SUBSCRIBERS", "PAGE"}}.get(giver, set())  # whom a site without a hub has, too
+    assert accounts["MORETTA_LEAF"]["users"] == []
+    assert "jetstream" not in accounts["MORETTA_LEAF"]
+    for giver, taker in (("MORETTA", "MORETTA_PUBLIC"), ("MORETTA_PUBLIC", "MORETTA_LEAF")):
+        others = {"MORETTA": {"MORETTA_SUBSCRIBERS", "MORETTA_PAGE"}}.get(giver, set())  # as without a hub
         given = [one for one in accounts[giver]["exports"] if not set(one["accounts"]) & others]
         given_away = [one.get("service") or one["stream"] for one in given]
         assert {name for one in given for name in one["accounts"]} == {taker}
@@ -71,11 +74,11 @@ def test_a_site_gives_its_hub_consumers_of_copies_and_nothing_else():
         assert len(api) == len(CROSSING)
         assert all(subject.startswith("$JS.API.CONSUMER.CREATE.") and ".cannes." in subject for subject in api)
         rest = [one for one in given_away if one not in api and not one.startswith("$JS.FC.")]
-        assert rest == [{"PUBLIC": "_COPY.>", "LEAF": "_LEAF.cannes.>"}[taker]]
+        assert rest == [{"MORETTA_PUBLIC": "_COPY.>", "MORETTA_LEAF": "_LEAF.cannes.>"}[taker]]
         assert all(next(iter(one.values()))["account"] == giver for one in accounts[taker]["imports"])
-    assert "exports" not in accounts["FRAMES"]
-    assert "imports" not in accounts["FRAMES"]
-    assert {one["service"]["account"] for one in accounts["MAIN"]["imports"]} == {"SUBSCRIBERS"}
+    assert "exports" not in accounts["MORETTA_FRAMES"]
+    assert "imports" not in accounts["MORETTA_FRAMES"]
+    assert {one["service"]["account"] for one in accounts["MORETTA"]["imports"]} == {"MORETTA_SUBSCRIBERS"}
     assert config["jetstream"]["domain"] == "cannes"
     assert config["jetstream"]["max_file_store"] > sum(s.max_bytes for s in STREAMS if s.storage == "file") + sum(
         stream["max_bytes"] for stream in copies(Link("cannes", ("cannes",)))
@@ -88,7 +91,7 @@ def test_the_connection_denies_every_row_on_both_ways():
     leafnodes = site(Link("cannes", ("cannes",)), tls)["leafnodes"]
     remote = leafnodes["remotes"][0]
     assert leafnodes["no_advertise"] is True
-    assert (remote["account"], remote["nkey"], remote["urls"]) == ("LEAF", "SUSEED", ["tls://hub.example:7422"])
+    assert (remote["account"], remote["nkey"], remote["urls"]) == ("MORETTA_LEAF", "SUSEED", ["tls://hub.example:7422"])
     assert remote["tls"] == tls.block()
     for side in ("deny_imports", "deny_exports"):
         for subject in (*(row.wildcard() for row in TABLE), "$JS.API.INFO", "$JS.cannes.API.STREAM.INFO.X", "$KV.A.b"):
@@ -150,7 +153,7 @@ def test_a_sites_command_prints_what_the_hub_needs(nats: NatsFolder):
     assert stat.S_IMODE((nats.path / "nats.conf").stat().st_mode) == 0o600
     has_seed = {path.name for path in nats.path.iterdir() if seed.reveal() in path.read_text()}
     assert has_seed == {"nats.conf", "leaf.nk"}
-    assert config["accounts"]["MAIN"]["users"] == before["accounts"]["MAIN"]["users"]
+    assert config["accounts"]["MORETTA"]["users"] == before["accounts"]["MORETTA"]["users"]
     nats.apply()
     assert nats.conf() == config, "what was applied last has the leaf"
     printed = nats.rotate("leaf")
@@ -200,14 +203,14 @@ def test_a_hub_takes_sites_keys_and_leaves_them_go(nats: NatsFolder):
     printed = nats.apply(leaves(("cannes", [one, three]), ("nice+antibes", [two])))
     assert {"leaf cannes: sites cannes, 2 key(s)", "leaf nice: sites nice+antibes, 1 key(s)"} <= {*printed.splitlines()}
     config = nats.conf()
-    assert set(config["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_cannes", "SITE_nice"}
-    users_of = config["accounts"]["SITE_cannes"]["users"]
+    assert set(config["accounts"]) == {"MORETTA_HUB", "MORETTA_SUBSCRIBERS", "MORETTA_SITE_cannes", "MORETTA_SITE_nice"}
+    users_of = config["accounts"]["MORETTA_SITE_cannes"]["users"]
     assert [user["nkey"] for user in users_of[:2]] == [one, three]
-    assert users_of[2] == first["accounts"]["SITE_cannes"]["users"][1]
+    assert users_of[2] == first["accounts"]["MORETTA_SITE_cannes"]["users"][1]
     printed = nats.apply(leaves(("nice+antibes", [two])))
     assert f"- hub.leaves.cannes: ['{one}', '{three}']" in printed.splitlines()
     last = nats.conf()
-    assert set(last["accounts"]) == {"HUB", "SUBSCRIBERS", "SITE_nice"}
+    assert set(last["accounts"]) == {"MORETTA_HUB", "MORETTA_SUBSCRIBERS", "MORETTA_SITE_nice"}
     assert last["jetstream"] == config["jetstream"], "else a running server would not reload it"
     seeds = [path.read_text() for path in nats.path.glob("*.nk")]
     assert len(seeds) >= 3

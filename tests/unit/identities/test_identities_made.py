@@ -75,7 +75,7 @@ def test_the_key_pair_fits(made: Identities, signer):
 
 @pytest.mark.parametrize("identity", SERVICES)
 def test_a_service_gets_its_own_secrets(made: Identities, identity):
-    """By files, not by value, and no other's: only ingest and inference know of FRAMES, each its own key."""
+    """By files, not by value, and no other's: only ingest and inference know of MORETTA_FRAMES, each its own key."""
     environment = made.environment(identity)
     files = {name: Path(value) for name, value in environment.items() if name.endswith("_FILE")}
     secrets = {path.name for path in files.values()}

@@ -23,7 +23,7 @@ def test_a_reader_comes_stays_and_goes(nats: NatsFolder, place: Wish):
     assert lines_of(printed, "+ ")[-2:] == ["reader acme, of WINDOWS, ALERTS", "reader city, of WINDOWS, ALERTS"]
     before = nats.accounts()
     for name in ("acme", "city"):
-        assert before[f"SUBSCRIBERS_{name}"] == [nats.public(f"subscriber-{name}")]
+        assert before[f"MORETTA_SUBSCRIBERS_{name}"] == [nats.public(f"subscriber-{name}")]
         found = load(nats.path / f"subscriber-{name}.yaml", OperatorFile, {}).nats
         assert found.seed is not None
         assert (found.user, found.seed.public) == ("subscriber", nats.public(f"subscriber-{name}"))
@@ -33,13 +33,17 @@ def test_a_reader_comes_stays_and_goes(nats: NatsFolder, place: Wish):
     printed = nats.apply(place | {"readers": ["city", "bus"]})
     assert printed.startswith("- reader acme, with its key and files\n+ reader bus, of WINDOWS, ALERTS\n")
     after = nats.accounts()
-    assert set(after) - set(before) == {"SUBSCRIBERS_bus"}
-    assert {name: after[name] for name in before} == before | {"SUBSCRIBERS_acme": []}
+    assert set(after) - set(before) == {"MORETTA_SUBSCRIBERS_bus"}
+    assert {name: after[name] for name in before} == before | {"MORETTA_SUBSCRIBERS_acme": []}
     assert not list(nats.path.glob("*acme*"))
-    assert before["SUBSCRIBERS_acme"][0].encode() not in b"".join((nats.content() or {}).values())
+    assert before["MORETTA_SUBSCRIBERS_acme"][0].encode() not in b"".join((nats.content() or {}).values())
     assert nats.apply(place | {"readers": ["city", "bus"]}).startswith("nothing changes")
     assert lines_of(nats.apply(place | {"readers": ["acme", "city", "bus"]}), "+ ")[0].startswith("reader acme, of")
-    assert nats.accounts()["SUBSCRIBERS_acme"] == [nats.public("subscriber-acme")] != before["SUBSCRIBERS_acme"]
+    assert (
+        nats.accounts()["MORETTA_SUBSCRIBERS_acme"]
+        == [nats.public("subscriber-acme")]
+        != before["MORETTA_SUBSCRIBERS_acme"]
+    )
 
 
 @both
@@ -48,14 +52,14 @@ def test_the_account_of_a_reader_that_was_removed_can_only_be_emptied(nats: Nats
     nats.apply(place | {"readers": ["acme"]})
     nats.apply(place)
     accounts = nats.conf()["accounts"]
-    giver = accounts["HUB" if place else "MAIN"]
-    gone, asked = accounts["SUBSCRIBERS_acme"], ("$JS.API.STREAM.DELETE.*", "$JS.API.STREAM.NAMES")
+    giver = accounts["MORETTA_HUB" if place else "MORETTA"]
+    gone, asked = accounts["MORETTA_SUBSCRIBERS_acme"], ("$JS.API.STREAM.DELETE.*", "$JS.API.STREAM.NAMES")
     assert (gone["users"], gone["imports"]) == ([], [])
     assert [one["service"] for one in gone["exports"]] == [*asked]
     rights = {subject for user in giver["users"] for subject in user["permissions"]["publish"]["allow"]}
-    mine = {one for one in rights if one.startswith("_READER.SUBSCRIBERS_acme.")}
-    assert mine == {f"_READER.SUBSCRIBERS_acme.{one.removeprefix('$JS.API.')}" for one in asked}
-    assert not [one for one in giver["exports"] if "SUBSCRIBERS_acme" in str(one)]
+    mine = {one for one in rights if one.startswith("_READER.MORETTA_SUBSCRIBERS_acme.")}
+    assert mine == {f"_READER.MORETTA_SUBSCRIBERS_acme.{one.removeprefix('$JS.API.')}" for one in asked}
+    assert not [one for one in giver["exports"] if "MORETTA_SUBSCRIBERS_acme" in str(one)]
 
 
 @both
@@ -63,7 +67,7 @@ def test_a_reader_has_the_streams_that_it_is_given(nats: NatsFolder, place: Wish
     """In its account, and in the values for the chart; changed, it keeps its key; a name alone has two."""
 
     def heard(name: str) -> set[str]:
-        imports = nats.conf()["accounts"][f"SUBSCRIBERS_{name}"]["imports"]
+        imports = nats.conf()["accounts"][f"MORETTA_SUBSCRIBERS_{name}"]["imports"]
         subjects = [one["stream"]["subject"] for one in imports if "stream" in one]
         return {one.split(".")[2] for one in subjects if one.startswith("moretta.")}
 
@@ -128,16 +132,16 @@ def test_a_reader_of_before_keeps_its_streams_until_a_file_takes_them(nats: Nats
 def test_a_readers_key_is_renewed_as_an_identitys(nats: NatsFolder):
     """By the user's name, or with everybody's."""
     nats.apply({"readers": ["acme"]})
-    [old] = nats.accounts()["SUBSCRIBERS_acme"]
+    [old] = nats.accounts()["MORETTA_SUBSCRIBERS_acme"]
     nats.rotate("subscriber-acme")
     new = nats.public("subscriber-acme")
-    assert nats.accounts()["SUBSCRIBERS_acme"] == [new, old]
-    assert len(nats.accounts()["SUBSCRIBERS"]) == 1
+    assert nats.accounts()["MORETTA_SUBSCRIBERS_acme"] == [new, old]
+    assert len(nats.accounts()["MORETTA_SUBSCRIBERS"]) == 1
     nats.retire("subscriber-acme")
-    assert nats.accounts()["SUBSCRIBERS_acme"] == [new]
+    assert nats.accounts()["MORETTA_SUBSCRIBERS_acme"] == [new]
     nats.rotate("all")
-    assert {len(keys) for keys in nats.accounts()["SUBSCRIBERS_acme"]} == {56}
-    assert len(nats.accounts()["SUBSCRIBERS_acme"]) == 2
+    assert {len(keys) for keys in nats.accounts()["MORETTA_SUBSCRIBERS_acme"]} == {56}
+    assert len(nats.accounts()["MORETTA_SUBSCRIBERS_acme"]) == 2
 
 
 @both

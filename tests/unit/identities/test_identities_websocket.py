@@ -25,9 +25,12 @@ def test_browsers_come_as_readers_alone(nats: NatsFolder):
     assert config["websocket"] == {
         "listen": "127.0.0.1:8443", "allowed_origins": [ORIGIN, "http://localhost:8088"], "no_tls": True,
     }  # fmt: skip
-    readers = [config["accounts"][name]["users"] for name in ("SUBSCRIBERS", "SUBSCRIBERS_acme", "PAGE")]
+    readers = [
+        config["accounts"][name]["users"]
+        for name in ("MORETTA_SUBSCRIBERS", "MORETTA_SUBSCRIBERS_acme", "MORETTA_PAGE")
+    ]
     [page] = readers[-1]
-    others = [user for name in ("MAIN", "FRAMES") for user in config["accounts"][name]["users"]]
+    others = [user for name in ("MORETTA", "MORETTA_FRAMES") for user in config["accounts"][name]["users"]]
     assert {tuple(user["allowed_connection_types"]) for user in others} == {("STANDARD",)}
     assert {tuple(user["allowed_connection_types"]) for [user] in readers} == {("STANDARD", "WEBSOCKET")}
     nats.apply()

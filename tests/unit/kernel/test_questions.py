@@ -7,7 +7,15 @@ from nats.aio.msg import Msg
 
 from services.bus.service.micro import asker_of
 
-SAID = {"acc": "SUBSCRIBERS", "user": "UABC", "server": "NDEF", "id": 9, "host": "192.0.2.7", "rtt": 5, "start": "x"}
+SAID = {
+    "acc": "MORETTA_SUBSCRIBERS",
+    "user": "UABC",
+    "server": "NDEF",
+    "id": 9,
+    "host": "192.0.2.7",
+    "rtt": 5,
+    "start": "x",
+}
 
 
 def asked(reply, said=None):
@@ -18,8 +26,11 @@ def asked(reply, said=None):
 @pytest.mark.parametrize(
     ("said", "who"),
     [
-        (SAID, ("SUBSCRIBERS", "UABC", "NDEF 9")),
-        ({"acc": "SUBSCRIBERS", "rtt": 5}, ("SUBSCRIBERS", "", " 0")),  # the import does not say `share`
+        (SAID, ("MORETTA_SUBSCRIBERS", "UABC", "NDEF 9")),
+        (
+            {"acc": "MORETTA_SUBSCRIBERS", "rtt": 5},
+            ("MORETTA_SUBSCRIBERS", "", " 0"),
+        ),  # the import does not say `share`
         (None, ("", "", " 0")),
         ("{", ("", "", " 0")),
         ({"acc": 7}, ("", "", " 0")),

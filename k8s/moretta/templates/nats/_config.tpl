@@ -84,7 +84,7 @@ Takes (dict "root" $ "reader" "acme" or {"name": "acme", "streams": ["WINDOWS"]}
 {{- range $stream, $subjects := $made.readers.streams -}}
 {{- if not (has $stream $streams) -}}{{- $without = concat $without $subjects -}}{{- end -}}
 {{- end -}}
-{{- toRawJson (dict "name" $reader.name "account" (printf "SUBSCRIBERS_%s" $reader.name) "removed" $removed "without" $without) -}}
+{{- toRawJson (dict "name" $reader.name "account" (printf "MORETTA_SUBSCRIBERS_%s" $reader.name) "removed" $removed "without" $without) -}}
 {{- end }}
 
 {{/* The names of `nats.readers` without those that were removed, as JSON. */}}
@@ -98,7 +98,7 @@ Takes (dict "root" $ "reader" "acme" or {"name": "acme", "streams": ["WINDOWS"]}
 {{- end }}
 
 {{/* `nats.readers` beside the subscriber, each in an account of its own with its rights and mirrors, as JSON: all accounts, and what the account that
-gives (MAIN, or a hub's HUB) has for them. The page's goes where it has no key, which is missed only where the page is.
+gives (MORETTA, or a hub's MORETTA_HUB) has for them. The page's goes where it has no key, which is missed only where the page is.
 Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- define "moretta.nats.readers" -}}
 {{- $nats := .root.Values.nats -}}
@@ -114,33 +114,33 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- if $reader.removed -}}
 {{- $removed = append $removed $reader -}}
 {{- $exports := list -}}
-{{- range $export := $accounts.SUBSCRIBERS.exports -}}{{- if regexMatch $emptying $export.service -}}{{- $exports = append $exports $export -}}{{- end -}}{{- end -}}
-{{- $_ := set $accounts $reader.account (dict "limits" $accounts.SUBSCRIBERS.limits "users" list "imports" list "jetstream" true "exports" $exports) -}}
+{{- range $export := $accounts.MORETTA_SUBSCRIBERS.exports -}}{{- if regexMatch $emptying $export.service -}}{{- $exports = append $exports $export -}}{{- end -}}{{- end -}}
+{{- $_ := set $accounts $reader.account (dict "limits" $accounts.MORETTA_SUBSCRIBERS.limits "users" list "imports" list "jetstream" true "exports" $exports) -}}
 {{- else -}}
 {{- $user := printf "subscriber-%s" $reader.name -}}
 {{- if not (or (get $nats.keys $user) $.root.Values.identities.make) -}}
 {{- fail (printf "nats.readers has %s, and nats.keys.%s is empty; `moretta nats apply DIR` with it in `readers` of its file makes its key: give DIR/values.yaml with -f" $reader.name $user) -}}
 {{- end -}}
 {{- $named = append $named $reader -}}
-{{- $own := toRawJson $accounts.SUBSCRIBERS | replace "\"nkey\":\"subscriber\"" (printf "\"nkey\":%s" (quote $user)) | fromJson -}}
+{{- $own := toRawJson $accounts.MORETTA_SUBSCRIBERS | replace "\"nkey\":\"subscriber\"" (printf "\"nkey\":%s" (quote $user)) | fromJson -}}
 {{- $imports := list -}}
 {{- range $import := $own.imports -}}
 {{- if not (has (get $import "service" | default (get $import "stream")).subject $reader.without) -}}{{- $imports = append $imports $import -}}{{- end -}}
 {{- end -}}
 {{- $text := toRawJson (merge (dict "imports" $imports) $own) -}}
-{{- $_ := set $accounts $reader.account ($text | replace "SUBSCRIBERS" $reader.account | fromJson) -}}
+{{- $_ := set $accounts $reader.account ($text | replace "MORETTA_SUBSCRIBERS" $reader.account | fromJson) -}}
 {{- end -}}
 {{- end -}}
 {{- $isThere := or $.root.Values.page.enabled (get $nats.keys "page") $.root.Values.identities.make -}}
-{{- if not $isThere -}}{{- $_ := unset $accounts "PAGE" -}}{{- end -}}
+{{- if not $isThere -}}{{- $_ := unset $accounts "MORETTA_PAGE" -}}{{- end -}}
 {{- $exports := list -}}
 {{- range $export := $giver.exports -}}
-{{- $to := ternary $export.accounts (without $export.accounts "PAGE") (not (not $isThere)) -}}
-{{- if contains "SUBSCRIBERS" (get $export "stream") -}}
+{{- $to := ternary $export.accounts (without $export.accounts "MORETTA_PAGE") (not (not $isThere)) -}}
+{{- if contains "MORETTA_SUBSCRIBERS" (get $export "stream") -}}
 {{- $exports = append $exports $export -}}
-{{- range $named -}}{{- $exports = append $exports (toRawJson $export | replace "SUBSCRIBERS" .account | fromJson) -}}{{- end -}}
+{{- range $named -}}{{- $exports = append $exports (toRawJson $export | replace "MORETTA_SUBSCRIBERS" .account | fromJson) -}}{{- end -}}
 {{- else -}}
-{{- if has "SUBSCRIBERS" $to -}}
+{{- if has "MORETTA_SUBSCRIBERS" $to -}}
 {{- range $named -}}
 {{- if not (has (get $export "service" | default (get $export "stream")) .without) -}}{{- $to = append $to .account -}}{{- end -}}
 {{- end -}}
@@ -153,7 +153,7 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $reader := . -}}
 {{- $account := .account -}}
 {{- range $import := $giver.imports -}}
-{{- if and (contains "SUBSCRIBERS" (toRawJson $import)) (or (not $reader.removed) (regexMatch $emptying $import.to)) -}}{{- $imports = append $imports (toRawJson $import | replace "SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
+{{- if and (contains "MORETTA_SUBSCRIBERS" (toRawJson $import)) (or (not $reader.removed) (regexMatch $emptying $import.to)) -}}{{- $imports = append $imports (toRawJson $import | replace "MORETTA_SUBSCRIBERS" $account | fromJson) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $users := list -}}
@@ -161,8 +161,8 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $publish := $user.permissions.publish.allow -}}
 {{- range $reader := concat $named $removed -}}
 {{- range $subject := $user.permissions.publish.allow -}}
-{{- if and (contains "SUBSCRIBERS" $subject) (not (has $subject $reader.without)) (or (not $reader.removed) (regexMatch $emptying $subject)) -}}
-{{- $publish = append $publish ($subject | replace "SUBSCRIBERS" $reader.account) -}}
+{{- if and (contains "MORETTA_SUBSCRIBERS" $subject) (not (has $subject $reader.without)) (or (not $reader.removed) (regexMatch $emptying $subject)) -}}
+{{- $publish = append $publish ($subject | replace "MORETTA_SUBSCRIBERS" $reader.account) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -201,11 +201,11 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- end -}}
 {{- $own := include "moretta.nats.users" (dict "root" $root "users" $expanded "keys" $keys "place" (printf "nats.hub.leaves %s, nats.keys" $name)) | fromJson -}}
 {{- $exports := include "moretta.nats.sites" (dict "items" $made.site.exports "sites" $leaf.sites) | fromJson -}}
-{{- $account := printf "SITE_%s" $name -}}
+{{- $account := printf "MORETTA_SITE_%s" $name -}}
 {{- $_ := set $accounts $account (dict "jetstream" $made.site.jetstream "users" $own.items "exports" $exports.items) -}}
 {{- end -}}
 {{- $streams := include "moretta.nats.users" (dict "root" $root "users" $made.hub.users "keys" $root.Values.nats.keys "place" "nats.keys") | fromJson -}}
-{{- $_ := set $accounts "HUB" (merge (dict "users" $streams.items "imports" $imports) $made.hub) -}}
+{{- $_ := set $accounts "MORETTA_HUB" (merge (dict "users" $streams.items "imports" $imports) $made.hub) -}}
 {{- toRawJson $accounts -}}
 {{- end }}
 
@@ -250,10 +250,10 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $nats := .Values.nats -}}
 {{- $made := .Files.Get "files/accounts.json" | fromJson -}}
 {{- $config := ternary $made.hub.server $made.site $nats.hub.enabled -}}
-{{- $giver := ternary $made.hub.hub (get $made.site.accounts "MAIN") $nats.hub.enabled -}}
+{{- $giver := ternary $made.hub.hub (get $made.site.accounts "MORETTA") $nats.hub.enabled -}}
 {{- $readers := include "moretta.nats.readers" (dict "root" $ "accounts" $config.accounts "giver" $giver) | fromJson -}}
 {{- $_ := set $config "accounts" $readers.accounts -}}
-{{- if $nats.hub.enabled -}}{{- $_ := set $made "hub" (merge (dict "hub" $readers.giver) $made.hub) -}}{{- else -}}{{- $_ := set $config.accounts "MAIN" $readers.giver -}}{{- end -}}
+{{- if $nats.hub.enabled -}}{{- $_ := set $made "hub" (merge (dict "hub" $readers.giver) $made.hub) -}}{{- else -}}{{- $_ := set $config.accounts "MORETTA" $readers.giver -}}{{- end -}}
 {{- range $name, $account := $config.accounts -}}
 {{- $users := include "moretta.nats.users" (dict "root" $ "users" $account.users "keys" $nats.keys "place" "nats.keys") | fromJson -}}
 {{- $_ := set $account "users" $users.items -}}
@@ -265,8 +265,8 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- end -}}
 {{- with ternary list $nats.leaf.sites $nats.hub.enabled -}}
 {{- $leaf := $made.leaf -}}
-{{- $public := $leaf.accounts.PUBLIC -}}
-{{- range $account := list $public $leaf.accounts.LEAF -}}
+{{- $public := $leaf.accounts.MORETTA_PUBLIC -}}
+{{- range $account := list $public $leaf.accounts.MORETTA_LEAF -}}
 {{- range $key := list "imports" "exports" -}}
 {{- with get $account $key -}}
 {{- $_ := set $account $key (include "moretta.nats.sites" (dict "items" . "sites" $nats.leaf.sites) | fromJson).items -}}
@@ -276,7 +276,7 @@ Takes (dict "root" $ "accounts" {...} "giver" {...}). */}}
 {{- $users := include "moretta.nats.users" (dict "root" $ "users" $public.users "keys" $nats.keys "place" "nats.keys") | fromJson -}}
 {{- $_ := set $public "users" $users.items -}}
 {{- $exports := include "moretta.nats.sites" (dict "items" $leaf.exports "sites" .) | fromJson -}}
-{{- $_ := set $config.accounts.MAIN "exports" (concat $config.accounts.MAIN.exports $exports.items) -}}
+{{- $_ := set $config.accounts.MORETTA "exports" (concat $config.accounts.MORETTA.exports $exports.items) -}}
 {{- $_ := set $config "accounts" (merge $config.accounts $leaf.accounts) -}}
 {{- $_ := set $config.jetstream "domain" (first .) -}}
 {{- $_ := set $config.jetstream "max_file_store" (add (int64 $config.jetstream.max_file_store) (int64 $leaf.jetstream.max_file_store)) -}}
