@@ -17,7 +17,7 @@ from typing import Any
 from lacking import lacks
 
 ROOT = Path(__file__).parents[2]
-PREVIOUS = "81ad851d7476e0dfbbcb44085ae71b03d4d59863"
+PREVIOUS = "f3160a3e2311f858ad404151b62136f23ffdcb23"
 """The version that a rolling upgrade comes from; a release puts its predecessor's commit here."""
 _BUILT = ROOT / "build" / "previous"
 _PIP = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")
