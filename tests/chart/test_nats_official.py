@@ -64,11 +64,8 @@ def started(folder: Path, text: str) -> RenderedNats:
     text = text.replace('"port": 4222', '"listen": "0.0.0.0:4222"').replace(
         '"http_port": 8222', '"http": "127.0.0.1:8222"'
     )
-    admin = '"MORETTA": {"users": [{"user": "admin", "password": "admin"},'
-    server = RenderedNats(
-        folder,
-        re.sub(r'"MORETTA": \{\s*"jetstream": true,\s*"users": \[', f'{admin[:9]}"jetstream": true, {admin[9:]}', text),
-    )
+    account = r'("MORETTA": \{\s*"jetstream": true,\s*"users": \[)'
+    server = RenderedNats(folder, re.sub(account, r'\1{"user": "admin", "password": "admin"},', text))
     server.start()
     return server
 

@@ -223,10 +223,7 @@ def is_silent(run: Run, zone: str, window: WindowV1) -> bool:
 
 
 def check_first(scene: Scene, run: Run) -> None:
-    """An ingest that takes a camera over says nothing before it has pictures: that would fence the other's off.
-
-    `81ad851` may say `connecting`, a millisecond before `live`.
-    """
+    """An ingest that takes a camera over says nothing before it has pictures: that would fence the other's off."""
     takers = scene.site.takers()
     first = {(one.camera, one.lease): one for one in reversed(run.words)}
     heard = [one for one in first.values() if one.at > run.since and takers.get(one.lease) == TODAY.name]
