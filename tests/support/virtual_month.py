@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from virtual_world import DAYS, SECOND, START, Message, World, Writer
+from virtual_world import DAYS, SECOND, SPARSE_S, START, Message, World, Writer
 
 from proto.public import HINTS, AlertV1, OperationalAlertV1, RuleStateV1, WindowV1
 from proto.sightings import PassageV1, SightingsV1, SiteConfigV1
@@ -260,7 +260,20 @@ def _is_kept(world: World, window: WindowV1) -> bool:
     """Return whether no fault cost any of a window's sightings; the stream keeps an hour; the first is a part."""
     is_whole = window.start > START + 3_600 * SECOND and window.end - window.start <= 3_600 * SECOND
     lost = [*world.losses, *_crashed_in_long_windows(world)]
-    return is_whole and not any(start < window.end and window.start < end for start, end in lost)
+    is_lost = any(start < window.end and window.start < end for start, end in lost)
+    return is_whole and not is_lost and not _has_lost_its_first_picture(world, window)
+
+
+def _has_lost_its_first_picture(world: World, window: WindowV1) -> bool:
+    """Return whether a start read a window again whose first minutes only a picture from before the stream vouched for.
+
+    A picture stands for those of five minutes, of which a real stream still had the later ones. It costs no more.
+    """
+    least = 1 - SPARSE_S * SECOND / (window.end - window.start)
+    return (window.coverage or 0) > least and any(
+        0 <= window.start - (back - KEPT_S * SECOND) < SPARSE_S * SECOND and crash <= window.end + 60 * SECOND
+        for crash, back in world.crashes
+    )
 
 
 def _crashed_in_long_windows(world: World) -> Iterator[tuple[int, int]]:

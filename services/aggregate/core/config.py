@@ -190,6 +190,8 @@ class ConfigSchedule:
 
     def __init__(self, first: SiteConfig, since: int | None = None) -> None:
         self._entries: list[tuple[int, SiteConfig]] = [(first.start_of(0) if since is None else since, first)]
+        self._resumed: int | None = None
+        """Where the first one goes on behind published windows. It is no border that was decided: none to announce."""
 
     def at(self, moment: int) -> SiteConfig:
         """Return the configuration in force at an event time."""
@@ -201,9 +203,12 @@ class ConfigSchedule:
         return self._entries[-1][1]
 
     def border(self, config: SiteConfig) -> int | None:
-        """Return the event time from which the newest configuration holds; None if always, or if it is another."""
+        """Return the event time from which the newest configuration holds.
+
+        None if it holds always, if it is another, or if that time only stands in for one that nobody knows any more.
+        """
         since, newest = self._entries[-1]
-        return since if since > 0 and newest.sha256 == config.sha256 else None
+        return since if since > 0 and since != self._resumed and newest.sha256 == config.sha256 else None
 
     def window_at(self, moment: int) -> tuple[int, int]:
         """Return start and end of the window that an event time falls into.
@@ -244,6 +249,7 @@ class ConfigSchedule:
         """
         if self.window_at(done)[0] != done:
             self._entries[0] = (done, self._entries[0][1])
+            self._resumed = done
 
     def forget(self, before: int) -> None:
         """Drop the configurations that hold for closed windows only."""

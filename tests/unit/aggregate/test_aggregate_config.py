@@ -238,6 +238,16 @@ def test_the_first_window_begins_where_the_last_one_ended(done_s, first):
     assert schedule.window_at(first[1] * SECOND)[0] == first[1] * SECOND
 
 
+def test_where_a_start_goes_on_is_announced_as_no_border():
+    """A next start would take it for decided, and give its zones time from before they held."""
+    schedule = ConfigSchedule(config(1_200))
+    schedule.go_on_from(4_500 * SECOND)
+    assert schedule.border(config(1_200)) is None
+    later = config(1_200, lateness_s=9.0)
+    schedule.change(later, 4_600 * SECOND)
+    assert schedule.border(later) == 6_000 * SECOND
+
+
 def test_the_message_carries_the_border():
     """As far as it is known; the configuration comes back as it was."""
     message = config(1_200).message(5 * SECOND)

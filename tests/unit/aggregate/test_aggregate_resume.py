@@ -153,6 +153,19 @@ def test_a_replay_begins_with_the_configuration_of_its_first_message(needless_s,
     assert first_config([], 0, configs["new"]) == (configs["new"], None)
 
 
+@pytest.mark.parametrize(("came_s", "border_s", "held"), [(200, 300, "new"), (200, 400, "old"), (310, 300, "old")])
+def test_a_configuration_that_was_replaced_before_its_border_never_held(came_s, border_s, held):
+    """Another one took its border, and the windows from there on are that one's."""
+    old, new = (SiteConfig.of(structs.replace(SITE, lateness_s=lateness)) for lateness in (2.0, 3.0))
+    stored = [
+        StoredConfig(old, HOUR + 100 * SECOND, HOUR + 300 * SECOND),
+        StoredConfig(new, HOUR + came_s * SECOND, None),
+        StoredConfig(new, HOUR + 500 * SECOND, HOUR + border_s * SECOND),
+    ]
+    found = (old, HOUR + 300 * SECOND) if held == "old" else (new, HOUR + border_s * SECOND)
+    assert first_config(stored, 0, old) == found
+
+
 @pytest.mark.parametrize(
     ("times", "skipped"),
     [

@@ -128,9 +128,20 @@ def first_config(stored: Sequence[StoredConfig], needless: int, ours: SiteConfig
     start = ReplayStart(needless)
     skipped = [start.skips(one.time) for one in stored]
     left = stored[max(0, len(skipped) - 1 - skipped[::-1].index(True)) if any(skipped) else 0 :]
-    first = left[0].config if left else ours
-    moments = (one.since for one in left if one.config.sha256 == first.sha256)
-    return first, next((since for since in moments if since is not None), None)
+    first, since = _with_border(left, left[0].config if left else ours)
+    for place, one in enumerate(left):
+        if since is None or one.time >= since or one.config.sha256 == first.sha256:
+            continue
+        later, border = _with_border(left[place:], one.config)
+        if border is not None and border <= since:  # it came in time to take that border, so the first never held
+            first, since = later, border
+    return first, since
+
+
+def _with_border(stored: Sequence[StoredConfig], config: SiteConfig) -> tuple[SiteConfig, int | None]:
+    """Return a configuration and the first border that the stream has of it; None if it has none."""
+    borders = (one.since for one in stored if one.config.sha256 == config.sha256)
+    return config, next((border for border in borders if border is not None), None)
 
 
 class FirstWindow(NamedTuple):
