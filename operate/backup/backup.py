@@ -29,7 +29,7 @@ async def connected(settings: NatsSettings, file: Path) -> AsyncIterator[Client]
     heard: list[str] = []
     try:
         async with asyncio.timeout(_CONNECT_S):
-            connection = await Connection.open(settings, settings.user or "backup", on_error=heard.append)
+            connection = await Connection.connect(settings, settings.user or "backup", on_error=heard.append)
     except TimeoutError:
         answer = redact(heard[-1]) if heard else "no answer"
         where = f"no connection to {redact(settings.url)}: {answer}"

@@ -78,7 +78,7 @@ async def granted(settings: NatsSettings, who: Identity) -> list[Finding]:
         return [rights.open_server()]
     account: Account = "MORETTA"
     denied: list[str] = []
-    connection = await Connection.open(settings, f"{who}-rights", account, denied.append)
+    connection = await Connection.connect(settings, f"{who}-rights", account, denied.append)
     try:
         connection.errors.on_error = denied.append  # what is meant to be refused is no error in a log
         tried = rights.probes(who, account)
@@ -96,7 +96,7 @@ async def _try(client: Client, tried: Iterable[rights.Probe]) -> None:
 
     for probe in tried:
         if probe.way == "publish":
-            await client.publish(probe.subject, b"")
+            await client.publish(probe.subject, b"", headers=rights.EXPECTED)
             continue
         subscription = await client.subscribe(probe.subject, cb=ignore)
         await subscription.unsubscribe()

@@ -204,7 +204,7 @@ async def _connected(settings: NatsSettings) -> Connection:
     heard: list[str] = []
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            return await Connection.open(settings, str(settings.user), on_error=heard.append)
+            return await Connection.connect(settings, str(settings.user), on_error=heard.append)
     except TimeoutError:
         reason = next((one for one in reversed(heard) if one.startswith(("nats:", "[SSL"))), "".join(heard[-1:]))
         raise SettingsError(

@@ -2,20 +2,17 @@
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import nats.errors
 from msgspec import Struct
-from nats.aio.client import Client
 
 from proto.control import DeadV1, ServiceName
 from proto.permissions import asked_streams
 from proto.subjects import DEAD, STREAM_OWNER, Account, Subject
 from services.bus import clock
 from services.bus.clock import Offset
-from services.bus.connection.client import SecureClient
 from services.bus.connection.connection import Connection
-from services.bus.connection.error_log import OnError
 from services.bus.service.micro import Answer, MicroService
 from services.bus.settings import NatsSettings
 from services.bus.streams.ordered_consumer import Asking, Follower, Removed, Stored, StreamReset
@@ -28,24 +25,15 @@ _KEEP_DEAD_BYTES = 65_536
 class Bus(Connection):
     """One identity's connection to NATS, in one account, with the streams that it may use there."""
 
-    def __init__(self, client: Client, account: Account, service: str, settings: NatsSettings) -> None:
-        super().__init__(client, account, self._store_dead_letter)
-        self._service = service
+    def __init__(self, settings: NatsSettings, name: str, account: Account = "MORETTA") -> None:
+        super().__init__(settings, name, account)
+        self.on_undecodable = self._store_dead_letter
         # On a server without Moretta's identities every service may create the streams; the first one does.
-        who = settings.user or service
+        who = settings.user or name
         makes = who == STREAM_OWNER or settings.seed is None
         self.streams = Streams(self, settings.replicas, makes=makes, sizes=settings.sizes, asked=asked_streams(who))
         self.dead_letters: Bus | None = None
         """The bus that stores dead letters. The account MORETTA_FRAMES has no stream, so its bus needs another one."""
-
-    @classmethod
-    async def connect(
-        cls, settings: NatsSettings, service: str, account: Account = "MORETTA", on_error: OnError | None = None
-    ) -> Self:
-        """Return a connected bus; retry for ever (see `Connection.open`)."""
-        bus = cls(SecureClient(settings.tls()), account, service, settings)
-        await bus._connect(settings, service, on_error)
-        return bus
 
     @property
     def not_stored(self) -> str:
@@ -123,7 +111,7 @@ class Bus(Connection):
         """Store a dead letter. It holds no byte of a message from the account MORETTA_FRAMES (docs/privacy.md)."""
         keep = data[:_KEEP_DEAD_BYTES] if row.account == "MORETTA" else None
         dead = DeadV1(
-            service=cast("ServiceName", self._service),
+            service=cast("ServiceName", self._name),
             subject=subject,
             reason=reason,
             size=len(data),

@@ -40,7 +40,7 @@ class Tap:
 
     async def open(self, settings: NatsSettings) -> Self:
         """Connect, subscribe to everything that this identity may read, and try to subscribe to all subjects."""
-        self._connection = await Connection.open(settings, self.user, self.account)
+        self._connection = await Connection.connect(settings, self.user, self.account)
         client = self._connection.client
         self._connection.asks_again = False
         # The connection would log the refusals, which are expected here.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from msgspec import Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import MaxPayloadError, NoRespondersError
@@ -108,12 +107,15 @@ def headers_of(row: Subject, extra: dict[str, str] | None = None) -> dict[str, s
 class Connection:
     """One connection to NATS, in one account."""
 
-    def __init__(self, client: Client, account: Account, on_undecodable: OnUndecodable | None = None) -> None:
-        self.client, self.account = client, account
-        self.on_undecodable = on_undecodable
+    def __init__(self, settings: NatsSettings, name: str, account: Account = "MORETTA") -> None:
+        """Prepare to connect; `name` is what the server calls this client in its lists."""
+        self.client, self.account = SecureClient(settings.tls()), account
+        self.on_undecodable: OnUndecodable | None = None
         self.reconnected: list[Callable[[], Awaitable[None]]] = []
-        self.errors = ErrorLog("", account)
-        self._refused = RefusedSubjects(client)
+        self.errors = ErrorLog(settings.url, account)
+        self.errors.secure = settings.ca_file is not None
+        self._settings, self._name = settings, name
+        self._refused = RefusedSubjects(self.client)
         self.asks_again = True
         """Whether to ask again for refused subscriptions; off for a caller that looks for refusals."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,43 +124,39 @@ class Connection:
         self._dead_letters: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def open(
+    async def connect(
         cls, settings: NatsSettings, name: str, account: Account = "MORETTA", on_error: OnError | None = None
     ) -> Self:
         """Connect, and retry for ever. Every new error is one log line that says where and what.
 
         Until it is connected, `on_error` gets the errors instead.
         """
-        connection = cls(SecureClient(settings.tls()), account)
-        await connection._connect(settings, name, on_error)
-        return connection
-
-    async def _connect(self, settings: NatsSettings, name: str, on_error: OnError | None) -> None:
-        self.errors = ErrorLog(settings.url, self.account, on_error)
-        self.errors.secure = settings.ca_file is not None
+        connection = cls(settings, name, account)
+        connection.errors.on_error = on_error
         if settings.is_open():
             log.warning("NATS connection not encrypted", url=settings.url, advice="set nats.ca_file to require TLS")
         try:
-            await self._first(settings, name)
+            await connection._connect()
         except BaseException:  # cancelled, or `on_error` raised: nobody else could close it
-            self.errors.closing = True
-            await end_client(self.client, _CLOSE_S)
+            connection.errors.closing = True
+            await end_client(connection.client, _CLOSE_S)
             raise
-        self.errors.on_error = None
-        CONNECTED.labels(self.account).set(1)
+        connection.errors.on_error = None
+        CONNECTED.labels(account).set(1)
+        return connection
 
-    async def _first(self, settings: NatsSettings, name: str) -> None:
-        user, password, seed = _identity(settings, self.account)
+    async def _connect(self) -> None:
+        user, password, seed = _identity(self._settings, self.account)
         if seed is not None:  # without PyPI's nkeys (ADR 20)
             come_as(self.client, seed.public)
         await self.client.connect(
-            settings.url.split(","),
-            name=name,
+            self._settings.url.split(","),
+            name=self._name,
             user=user,
             password=password.reveal() if password else None,
             signature_cb=seed.sign if seed else None,
-            inbox_prefix=f"{INBOX}_{user or name}".encode(),
-            connect_timeout=settings.connect_timeout_s,  # type: ignore[arg-type]
+            inbox_prefix=f"{INBOX}_{user or self._name}".encode(),
+            connect_timeout=self._settings.connect_timeout_s,  # type: ignore[arg-type]
             reconnect_time_wait=0.5,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
             ping_interval=_PING_S,
@@ -167,7 +165,7 @@ class Connection:
             disconnected_cb=self.errors.lost,
             reconnected_cb=self._back,
         )
-        log.info("connected to NATS", url=settings.url, account=self.account, user=user)
+        log.info("connected to NATS", url=self._settings.url, account=self.account, user=user)
 
     async def _error(self, error: Exception) -> None:
         await self.errors.error(error)

@@ -45,7 +45,7 @@ class Shedding:
 
 
 class FrameSampler:
-    """Makes pictures of one camera's frames. Its methods belong to the camera's thread."""
+    """Makes pictures of one camera's frames, on that camera's thread; any thread may read its counts."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class FrameSampler:
         self._lag = Lag()
 
     def add(self, decoder: Decoder, frame: VideoFrame, decoded_ns: int) -> None:
-        """Count a decoded frame; convert it if it is sampled and can meet the budget. SourceError if it is another's.
+        """Count a decoded frame; convert it if it is sampled and can meet the budget. SourceError if its size changed.
 
         `decoded_ns` is the clock's time right after `decode` returned it.
         """

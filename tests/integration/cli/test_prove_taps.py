@@ -38,7 +38,7 @@ def _box(tmp_path):
 @contextlib.asynccontextmanager
 async def speaking(box, identity: str, account: str = "MORETTA"):
     """A client with the rights of an identity."""
-    connection = await Connection.open(box.nats(identity), f"speaks as {identity}", account)
+    connection = await Connection.connect(box.nats(identity), f"speaks as {identity}", account)
     try:
         yield connection.client
     finally:

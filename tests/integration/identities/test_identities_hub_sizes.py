@@ -44,7 +44,7 @@ async def test_the_common_stream_is_larger_and_what_a_leaf_may_fill_is_not(tmp_p
 async def sizes(server: NatsProcess, folder: Path, user: str, prefix: str) -> list[int]:
     """MiB of two streams, as who makes them is told."""
     seed = Seed((folder / f"{user}.nk").read_text())
-    connection = await Connection.open(NatsSettings(url=server.url, user=user, seed=seed), user)
+    connection = await Connection.connect(NatsSettings(url=server.url, user=user, seed=seed), user)
     try:
         asked = [f"$JS.API.STREAM.INFO.{prefix}{name}" for name in ("WINDOWS", "CAMERAS")]
         answers = [json.loads((await connection.client.request(one, b"", timeout=patient(5))).data) for one in asked]

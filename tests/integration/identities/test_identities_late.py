@@ -62,7 +62,7 @@ async def test_a_refused_subject_with_capitals_stays_refused(tmp_path: Path):
     users = '[{user: ingest, password: p, permissions: {subscribe: {deny: "$SRV.>"}}}]'
     server = NatsProcess(tmp_path, config=f"authorization {{ users: {users} }}").start()
     settings = NatsSettings(url=server.url, user="ingest", password=Secret("p"))
-    connection = await Connection.open(settings, "ingest")
+    connection = await Connection.connect(settings, "ingest")
     try:
         connection._refused._retry_s = 0.1
         asked, real = list[str](), connection.client._send_subscribe

@@ -208,7 +208,7 @@ CALLS = (
     *("CONSUMER.DURABLE.CREATE.%s.spy", "CONSUMER.MSG.NEXT.%s.spy", "CONSUMER.CREATE.%s.spy.>"),
 )
 PREFIXES = ("$JS.API", "$JS.cannes.API", "_ASK.cannes", "_MAIN", "_COPY", "$JS.hub.API")
-NAMES = [*(stream.name for stream in STREAMS), *(f"COPY_{row.stream}" for row in CROSSING), "KV_LEASES"]
+NAMES = [*(stream.name for stream in STREAMS), *(f"COPY_{row.stream}" for row in CROSSING)]
 
 
 def asked(row: Subject, subject: str) -> str:

@@ -124,7 +124,7 @@ async def _make_streams(locked: NatsProcess) -> None:
 
 
 def _used(bus: Bus) -> set[str]:
-    return {str(row.stream) for row in STORED if bus._service in (*row.publishers, *row.subscribers)}
+    return {str(row.stream) for row in STORED if bus._name in (*row.publishers, *row.subscribers)}
 
 
 @pytest.mark.parametrize(("identity", "account"), USERS, ids=[user_of(*user) for user in USERS])

@@ -67,7 +67,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[SecureClient]:
         known.append(SecureClient(tls))
         return known[-1]
 
-    monkeypatch.setattr("services.bus.bus.SecureClient", client)
+    monkeypatch.setattr("services.bus.connection.connection.SecureClient", client)
     return known
 
 
