@@ -1,6 +1,6 @@
 """The cost of one 640x360 frame on the bus: sealed, sent, received, opened, answered; nothing else.
 
-`python -m bench.bus_cost ask|serve URL MORETTA_FRAMES` runs one of the two sides; each is a separate process.
+`python -m bench.bus_cost ask|serve URL FRAMES` runs one of the two sides; each is a separate process.
 """
 
 import asyncio

@@ -171,7 +171,7 @@ def _tables(report: Report) -> dict[str, str]:
     rate_heads = ["source", "true", "predicted", "mean error, photos of 5 or more"]
     elsewhere_heads = [*_MAIN_HEADS[:5], "recall, masked", "recall, bare", *_MAIN_HEADS[5:], *rate_heads[1:]]
     return {
-        "MORETTA": _table(_MAIN_HEADS, _main_rows(figures)),
+        "MAIN": _table(_MAIN_HEADS, _main_rows(figures)),
         "BY_SIZE": _table(["face size", *datasets], _recall_rows(figures, "size", _SIZES)),
         "BIAS": _table(["face size", *pairs], _bias_rows(figures)),
         "BY_CLASS": _table(["class", *datasets], _recall_rows(figures, "class", _CLASSES)),

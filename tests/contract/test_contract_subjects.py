@@ -101,7 +101,7 @@ def test_streams_hold_only_rows():
     patterns = [(s.name, p) for s in STREAMS for p in s.subjects]
     assert not [1 for a, b in itertools.combinations(patterns, 2) if a[0] != b[0] and overlap(a[1], b[1])]
     with pytest.raises(KeyError):
-        stream("MORETTA_FRAMES")
+        stream("FRAMES")
 
 
 def test_pictures_are_in_no_stream():

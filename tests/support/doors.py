@@ -44,12 +44,19 @@ class Ear:
         self.heard.append(msg)
 
     def once(self) -> list[Msg]:
-        """Return what it heard; what a writer had to send again, after an answer that was lost, once.
+        """Return what it heard; what a writer had to store again, after an answer that was lost, once.
 
-        Subscribers hear each attempt, the stream takes one: the same bytes that expect the same end of their subject.
+        Subscribers hear each attempt, the stream takes one: the same bytes under one id or behind one end of it.
         """
-        sent = {(m.subject, m.data, frozenset((m.headers or {}).items())): m for m in self.heard}
-        return list(sent.values())
+        found, known = list[Msg](), set[tuple[str, bytes, str]]()
+        for msg in self.heard:
+            headers = msg.headers or {}
+            attempt = headers.get("Nats-Expected-Last-Subject-Sequence") or headers.get("Nats-Msg-Id")
+            if attempt is None or (msg.subject, msg.data, attempt) not in known:
+                found.append(msg)
+            if attempt is not None:
+                known.add((msg.subject, msg.data, attempt))
+        return found
 
     async def settle(self) -> None:
         """Wait until the server has judged all that was sent; nats-py's first PING overtakes what is buffered."""

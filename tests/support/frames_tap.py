@@ -1,4 +1,4 @@
-"""One more user in the account MORETTA_FRAMES, who may hear and say everything: whoever holds the bus."""
+"""One more user in the account MORETTA_FRAMES, who may subscribe and publish everything: whoever holds the bus."""
 
 import json
 

@@ -164,13 +164,7 @@ class Case:
         for subject in (
             *("$JS.API.STREAM.CREATE.COPY", "_READER.MORETTA_SUBSCRIBERS_other.STREAM.NAMES"),
             *("$JS.API.ACCOUNT.PURGE.MORETTA", "$JS.API.META.LEADER.STEPDOWN", "$JS.API.SERVER.REMOVE"),
-            *(
-                "$KV.OTHER.x",
-                "$KV.LEASES_INGEST.v2.x",
-                "$SYS.REQ.SERVER.PING",
-                "$SYS.REQ.ACCOUNT.MORETTA.CONNZ",
-                "$O.x.C.y",
-            ),
+            *("$KV.OTHER.x", "$KV.LEASES_INGEST.v2.x", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.MORETTA.CONNZ"),
             *("$O.x.C.y", "moretta", "moretta.v1.other", "moretta.v2.windows.x.x", "$JSC.R.x", "$NRG.x"),
         ):
             self.probe("publish", subject, may=False)

@@ -10,10 +10,12 @@ from typing import Literal
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok
 from proto.permissions import JETSTREAM_API, SERVICE_API, rights_of
-from proto.subjects import PAUSE, STATS, TABLE, Account, Identity, covers
+from proto.subjects import PAUSE, STATS, STREAMS, TABLE, Account, Identity, covers
 
 NOWHERE = "moretta-doctor-asks"
 """The name of the site and the stream in probes; neither exists."""
+EXPECTED = {"Nats-Expected-Stream": NOWHERE}
+"""The headers of what is published: a stream that takes its subject, where the server grants too much, refuses it."""
 _HARMLESS = (".INFO", ".MSG.GET")
 _OF_A_SITE = {row.wildcard(): row for row in (PAUSE, STATS)}
 """Orders that only a site's own services listen to: no service acts on one for a site that does not exist."""
@@ -58,7 +60,9 @@ def _forbidden() -> Iterator[Probe]:
     verbs = ("CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE")
     yield from (Probe("publish", f"{JETSTREAM_API}STREAM.{verb}.{NOWHERE}", granted=False) for verb in verbs)
     yield Probe("publish", f"{JETSTREAM_API}CONSUMER.CREATE.{NOWHERE}", granted=False)
-    yield Probe("publish", f"$KV.{NOWHERE}.v1.{NOWHERE}", granted=False)
+    for stream in STREAMS:
+        if stream.expires:  # buckets of leases: no server stores what a probe says there, see `EXPECTED`
+            yield Probe("publish", f"$KV.{stream.name.removeprefix('KV_')}.v1.{NOWHERE}", granted=False)
 
 
 def _is_granted(probe: Probe, identity: Identity, account: Account) -> bool:
