@@ -254,7 +254,7 @@ def unheard(scene: Scene, run: Run) -> set[str]:
     """Alerts that were over before notify's next holder had read them, if its last one left as they began.
 
     notify does not tell of an alert that was over before it read it (ADR 17); how long handing over takes depends on
-    the machine.
+    the machine, and so does how much later than aggregate the first notify is there.
     """
     moves = [(began, done) for name, _, began, done in scene.site.rolled if name == "notify"]
     ends = {a.alert: a.end for a in run.alerts if a.state == "resolved"}
@@ -262,7 +262,7 @@ def unheard(scene: Scene, run: Run) -> set[str]:
     late = (LATENESS_S + WINDOW_S) * 10**9  # a window is judged this long after its end at most
     return {
         alert for alert, end in ends.items()
-        if any(begins[alert] + late > began and end < done for began, done in moves)
+        if end < run.since or any(begins[alert] + late > began and end < done for began, done in moves)
     }  # fmt: skip
 
 
