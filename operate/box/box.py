@@ -15,7 +15,7 @@ from typing import Self
 from operate.box.child import Child, Program
 from operate.box.machine import BoxError, PortError, free_port, kept_limits, kept_port, roomy
 from operate.box.page import Page
-from operate.identities import Identities, WebSocket, nats_config, settings_file
+from operate.identities import CLIENT_IDENTITIES, Identities, WebSocket, context, nats_config, settings_file
 from proto.permissions import SERVICES
 from proto.subjects import Identity
 from services.aggregate.settings import PageSettings
@@ -125,6 +125,8 @@ class Box:
         self._write_nats_conf()
         for identity in _SPEAKERS:
             self._identities.write(f"{identity}.yaml", settings_file(self.url, identity))
+        for identity in CLIENT_IDENTITIES:
+            self._identities.write(f"{identity}.json", context(self.url, identity, self._identities.folder))
         for name in ("notify", "aggregate", "inference", "ingest"):
             self._start(name, self._service_program(name))
         return self

@@ -1,6 +1,6 @@
 """Identities on the bus: a key for each, and what nats-server lets it do (ADR 20)."""
 
-from operate.identities.folder import CLIENT_IDENTITIES, settings_file
+from operate.identities.folder import CLIENT_IDENTITIES, context, settings_file
 from operate.identities.hub import Hub, KeptHub
 from operate.identities.kept import IdentityFolder, Leaf, ServerEntry
 from operate.identities.kubernetes import Release
@@ -19,4 +19,4 @@ __all__ = [
     "ServerTls",
     "WebSocket",
 ]
-__all__ += ["limits", "nats_config", "secret_files", "server", "settings_file", "users"]
+__all__ += ["context", "limits", "nats_config", "secret_files", "server", "settings_file", "users"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from operate.identities.folder import CLIENT_IDENTITIES, settings_file
+from operate.identities.folder import CLIENT_IDENTITIES, MOUNTED, MOUNTED_CA, context, settings_file
 from operate.identities.kubernetes import identity, secrets_of
 from operate.identities.made import PEERS
 from proto.permissions import READER, user_of
@@ -107,7 +107,8 @@ def _text(found: _Found, name: str, file: str, keys: Mapping[Identity, Ed25519Pr
         return found.kept(name, file, Seed) or Seed.new().reveal()
     url = found.wanted.url
     trusted = _CA if url.startswith("tls:") else None
-    own = settings_file(url, READER, trusted, user=name)
-    if name in CLIENT_IDENTITIES:
-        own = settings_file(url, name, trusted)
+    who, user = (name, None) if name in CLIENT_IDENTITIES else (READER, name)
+    own = settings_file(url, who, trusted, user=user)
+    if file.endswith(".json"):
+        own = context(url, who, MOUNTED, trusted and MOUNTED_CA, user=user)
     return found.kept(name, file, str) or own

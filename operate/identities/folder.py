@@ -1,12 +1,13 @@
 """A folder of identities: what its files are called, and what may lie there beside them."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
 
 from operate.identities.leafnodes import STREAMS_USER
-from proto.permissions import NAMED, inbox_name
+from proto.permissions import NAMED, READER, inbox_name
 from proto.subjects import Identity
 from services.kernel.settings import SettingsError
 
@@ -15,7 +16,10 @@ STATE, HUB_STATE = "site-state.json", "hub-state.json"
 SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
 """Files for Kubernetes: Secrets, values of our chart, values of NATS's own chart."""
 CLIENT_IDENTITIES: tuple[Identity, ...] = ("operator", "backup", "subscriber")
-"""Identities with a settings file of their own. Services have environment variables over their settings instead."""
+"""Identities with a settings file and a context of their own. Services have environment variables over their settings
+instead."""
+MOUNTED, MOUNTED_CA = Path("/etc/moretta/identity"), "/etc/moretta/certificates/ca.crt"
+"""Where the chart's toolbox has the files of its identity's Secret, and the CA of the server's certificate."""
 
 
 def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:
@@ -44,7 +48,7 @@ def holds(file: Path, text: str) -> bool:
 
 def reader_files(user: str) -> list[str]:
     """Return the names of a named reader's files."""
-    return [f"{user}.nk", f"{user}.yaml"]
+    return [f"{user}.nk", f"{user}.yaml", f"{user}.json"]
 
 
 def settings_file(url: str, identity: Identity, trusted: str | None = None, *, user: str | None = None) -> str:
@@ -55,3 +59,35 @@ def settings_file(url: str, identity: Identity, trusted: str | None = None, *, u
     name = inbox_name(identity, "MORETTA")
     found = {"url": url, "user": name, "seed_file": f"{user or name}.nk"} | ({"ca_file": trusted} if trusted else {})
     return yaml.safe_dump({"nats": found}, sort_keys=False)
+
+
+def context(url: str, identity: Identity, folder: Path, trusted: str | None = None, *, user: str | None = None) -> str:
+    """Return a context of the command `nats` (NATS ADR-21): `nats --context FILE.json`. See `settings_file`.
+
+    That command looks for the seed from where it runs, so `folder`, in which the seed lies, is absolute. The operator's
+    and the backup's inboxes are called otherwise than `nats` calls them; a reader's account has no others in it.
+    """
+    name = inbox_name(identity, "MORETTA")
+    inbox = {} if name == READER else {"inbox_prefix": f"_INBOX_{name}"}
+    found = {"description": f"Moretta, as {user or name}", "url": url, "nkey": str(folder / f"{user or name}.nk")}
+    return json.dumps(found | ({"ca": trusted} if trusted else {}) | inbox, indent=1)
+
+
+def client_files(
+    url: str, identity: Identity, folder: Path, trusted: str | None = None, *, user: str | None = None
+) -> dict[str, str]:
+    """Return the files beside a seed, by their names: settings for `moretta`, and a context for `nats`."""
+    name = user or inbox_name(identity, "MORETTA")
+    return {
+        f"{name}.yaml": settings_file(url, identity, trusted, user=user),
+        f"{name}.json": context(url, identity, folder, trusted, user=user),
+    }
+
+
+def in_pod(folder: Path, file: str, url: str, *, tls: bool) -> str:
+    """Return the text of one of these files for a Secret: a context has paths in it, which are others in a pod."""
+    user = Path(file).stem
+    if Path(file).suffix != ".json":
+        return (folder / file).read_text(encoding="utf-8")
+    identity = next((one for one in CLIENT_IDENTITIES if one == user), READER)
+    return context(url, identity, MOUNTED, MOUNTED_CA if tls else None, user=user)

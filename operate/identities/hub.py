@@ -15,11 +15,12 @@ from operate.identities.folder import (
     HUB_STATE,
     SECRETS,
     VALUES,
+    client_files,
     holds,
+    in_pod,
     left_over,
     reader_files,
     require_empty,
-    settings_file,
 )
 from operate.identities.leafnodes import CROSSING, STREAMS_USER, Link, hub
 from operate.identities.made import Identities
@@ -152,7 +153,8 @@ class KeptHub:
         self._files.write(CONFIG, self._config())
         trusted = one.tls.ca_file if one.tls else None
         for user in self._users():
-            self._files.write(f"{user}.yaml", settings_file(one.url, READER, trusted, user=user))
+            for name, text in client_files(one.url, READER, self.folder, trusted, user=user).items():
+                self._files.write(name, text)
         if one.release:
             self._write_values(one.release)
 
@@ -176,7 +178,8 @@ class KeptHub:
         here = [user for user in self._users() if (self.folder / f"{user}.nk").exists()]
         found = []
         for user in here:
-            texts = {file: (self.folder / file).read_text(encoding="utf-8") for file in reader_files(user)}
+            tls = self.hub.tls is not None
+            texts = {file: in_pod(self.folder, file, self.hub.url, tls=tls) for file in reader_files(user)}
             found.append(release.secret(kubernetes.identity(user), texts))
         if found:
             self._files.write(SECRETS, kubernetes.manifest(found))

@@ -17,11 +17,12 @@ from operate.identities.folder import (
     SECRETS,
     STATE,
     VALUES,
+    client_files,
     holds,
+    in_pod,
     left_over,
     reader_files,
     require_empty,
-    settings_file,
 )
 from operate.identities.leafnodes import LEAF_USER, STREAMS_USER, Link, leaf
 from operate.identities.made import Identities, environment, larger
@@ -228,10 +229,14 @@ class IdentityFolder:
             overlay = {"MORETTA_NATS__URL": self.server.url, **named} | environment(self.folder, name)
             self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
         for name in CLIENT_IDENTITIES:
-            self._files.write(f"{name}.yaml", settings_file(self.server.url, name, trusted))
+            self._write_client(name, trusted)
         for reader in self.readers:
             user = f"{NAMED}{reader}"
-            self._files.write(f"{user}.yaml", settings_file(self.server.url, READER, trusted, user=user))
+            self._write_client(READER, trusted, user)
+
+    def _write_client(self, identity: Identity, trusted: str | None, user: str | None = None) -> None:
+        for name, text in client_files(self.server.url, identity, self.folder, trusted, user=user).items():
+            self._files.write(name, text)
 
     def _write_values(self, config: dict[str, Any]) -> None:
         """Write the values for the charts: public keys, and a leaf's hub and sites. They hold no secret."""
@@ -259,11 +264,11 @@ class IdentityFolder:
             return
         left_out = {_OUTSIDE, *self.elsewhere}
         found = [
-            release.secret(kubernetes.identity(name), {file: self._read(file) for file in files})
+            release.secret(kubernetes.identity(name), {file: self._in_pod(file) for file in files})
             for name, files in kubernetes.secrets_of(self.readers).items()
             if name not in left_out
         ]
-        found += [release.leaf_secret(self._read(f"{LEAF_USER}.nk"))] if self.server.leaf else []
+        found += [release.leaf_secret(self._in_pod(f"{LEAF_USER}.nk"))] if self.server.leaf else []
         self._files.write(SECRETS, kubernetes.manifest(found))
 
     @property
@@ -272,8 +277,8 @@ class IdentityFolder:
         found = kubernetes.secrets_of(self.readers).items()
         return [name for name, files in found if not all((self.folder / file).exists() for file in files)]
 
-    def _read(self, file: str) -> str:
-        return (self.folder / file).read_text(encoding="utf-8")
+    def _in_pod(self, file: str) -> str:
+        return in_pod(self.folder, file, self.server.url, tls=self.server.tls is not None)
 
 
 def _server(state: bytes) -> ServerEntry:

@@ -66,7 +66,8 @@ class Release(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 def secrets_of(readers: Iterable[str]) -> dict[str, list[str]]:
     """Return the file names of each Secret: one for each identity, by its name, and each reader, by its user."""
     found: dict[str, list[str]] = {
-        name: secret_files(name) + ([f"{name}.yaml"] if name in CLIENT_IDENTITIES else []) for name in ACCOUNTS
+        name: secret_files(name) + ([f"{name}.yaml", f"{name}.json"] if name in CLIENT_IDENTITIES else [])
+        for name in ACCOUNTS
     }
     return found | {user: reader_files(user) for user in (f"{NAMED}{name}" for name in readers)}
 

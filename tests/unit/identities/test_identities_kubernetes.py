@@ -1,5 +1,6 @@
 """The section `kubernetes` of nats.yaml: Secrets with what each is and no more, values without a secret."""
 
+import json
 import re
 import stat
 from pathlib import Path
@@ -39,14 +40,18 @@ def test_each_secret_holds_what_its_identity_needs_and_no_other_seed(nats: NatsF
         assert (one["kind"], one["type"], one["metadata"]["namespace"]) == ("Secret", "Opaque", "count")
         assert one["metadata"]["labels"]["moretta/release"] == "paris"
         assert "app.kubernetes.io/instance" not in one["metadata"]["labels"], "Argo CD before 3 would prune it"
-        people = [f"{identity}.yaml"] if identity in CLIENT_IDENTITIES else []
+        people = [f"{identity}.yaml", f"{identity}.json"] if identity in CLIENT_IDENTITIES else []
         assert list(one["stringData"]) == [*secret_files(identity), *people]
-        assert all(content == nats.read(name) for name, content in one["stringData"].items())
+        as_here = {name: content for name, content in one["stringData"].items() if not name.endswith(".json")}
+        assert all(content == nats.read(name) for name, content in as_here.items())
     assert set(found["paris-identity-ingest"]["stringData"]) == {
         *("ingest.nk", "ingest-frames.nk", "ingest.key", "inference.pub"),
     }
-    settings = yaml.safe_load(found["paris-identity-operator"]["stringData"]["operator.yaml"])
-    assert settings["nats"]["url"] == "nats://paris-moretta-nats.count.svc:4222"
+    operator = found["paris-identity-operator"]["stringData"]
+    url = "nats://paris-moretta-nats.count.svc:4222"
+    assert yaml.safe_load(operator["operator.yaml"])["nats"]["url"] == url
+    context = json.loads(operator["operator.json"])
+    assert (context["url"], context["nkey"]) == (url, "/etc/moretta/identity/operator.nk"), "as the toolbox has it"
     assert stat.S_IMODE((nats.path / "secrets.yaml").stat().st_mode) == 0o600
     assert f"kubectl apply -n count -f {nats.path}/secrets.yaml" in printed
     assert f"helm upgrade --install paris -n count k8s/moretta -f {nats.path}/values.yaml" in printed

@@ -153,9 +153,8 @@ def test_kubernetes_has_a_secret_and_a_key_for_each(nats: NatsFolder, place: Wis
 
     nats.apply(place | RELEASE | {"readers": ["acme", "city"]})
     assert secrets() == {
-        "m-identity-subscriber": ["subscriber.nk", "subscriber.yaml"],
-        "m-identity-subscriber-acme": ["subscriber-acme.nk", "subscriber-acme.yaml"],
-        "m-identity-subscriber-city": ["subscriber-city.nk", "subscriber-city.yaml"],
+        f"m-identity-{user}": [f"{user}.json", f"{user}.nk", f"{user}.yaml"]
+        for user in ("subscriber", "subscriber-acme", "subscriber-city")
     }
     assert nats.values()["readers"] == ["acme", "city"]
     assert nats.values()["keys"]["subscriber-acme"] == [nats.public("subscriber-acme")]

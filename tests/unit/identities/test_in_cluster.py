@@ -64,11 +64,12 @@ def test_a_secret_that_is_deleted_has_a_new_key_that_is_in_force(name):
 
 def test_settings_files_of_people_stay_and_name_the_authority_where_there_is_tls():
     """What somebody wrote into them is not written over."""
-    theirs = {"operator.yaml": "mine", "operator.nk": WHOLE["identity-operator"]["operator.nk"]}
+    theirs = WHOLE["identity-operator"] | {"operator.yaml": "mine", "operator.json": "{}"}
     assert completed(WHOLE | {"identity-operator": theirs}, WANTED) == {}
     made = completed({}, WantedRelease("moretta", "tls://moretta-nats.masks.svc:4222", READERS))
     for name in ("operator", "backup", "subscriber", "subscriber-acme"):
         assert "ca_file: ca.crt" in made[f"identity-{name}"][f"{name}.yaml"]
+        assert '"ca": "/etc/moretta/certificates/ca.crt"' in made[f"identity-{name}"][f"{name}.json"]
 
 
 def test_files_of_somebody_else_stay():
