@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from operate.identities.folder import CLIENT_IDENTITIES, MOUNTED, MOUNTED_CA, context, settings_file
+from operate.identities.folder import CLIENT_IDENTITIES, MOUNTED, MOUNTED_TLS, context, settings_file
 from operate.identities.kubernetes import identity, secrets_of
 from operate.identities.made import PEERS
 from proto.permissions import READER, user_of
@@ -110,5 +110,5 @@ def _text(found: _Found, name: str, file: str, keys: Mapping[Identity, Ed25519Pr
     who, user = (name, None) if name in CLIENT_IDENTITIES else (READER, name)
     own = settings_file(url, who, trusted, user=user)
     if file.endswith(".json"):
-        own = context(url, who, MOUNTED, trusted and MOUNTED_CA, user=user)
+        own = context(url, who, MOUNTED, MOUNTED_TLS if trusted else None, user=user)
     return found.kept(name, file, str) or own

@@ -1,7 +1,7 @@
 """A folder of identities: what its files are called, and what may lie there beside them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -18,8 +18,12 @@ SECRETS, VALUES, OFFICIAL = "secrets.yaml", "values.yaml", "nats-values.yaml"
 CLIENT_IDENTITIES: tuple[Identity, ...] = ("operator", "backup", "subscriber")
 """Identities with a settings file and a context of their own. Services have environment variables over their settings
 instead."""
-MOUNTED, MOUNTED_CA = Path("/etc/moretta/identity"), "/etc/moretta/certificates/ca.crt"
-"""Where the chart's toolbox has the files of its identity's Secret, and the CA of the server's certificate."""
+MOUNTED = Path("/etc/moretta/identity")
+"""Where the chart's toolbox has the files of its identity's Secret."""
+MOUNTED_TLS = {name: f"/etc/moretta/certificates/{file}" for name, file in (
+    ("ca", "ca.crt"), ("cert", "tls.crt"), ("key", "tls.key"),
+)}  # fmt: skip
+"""Where it has the CA of the server's certificate and its own certificate, by a context's names."""
 
 
 def require_empty(folder: Path, beside: Iterable[str] = ()) -> None:
@@ -61,16 +65,19 @@ def settings_file(url: str, identity: Identity, trusted: str | None = None, *, u
     return yaml.safe_dump({"nats": found}, sort_keys=False)
 
 
-def context(url: str, identity: Identity, folder: Path, trusted: str | None = None, *, user: str | None = None) -> str:
+def context(
+    url: str, identity: Identity, folder: Path, tls: Mapping[str, str] | None = None, *, user: str | None = None
+) -> str:
     """Return a context of the command `nats` (NATS ADR-21): `nats --context FILE.json`. See `settings_file`.
 
-    That command looks for the seed from where it runs, so `folder`, in which the seed lies, is absolute. The operator's
-    and the backup's inboxes are called otherwise than `nats` calls them; a reader's account has no others in it.
+    That command looks for the seed from where it runs, so `folder`, in which the seed lies, is absolute. `tls` has the
+    paths of `ca`, `cert` and `key`, as far as they are known. The operator's and the backup's inboxes have names that
+    `nats` has to be told; a reader may use those that it makes up.
     """
     name = inbox_name(identity, "MORETTA")
     inbox = {} if name == READER else {"inbox_prefix": f"_INBOX_{name}"}
     found = {"description": f"Moretta, as {user or name}", "url": url, "nkey": str(folder / f"{user or name}.nk")}
-    return json.dumps(found | ({"ca": trusted} if trusted else {}) | inbox, indent=1)
+    return json.dumps(found | dict(tls or {}) | inbox, indent=1)
 
 
 def client_files(
@@ -80,7 +87,7 @@ def client_files(
     name = user or inbox_name(identity, "MORETTA")
     return {
         f"{name}.yaml": settings_file(url, identity, trusted, user=user),
-        f"{name}.json": context(url, identity, folder, trusted, user=user),
+        f"{name}.json": context(url, identity, folder, {"ca": trusted} if trusted else None, user=user),
     }
 
 
@@ -90,4 +97,4 @@ def in_pod(folder: Path, file: str, url: str, *, tls: bool) -> str:
     if Path(file).suffix != ".json":
         return (folder / file).read_text(encoding="utf-8")
     identity = next((one for one in CLIENT_IDENTITIES if one == user), READER)
-    return context(url, identity, MOUNTED, MOUNTED_CA if tls else None, user=user)
+    return context(url, identity, MOUNTED, MOUNTED_TLS if tls else None, user=user)

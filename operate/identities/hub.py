@@ -153,8 +153,7 @@ class KeptHub:
         self._files.write(CONFIG, self._config())
         trusted = one.tls.ca_file if one.tls else None
         for user in self._users():
-            for name, text in client_files(one.url, READER, self.folder, trusted, user=user).items():
-                self._files.write(name, text)
+            self._files.write_all(client_files(one.url, READER, self.folder, trusted, user=user))
         if one.release:
             self._write_values(one.release)
 

@@ -229,14 +229,10 @@ class IdentityFolder:
             overlay = {"MORETTA_NATS__URL": self.server.url, **named} | environment(self.folder, name)
             self._files.write(f"{name}.env", "".join(f"{key}={value}\n" for key, value in overlay.items()))
         for name in CLIENT_IDENTITIES:
-            self._write_client(name, trusted)
+            self._files.write_all(client_files(self.server.url, name, self.folder, trusted))
         for reader in self.readers:
             user = f"{NAMED}{reader}"
-            self._write_client(READER, trusted, user)
-
-    def _write_client(self, identity: Identity, trusted: str | None, user: str | None = None) -> None:
-        for name, text in client_files(self.server.url, identity, self.folder, trusted, user=user).items():
-            self._files.write(name, text)
+            self._files.write_all(client_files(self.server.url, READER, self.folder, trusted, user=user))
 
     def _write_values(self, config: dict[str, Any]) -> None:
         """Write the values for the charts: public keys, and a leaf's hub and sites. They hold no secret."""

@@ -54,6 +54,11 @@ class Identities:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
 
+    def write_all(self, files: Mapping[str, str]) -> None:
+        """Write these files, by their names; see `write`."""
+        for name, text in files.items():
+            self.write(name, text)
+
     def remove(self, names: Iterable[str]) -> None:
         """Remove files, as far as they are there."""
         for name in names:

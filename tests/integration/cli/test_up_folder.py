@@ -1,5 +1,6 @@
 """`moretta up` with relative paths: as seen from the folder in which it is started, and told as absolute ones."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ def test_relative_paths_are_those_of_the_folder_it_was_started_in(tmp_path: Path
         run.wait_for(lambda: bool(run.messages("cameras")), 90, "the camera's state")
         operator = tmp_path / "data/identities/operator.yaml"
         assert f"operators: moretta pause cannes [CAMERA] -c {operator}" in run.words
+        context = json.loads(operator.with_suffix(".json").read_text())
+        assert context["nkey"] == str(operator.with_suffix(".nk")), "for `nats --context`"
+        assert context["url"] == yaml.safe_load(operator.read_text())["nats"]["url"]
         paused = moretta("pause", "cannes", "-c", operator)
         assert (paused.returncode, paused.stdout.strip()) == (0, "cannes: every camera is paused")
     finally:

@@ -16,6 +16,8 @@ from operate.identities.kept import CLIENT_IDENTITIES
 from services.bus.nkey import Seed
 
 ROOT = Path(__file__).parents[3]
+CERTIFICATES, TLS = "/etc/moretta/certificates", ("ca.crt", "tls.crt", "tls.key")
+"""Where the toolbox has them, and what they are called in a Secret of Kubernetes."""
 _SEED = re.compile(r"\bSU[A-Z2-7]{56}\b")
 
 
@@ -93,6 +95,15 @@ def test_the_services_url_is_the_charts_unless_the_file_names_another(nats: Nats
     assert url(release("paris", "count")) == "nats://paris-moretta-nats.count.svc:4222"
     assert IdentityFolder.open(nats.path).server.release == Release(name="paris", namespace="count")
     assert url(release("paris", "count") | secure) == "tls://paris-moretta-nats.count.svc:4222"
+    here, there = (
+        json.loads(one)
+        for one in (
+            nats.read("operator.json"),
+            nats.secrets()["paris-identity-operator"]["stringData"]["operator.json"],
+        )
+    )
+    assert (here["ca"], here["nkey"]) == (str(tmp_path / "x.pem"), str(nats.path / "operator.nk"))
+    assert [there[name] for name in ("ca", "cert", "key")] == [f"{CERTIFICATES}/{name}" for name in TLS]
     assert url(release("paris", "count") | {"server": {"url": "tls://other:4222"}}) == "tls://other:4222"
     assert url({}) == "nats://127.0.0.1:4222"
 

@@ -1,5 +1,7 @@
 """Secrets that a release's hook makes: what is there stays, and both sides of each key fit together."""
 
+import json
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
@@ -12,6 +14,7 @@ from services.kernel.settings import SettingsError
 URL, READERS = "nats://moretta-nats.masks.svc:4222", ("acme",)
 WANTED = WantedRelease("moretta", URL, READERS)
 WHOLE = completed({}, WANTED)
+CERTIFICATES = ("certificates/ca.crt", "certificates/tls.crt", "certificates/tls.key")
 
 
 def conf(user: str) -> str:
@@ -69,7 +72,9 @@ def test_settings_files_of_people_stay_and_name_the_authority_where_there_is_tls
     made = completed({}, WantedRelease("moretta", "tls://moretta-nats.masks.svc:4222", READERS))
     for name in ("operator", "backup", "subscriber", "subscriber-acme"):
         assert "ca_file: ca.crt" in made[f"identity-{name}"][f"{name}.yaml"]
-        assert '"ca": "/etc/moretta/certificates/ca.crt"' in made[f"identity-{name}"][f"{name}.json"]
+        context = json.loads(made[f"identity-{name}"][f"{name}.json"])
+        paths = [context[file] for file in ("nkey", "ca", "cert", "key")]
+        assert paths == [f"/etc/moretta/{file}" for file in (f"identity/{name}.nk", *CERTIFICATES)], "as the toolbox"
 
 
 def test_files_of_somebody_else_stay():
