@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 from authority import Authority, Volume
 from nats.aio.client import Client
-from nats.errors import NoRespondersError
 from nats_process import NatsProcess
 from patience import patient
 
 from operate.identities import ServerTls
 from operate.nats.apply import apply
 from operate.nats.nats_yaml import NatsFile, ServerPart
-from proto.subjects import STATS
 from services.bus.connection.client import come_as
 from services.bus.nkey import Seed
+
+GET, LIST = "$JS.API.STREAM.MSG.GET.WINDOWS", "$JS.API.STREAM.LIST"
+"""What `nats stream get WINDOWS` and `nats stream ls` ask."""
 
 
 @contextlib.asynccontextmanager
@@ -60,11 +61,10 @@ def running(folder: Path, nats: Path) -> Iterator[NatsProcess]:
         server.stop()
 
 
-async def asked(context: dict[str, str], url: str) -> list[str]:
-    """Ask for statistics where nobody counts, until the answer that nobody is there; returns what was refused."""
+async def asked(context: dict[str, str], url: str, subject: str) -> list[str]:
+    """Ask JetStream's API until it answers; returns what was refused."""
     async with coming(context, url) as (client, refused):
-        with contextlib.suppress(NoRespondersError):
-            await client.request(STATS.subject(site="x"), b"{}", timeout=patient(2))
+        await client.request(subject, b"{}", timeout=patient(2))
         return refused
 
 
@@ -75,18 +75,20 @@ def _nats(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("user", ["operator", "subscriber", "subscriber-acme"])
-async def test_a_question_is_answered_and_nothing_is_refused(tmp_path: Path, nats: Path, user: str):
+@pytest.mark.parametrize(
+    ("user", "subject"), [("operator", GET), ("backup", GET), ("subscriber", LIST), ("subscriber-acme", LIST)]
+)
+async def test_a_question_is_answered_and_nothing_is_refused(tmp_path: Path, nats: Path, user: str, subject: str):
     """The answer comes to an inbox of the name that the context has."""
     with running(tmp_path, nats) as server:
-        assert await asked(json.loads((nats / f"{user}.json").read_text()), server.url) == []
+        assert await asked(json.loads((nats / f"{user}.json").read_text()), server.url, subject) == []
 
 
 async def test_the_operators_inboxes_have_a_name_that_nats_has_to_be_told(tmp_path: Path, nats: Path):
     context = json.loads((nats / "operator.json").read_text())
     del context["inbox_prefix"]
     with running(tmp_path, nats) as server, pytest.raises(TimeoutError):
-        await asked(context, server.url)
+        await asked(context, server.url, GET)
 
 
 async def test_with_tls_ones_own_certificate_is_all_that_is_to_be_added(tmp_path: Path):
@@ -97,4 +99,4 @@ async def test_with_tls_ones_own_certificate_is_all_that_is_to_be_added(tmp_path
     apply(nats, NatsFile(server=ServerPart(url="tls://127.0.0.1:4222", tls=tls)))
     context = json.loads((nats / "operator.json").read_text()) | {"cert": ours.pem, "key": ours.pem}
     with running(tmp_path, nats) as server:
-        assert await asked(context, f"tls://127.0.0.1:{server.port}") == []
+        assert await asked(context, f"tls://127.0.0.1:{server.port}", GET) == []
