@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import json
-import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import secrecy
+from free_ports import LASTING, in_a_row
 from msgspec import structs
 from nats.aio.client import Client
 from nats_process import NatsProcess
@@ -20,7 +20,6 @@ from proto.subjects import STREAMS
 from services.bus import NatsSettings
 from services.bus.nkey import Seed
 
-_LEAVES = re.compile(r"Listening for leafnode connections on [^:]+:(\d+)")
 ADMIN = {"user": "admin", "password": "admin"}
 
 
@@ -29,7 +28,8 @@ class Place:
 
     def __init__(self, folder: Path, conf: Path, *, admins: tuple[str, ...] = ()) -> None:
         self.conf, self.admins = conf, admins
-        self.leaf_port = -1
+        self.leaf_port = in_a_row(1, LASTING)
+        """Where leaves come in, if the folder has any come; it stays the same."""
         folder.mkdir()
         self.server = NatsProcess(folder, whole=self._whole)
 
@@ -43,11 +43,8 @@ class Place:
             config["accounts"][account]["users"].append({"user": f"admin-{account}", "password": "admin"})
         return json.dumps(config)
 
-    def start(self) -> "Place":
+    def start(self) -> None:
         self.server.start()
-        ports = [found[1] for line in self.server.output if (found := _LEAVES.search(line))]
-        self.leaf_port = int(ports[-1]) if ports else -1
-        return self
 
     def reload(self) -> None:
         """Have the running server read the folder's configuration as it is now; nobody is told when it is through."""

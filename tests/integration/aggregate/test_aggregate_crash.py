@@ -70,18 +70,21 @@ class Replicas:
     def __init__(self, site: Site, bus, writer, ingest) -> None:
         self.site, self.bus, self.writer, self.ingest = site, bus, writer, ingest
         self.replicas: dict[str, Program] = {}
-        self.began = time.monotonic()
+        self.strikes = 0
 
     def start(self, *names: str) -> None:
         for name in names:
             self.replicas[name] = self.site.start("aggregate", MORETTA_AGGREGATE__REPLICA=name)
 
     async def feed(self, rng: random.Random) -> int:
-        """Store what three cameras see for some windows; returns the start of the last whole window."""
+        """Store what three cameras see; returns the start of the last whole window.
+
+        For some windows at least, and on a busy machine until replicas were struck twice and an alert is told.
+        """
         walkers: list[list] = []
         sequence, phase, lease = 0, rng.randrange(30), dict.fromkeys(CAMERAS, 1)
-        end = time.time_ns() + FEED_S * SECOND
-        while time.time_ns() < end:
+        least = time.time_ns() + FEED_S * SECOND
+        while time.time_ns() < least or self.strikes < 2 or not await self.bus.history(ALERTS):
             sequence += 1
             mood = "masked" if (sequence + phase) % 30 < 15 else "unmasked"
             walkers += [[name, 0.05, rng.uniform(0.1, 0.9), mood] for name in CAMERAS if rng.random() < 0.5]
@@ -99,7 +102,7 @@ class Replicas:
                 [name, x + 0.08, y, verdict] for name, x, y, verdict in walkers if x < 0.9 and rng.random() > 0.03
             ]
             await asyncio.sleep(0.2)
-        return end // (WINDOW_S * SECOND) * WINDOW_S * SECOND - WINDOW_S * SECOND
+        return time.time_ns() // (WINDOW_S * SECOND) * WINDOW_S * SECOND - WINDOW_S * SECOND
 
     def _seen(self, camera: str, lease: int, sequence: int, walkers: list[list]) -> SightingsV1:
         faces = [
@@ -111,15 +114,13 @@ class Replicas:
             faces += [SightingV1(box=(x, 0.1, x + 0.05, 0.15), code="u", score=0.9, confidence=0.9) for x in (0.3, 0.6)]
         return sightings(*faces, camera=camera, lease=lease, sequence=sequence, at=time.time_ns())
 
-    async def disturb(self, rng: random.Random, name: str) -> int:
-        """Kill or freeze a replica at random moments, for ever; returns how often it did once it is told to end."""
-        count = 0
+    async def disturb(self, rng: random.Random, name: str) -> None:
+        """Kill or freeze a replica at random moments, until it is cancelled; `strikes` counts them."""
         with contextlib.suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(rng.uniform(0.1, 2.5))
                 await self._strike(rng, name)
-                count += 1
-        return count
+                self.strikes += 1
 
     async def _strike(self, rng: random.Random, name: str) -> None:
         replica = self.replicas[name]
@@ -212,12 +213,11 @@ async def test_seed_of_kills_and_freezes(scene, seed):
     end = await scene.feed(rng)
     for task in striking:
         task.cancel()
-    strikes = sum(await asyncio.gather(*striking))
+    await asyncio.gather(*striking)
     scene.start(*[name for name in names if name not in scene.replicas])
     await scene.until(lambda: scene.published(end), "all windows")
     await scene.end()
     await same_as_undisturbed(scene, end)
-    assert (strikes >= 2, bool(await scene.bus.history(ALERTS))) == (True, True), "hardly struck, or nothing was told"
 
 
 async def same_as_undisturbed(scene, end):

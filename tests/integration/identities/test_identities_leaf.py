@@ -90,8 +90,6 @@ class SitesAndHub:
         self, folder: Path, scheme: str = "nats", tls: ServerTls | None = None, nice: ServerTls | None = None
     ) -> None:
         self.hub = HubPlace(folder, tls)
-        self.hub.start()
-        self.hub.server.stop()  # now its ports are known
         url = f"{scheme}://127.0.0.1:{self.hub.leaf_port}"
         self.cannes, self.nice = Site(folder, "cannes", url, tls), Site(folder, "nice", url, nice)
         self.hub.join({"cannes": self.cannes.public, "nice": self.nice.public})

@@ -27,7 +27,6 @@ class Leaf:
 
     def __init__(self, folder: Path) -> None:
         self.hub = HubPlace(folder)
-        self.hub.start().server.stop()  # now its ports are known
         self.site = Site(folder, "cannes", f"nats://127.0.0.1:{self.hub.leaf_port}")
         self.at_site, self.at_hub = NatsFolder(self.site.kept.folder), NatsFolder(self.hub.kept.folder)
         self.stored = 0
