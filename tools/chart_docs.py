@@ -11,10 +11,11 @@ Kubernetes. `# == TITLE ==` begins a table of its own: it and the keys below it.
 tools/chart_hub.py's.
 """
 
+import itertools
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,11 @@ class Value:
             found |= {"additionalProperties": False, "properties": names}
         return found | self.more
 
-    def rows(self) -> Iterator[str]:
-        """Yield its lines of the table."""
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield its lines of the table: what it is called, and what is told of it."""
         if self.told:
             shown = "" if self.is_section else f"`{json.dumps(self.default, ensure_ascii=False)}`"
-            yield f"| `{self.path}` | {shown} | {self.told.replace('|', chr(92) + '|')} |"
+            yield self.path, f"{shown} | {self.told.replace('|', chr(92) + '|')}"
         for part in self.parts if self.is_section else ():
             yield from part.rows()
 
@@ -71,15 +72,23 @@ class Value:
 def tables(parts: list[Value], lines: list[str]) -> Iterator[str]:
     """Yield the tables' lines; a heading stands above the keys that follow it."""
     titles = {at: found[1] for at, line in enumerate(lines) if (found := re.fullmatch(r"# == (.+) ==", line))}
-    begun = None
-    for part in parts:
-        above = max((at for at in titles if at < part.line), default=None)
-        if above != begun and above is not None:
+    heading = lambda part: max((at for at in titles if at < part.line), default=-1)  # noqa: E731
+    for above, under in itertools.groupby(parts, heading):
+        if above in titles:
             yield f"\n## {titles[above]}\n"
-        if above != begun or part is parts[0]:
-            yield HEAD
-        begun = above
-        yield from part.rows()
+        yield HEAD
+        yield from folded(row for part in under for row in part.rows())
+
+
+def folded(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield a table's lines; what several components have alike is one line, `{ingest,notify}.replicas`."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for path, told in rows:
+        owner, _, key = path.partition(".")
+        owners.setdefault((key, told), []).append(owner)
+    for (key, told), names in owners.items():
+        owner = f"{{{','.join(names)}}}" if len(names) > 1 else names[0]
+        yield f"| `{owner}{'.' * bool(key)}{key}` | {told} |"
 
 
 def main(folder: Path) -> None:

@@ -56,7 +56,7 @@ def images(values: Entry, example: Entry, version: str) -> list[Entry]:
         place = f"{registry or example['image']['registry']}/{image}:{values['image']['tag'] or version}"
         found.append({"name": name, "image": place} | ({} if registry else {"whitelisted": True}))
     nats = values["nats"]["image"]
-    return [*found, {"name": "nats", "image": f"{nats['repository']}:{nats['tag']}"}]
+    return [*found, {"name": "nats", "image": f"{nats['registry']}/{nats['repository']}:{nats['tag']}"}]
 
 
 def addresses(urls: dict[str, str]) -> Iterator[tuple[str, Any]]:

@@ -1,14 +1,118 @@
-"""What one adds of one's own: variables, objects, how NATS's servers are spread."""
+"""What one adds of one's own: labels, accounts, names, containers, volumes, variables, objects."""
 
 import pytest
-from chart import container, delta, environment, merged, ours, pods, refusal, render
-from chart_values import EVERYTHING
+from chart import RELEASE, container, container_named, delta, merged, pods, refusal, render, seed
+from chart_values import AUTOSCALED, EVERYTHING, OWN, TRYOUT
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
+WORKLOADS = {name: f"Deployment/moretta-{name}" for name in SERVICES} | {"nats": "StatefulSet/moretta-nats"}
+CONFINED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "privileged": False,
+    "capabilities": {"drop": ["ALL"]},
+}
 PROXY = [
     {"name": "HTTPS_PROXY", "value": "http://proxy.example.org:3128"},
     {"name": "MORETTA_NOTIFY__SMTP__PASSWORD", "valueFrom": {"secretKeyRef": {"name": "mail", "key": "password"}}},
 ]
+
+
+@pytest.mark.parametrize("base", [{}, EVERYTHING, AUTOSCALED, TRYOUT], ids=["default", "all", "autoscaled", "tryout"])
+def test_labels_of_all_objects_and_pods(base):
+    """Nothing else changes: not what selects pods, nor volumes of NATS, whose labels nobody may change."""
+    objects = render(base)
+    mine = {name for name, one in objects.items() if one["metadata"]["name"] != f"{RELEASE}-own"}
+    templates = {name for name in mine if "template" in objects[name].get("spec", {})}
+    paths = [f"{name}.metadata.labels" for name in mine] + [
+        f"{name}.spec.template.metadata.labels" for name in templates
+    ]
+    assert len(templates) >= 4
+    assert delta({"commonLabels": {"cost-center": "4711"}}, base=base) == {
+        f"{one}.cost-center": "4711" for one in paths
+    }
+
+
+def test_a_label_of_ones_own_is_in_the_place_of_one_of_all():
+    """Of pods, and of what Prometheus looks for."""
+    monitor = {"podMonitor": {"enabled": True, "labels": {"team": "c"}}}
+    both = {"commonLabels": {"team": "a"}, "notify": {"podLabels": {"team": "b"}}, "monitoring": monitor}
+    objects = render(both)
+    assert {name: pod["metadata"]["labels"]["team"] for name, pod in pods(objects).items() if name in SERVICES} == {
+        **dict.fromkeys(SERVICES, "a"), "notify": "b",
+    }  # fmt: skip
+    assert objects["PodMonitor/moretta-metrics"]["metadata"]["labels"]["team"] == "c"
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_what_one_adds_to_the_pods_of_one_component(name):
+    """All of it is there as it was given, the volume read only and the container confined; nobody else changes, but the
+    pod of `helm test`, which finds the names of cameras as ingest does."""
+    objects, before = render({name: OWN}), render()
+    names = {key: OWN[key] for key in ("dnsPolicy", "dnsConfig", "hostAliases")}
+    pod = objects[WORKLOADS[name]]["spec"]["template"]
+    old = before[WORKLOADS[name]]["spec"]["template"]
+    assert pod["metadata"]["labels"] == old["metadata"]["labels"] | OWN["podLabels"]
+    assert {key: pod["spec"].get(key) for key in names} == names
+    assert pod["spec"]["volumes"] == [*old["spec"]["volumes"], *OWN["extraVolumes"]]
+    mounts = container_named(old, name)["volumeMounts"]
+    assert container_named(pod, name)["volumeMounts"] == [*mounts, OWN["extraVolumeMounts"][0] | {"readOnly": True}]
+    assert pod["spec"]["initContainers"] == [one | {"securityContext": CONFINED} for one in OWN["initContainers"]]
+    account = objects[f"ServiceAccount/moretta-{name}"]
+    assert account["metadata"]["annotations"] == OWN["serviceAccount"]["annotations"]
+    assert account["automountServiceAccountToken"] is False
+    others = {one for one in objects if objects[one] != before[one]} - {
+        WORKLOADS[name],
+        f"ServiceAccount/moretta-{name}",
+    }
+    assert others == ({"Pod/moretta-test"} if name == "ingest" else set())
+    if name == "ingest":
+        assert {key: objects["Pod/moretta-test"]["spec"].get(key) for key in names} == names
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_an_account_of_ones_own_and_no_budget(name):
+    """Made by the chart with another name, or there already; a budget that is switched off is gone."""
+    pod = f"{WORKLOADS[name]}.spec.template.spec.serviceAccountName"
+    renamed = {"ServiceAccount/mine": "new", f"ServiceAccount/moretta-{name}": "gone", pod: "mine"}
+    assert delta({name: {"serviceAccount": {"name": "mine"}}}) == renamed
+    there = {key: value for key, value in renamed.items() if value != "new"}
+    assert delta({name: {"serviceAccount": {"name": "mine", "create": False}}}) == there
+    without = {f"PodDisruptionBudget/moretta-{name}": "gone"}
+    assert delta({name: {"podDisruptionBudget": {"enabled": False}}}) == without
+
+
+def test_how_metrics_are_scraped():
+    """By both kinds of monitors."""
+    how = {"scrapeTimeout": "5s", "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"]}]}
+    for monitor, endpoints in (("podMonitor", "podMetricsEndpoints"), ("serviceMonitor", "endpoints")):
+        kind = monitor[0].upper() + monitor[1:]
+        objects = render({"monitoring": {monitor: {"enabled": True, **how}}})
+        [endpoint] = objects[f"{kind}/moretta-metrics"]["spec"][endpoints]
+        assert {key: endpoint[key] for key in how} == how
+
+
+def test_one_registry_has_all_images():
+    """NATS's and that of the keys, too, of a cluster that reaches nothing else."""
+    registry = {"image": {"registry": "mirror.example.org/all"}, "nats": {"image": {"registry": ""}}}
+    for base in ({}, TRYOUT):
+        found = pods(render(merged(base, registry)))
+        images = {one["image"] for pod in found.values() for one in pod["spec"]["containers"]}
+        assert {one.rpartition("/")[0] for one in images} == {
+            "mirror.example.org/all",
+            "mirror.example.org/all/library",
+        }
+    hub = {
+        "nats": {
+            "hub": {"enabled": True},
+            "image": {"registry": ""},
+            "keys": {"streams": [seed("streams").public], "page": None},
+        },
+        "image": {"registry": ""},
+    }
+    assert refusal(hub).startswith(
+        "nats.image.registry is empty, and image.registry, too; set the registry that has NATS"
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -25,54 +129,16 @@ def test_variables_of_one_service(service):
 
 
 def test_the_pod_of_whip_is_an_ingest_pod():
-    """It has the variables of the others."""
+    """It has what the others have, and their ServiceAccount; name servers of one's own, or the cluster's."""
     told = pods(render({**EVERYTHING, "ingest": {**EVERYTHING["ingest"], "extraEnv": PROXY}}))
-    assert {name for name, pod in told.items() if "HTTPS_PROXY" in str(pod)} == {"ingest", "whip"}
-
-
-def test_no_variable_of_the_charts_own_is_taken():
-    """Whatever a pod has already is refused, with what to set: of two with one name Kubernetes takes the last."""
-    told = {name: set(environment(pod)) for name, pod in ours(render(EVERYTHING)).items()}
-    assert set().union(*(environment(pod) for pod in ours(render()).values())) <= set().union(*told.values())
-    owners = {name: service for service in SERVICES for name in told[service]}
-    assert set().union(*told.values()) - owners.keys() == set()
-    assert len(owners) > 30
-    for name, service in sorted(owners.items()):
-        values = merged(EVERYTHING, {service: {"extraEnv": [{"name": name, "value": "x"}]}})
-        assert refusal(values).startswith(
-            f"{service}.extraEnv has {name}, and the chart sets that itself; remove it, and set "
-        )
-
-
-REFUSED = {
-    "ingest.extraEnv has MORETTA_NATS__URL, and the chart sets that itself; remove it, and set nats.url, nats.tls,"
-    " nats.replicas or nats.streams": {"ingest": {"extraEnv": [{"name": "MORETTA_NATS__URL", "value": "nats://a"}]}},
-    "notify.extraEnv has MALLOC_PERTURB_, and the chart sets that itself; remove it, and set nothing: all processes of"
-    " Moretta have it alike": {"notify": {"extraEnv": [{"name": "MALLOC_PERTURB_", "value": "0"}]}},
-    "aggregate.extraEnv has MORETTA_TRACING__ENDPOINT, and the chart sets that itself; remove it, and set"
-    " tracing.endpoint, tracing.ratio or tracing.existingSecret": {
-        "aggregate": {"extraEnv": [{"name": "MORETTA_TRACING__ENDPOINT", "value": "http://a"}]}
-    },
-    "notify.extraEnv has TZ twice; remove one of them": {"notify": {"extraEnv": [{"name": "TZ", "value": "UTC"}] * 2}},
-    "notify.extraEnv has MORETTA_NOTIFY__SMTP__PASSWORD with its value, and values are no place for a secret; set"
-    " valueFrom: {secretKeyRef: {name: SECRET, key: KEY}} instead": {
-        "notify": {"extraEnv": [{"name": "MORETTA_NOTIFY__SMTP__PASSWORD", "value": "x"}]}
-    },
-}
-
-
-@pytest.mark.parametrize("sentence", REFUSED)
-def test_it_is_refused(sentence):
-    """With the whole sentence, and nothing else."""
-    assert refusal(REFUSED[sentence]) == sentence
-
-
-@pytest.mark.parametrize(
-    "entry", [{"name": "A", "value": 1}, {"value": "1"}, {"name": "A B", "value": "1"}, {"name": "A", "from": {}}]
-)
-def test_an_entry_is_one_of_kubernetes(entry):
-    """A number, no name, a name with a space, a misspelt key: the schema refuses them before Kubernetes does."""
-    assert "extraEnv" in refusal({"notify": {"extraEnv": [entry]}})
+    for what in ("HTTPS_PROXY", "gate-1.cameras", "'network': 'cameras'", "/mnt/own", "authorities@", "10.20.0.53"):
+        assert {name for name, pod in told.items() if what in str(pod)} - {"nats", "test", "camera"} == {
+            "ingest",
+            "whip",
+        }
+    assert {told[name]["spec"]["serviceAccountName"] for name in ("ingest", "whip")} == {"moretta-ingest"}
+    alone = pods(render({**EVERYTHING, "ingest": {**EVERYTHING["ingest"], "dnsPolicy": "", "dnsConfig": {}}}))
+    assert alone["whip"]["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
 
 
 def test_how_servers_are_spread():

@@ -71,7 +71,7 @@ REFUSED = {
         url="https://hooks.example.org/a?x=1&api_token=0123456789abcdef"
     ),
     "settings.notify.salt_file is /run/secrets/salt, which no pod has; the files of the Secret notify.existingSecret "
-    "are below /etc/moretta/secrets": notify(salt_file="/run/secrets/salt"),
+    "are below /etc/moretta/secrets, others where notify.extraVolumeMounts says": notify(salt_file="/run/secrets/salt"),
     f"settings.sites[0].cameras[0].url_file is {SECRET}, and ingest.existingSecret is empty; set it to the Secret that"
     " has this file": both(site(CAMERA), {"ingest": {"existingSecret": ""}}),
     "settings.ingest.web.certificate_dir names a folder to write to, and pods have none; set certificate and key of"
@@ -81,7 +81,9 @@ REFUSED = {
     "settings.notify.receivers[0].webhooks[0].url_file is empty; set it to a file of the Secret notify.existingSecret,"
     " /etc/moretta/secrets/NAME, or remove it": hook(url_file=None),
     "settings.notify.smtp.password_file is /etc/moretta/secrets/, which no pod has; the files of the Secret"
-    " notify.existingSecret are below /etc/moretta/secrets": notify(smtp={"password_file": "/etc/moretta/secrets/"}),
+    " notify.existingSecret are below /etc/moretta/secrets, others where notify.extraVolumeMounts says": notify(
+        smtp={"password_file": "/etc/moretta/secrets/"}
+    ),
     "ingest.existingSecret is Moretta_Cameras, and a Secret's name has a-z, 0-9, - and . alone; set the name of the"
     " Secret": {"ingest": {"existingSecret": "Moretta_Cameras"}},
     # What Kubernetes itself would refuse.

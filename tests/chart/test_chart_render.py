@@ -23,6 +23,13 @@ def test_lint(version):
     assert done.returncode == 0, done.stdout
 
 
+def test_no_name_of_a_template_is_there_twice():
+    """Of two with one name Helm takes one, and says nothing."""
+    text = "".join(file.read_text() for file in (CHART / "templates").rglob("*.*"))
+    names = re.findall(r'{{- define "([^"]+)"', text)
+    assert (len(names) > 50, len(names)) == (True, len({*names}))
+
+
 @pytest.mark.parametrize("over", [{}, EVERYTHING], ids=["default", "everything"])
 def test_both_helms_render_the_same(over):
     """Helm 3.17 and 4.1 make the same objects."""
@@ -275,7 +282,7 @@ def test_phones():
     """One more ingest pod on its node's network, and no more than one; of the others' web servers nobody hears."""
     changed = delta(WHIP)
     nats = [path for path in changed if "-nats" in path.partition(".")[0]]
-    kinds = ("StatefulSet", "Service", "ServiceAccount", "PodDisruptionBudget")
+    kinds = ("StatefulSet", "Service", "PodDisruptionBudget")
     assert {path: value for path, value in changed.items() if path not in nats} == {
         **dict.fromkeys((f"{kind}/moretta-whip" for kind in kinds), "new"),
         "ConfigMap/moretta-settings.data.settings.yaml": changed["ConfigMap/moretta-settings.data.settings.yaml"],

@@ -17,6 +17,25 @@ PAGE = {
     "networkPolicy": {"page": _PEERS},
 }
 """The page, for whoever reaches it."""
+OWN = {
+    "podLabels": {"network": "cameras"},
+    "serviceAccount": {"annotations": {"example.org/role": "own"}},
+    "dnsPolicy": "None",
+    "dnsConfig": {"nameservers": ["10.20.0.53"], "searches": ["svc.cluster.local"], "options": [{"name": "ndots"}]},
+    "hostAliases": [{"ip": "10.20.0.5", "hostnames": ["gate-1.cameras"]}],
+    "initContainers": [
+        {
+            "name": "authorities",
+            "image": f"registry.example.org/authorities@sha256:{64 * 'b'}",
+            "command": ["cp", "/etc/company.crt", "/own"],
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "16Mi"}},
+            "volumeMounts": [{"name": "own", "mountPath": "/own"}],
+        }
+    ],
+    "extraVolumes": [{"name": "own", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
+    "extraVolumeMounts": [{"name": "own", "mountPath": "/mnt/own", "subPath": "certificates"}],
+}
+"""What one adds to a component's pods."""
 TLS = {"nats": {"tls": {"enabled": True, "clientSecret": "moretta-tls", "serverSecret": "nats-tls"}}}
 """One NATS server with TLS."""
 EVERYTHING = {
@@ -36,7 +55,8 @@ EVERYTHING = {
         "notify": {"sms": SMS},
     },
     "image": {"digests": {"ingest": f"sha256:{64 * 'a'}"}, "pullSecrets": [{"name": "regcred"}]},
-    "ingest": {"gpu": {"count": 1, "runtimeClassName": "nvidia"}, "nodeSelector": {"gpu": "yes"}},
+    "commonLabels": {"team": "prevention"},
+    "ingest": {"gpu": {"count": 1, "runtimeClassName": "nvidia"}, "nodeSelector": {"gpu": "yes"}, **OWN},
     "inference": {
         "keda": {"enabled": True, "serverAddress": "http://prometheus.monitoring.svc:9090"},
         "priorityClassName": "high",
@@ -71,6 +91,7 @@ EVERYTHING = {
         },
     },
     "nats": {
+        **OWN,
         "replicas": 3,
         "clients": NODES,
         "keys": {"streams": [seed("streams").public]},
@@ -88,7 +109,12 @@ EVERYTHING = {
     },
     "networkPolicy": {"tracing": _PEERS, "reports": _PEERS, "page": _PEERS},
     "monitoring": {
-        name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard", "windowsDashboard")
+        "podMonitor": {
+            "enabled": True,
+            "scrapeTimeout": "5s",
+            "relabelings": [{"targetLabel": "a", "replacement": "b"}],
+        },
+        **{name: {"enabled": True} for name in ("prometheusRule", "dashboard", "windowsDashboard")},
     },
     "tracing": {"enabled": True, "endpoint": "https://collector.monitoring.svc:4318", "existingSecret": "collector"},
     "tests": {"roundTrip": {"enabled": True}},

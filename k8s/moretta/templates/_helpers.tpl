@@ -16,8 +16,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{/* Labels of a component's objects. Takes (dict "root" $ "component" "ingest"). */}}
-{{- define "moretta.labels" -}}
+{{/* The chart's own labels of a component's objects. Takes (dict "root" $ "component" "ingest"). */}}
+{{- define "moretta.ownLabels" -}}
 {{ include "moretta.selectorLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: {{ .root.Chart.Name }}
@@ -25,7 +25,28 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_") }}
 {{- end }}
 
-{{/* metadata of a component's object. Takes (dict "root" $ "component" "ingest"), and "name" where that is another one. */}}
+{{/* Labels beside them: an object's, over those of all. Takes (dict "root" $), and "labels". */}}
+{{- define "moretta.moreLabels" -}}
+{{- with merge (dict) (.labels | default dict) .root.Values.commonLabels }}{{ toYaml . }}{{ end -}}
+{{- end }}
+
+{{/* All labels of a component's objects. Takes (dict "root" $ "component" "ingest"), and "labels" of one's own. */}}
+{{- define "moretta.labels" -}}
+{{ include "moretta.ownLabels" . }}
+{{- with include "moretta.moreLabels" . }}
+{{ . }}
+{{- end }}
+{{- end }}
+
+{{/* All labels of a component's pods, of which nothing changes with the chart's version. Takes the same. */}}
+{{- define "moretta.podLabels" -}}
+{{ include "moretta.selectorLabels" . }}
+{{- with include "moretta.moreLabels" . }}
+{{ . }}
+{{- end }}
+{{- end }}
+
+{{/* metadata of a component's object. Takes (dict "root" $ "component" "ingest"), "name" where that is another one, and "labels" of one's own. */}}
 {{- define "moretta.metadata" -}}
 metadata:
   name: {{ include "moretta.fullname" .root }}-{{ .name | default .component }}
@@ -45,7 +66,7 @@ metadata:
 {{- $_ := set $found . (dict "service" . "values" (get $.Values .)) -}}
 {{- end -}}
 {{- if and $found .Values.whip.enabled -}}
-{{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret" "gpu" "extraEnv") -}}
+{{- $values := merge (deepCopy .Values.whip) (pick .Values.ingest "existingSecret" "identitySecret" "gpu" "extraEnv" "podLabels" "serviceAccount" "podDisruptionBudget" "dnsPolicy" "dnsConfig" "hostAliases" "initContainers" "extraVolumes" "extraVolumeMounts") -}}
 {{- $_ := set $found "whip" (dict "service" "ingest" "values" $values) -}}
 {{- end -}}
 {{- toJson $found -}}
@@ -58,6 +79,14 @@ metadata:
 {{- $tag := .tag | default $.root.Chart.AppVersion -}}
 {{- $which := ternary (printf "@%s" (get .digests $.name)) (printf ":%s" $tag) (hasKey .digests $.name) -}}
 {{- printf "%s/%s%s" .registry $name $which | quote -}}
+{{- end -}}
+{{- end }}
+
+{{/* NATS's image. */}}
+{{- define "moretta.nats.image" -}}
+{{- with .Values.nats.image -}}
+{{- $which := ternary (printf "@%s" .digest) (printf ":%s" .tag) (not (empty .digest)) -}}
+{{- printf "%s/%s%s" (.registry | default $.Values.image.registry) .repository $which -}}
 {{- end -}}
 {{- end }}
 
@@ -90,6 +119,28 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 privileged: false
 capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* The ServiceAccount of a component's pods. Takes (dict "root" $ "service" "ingest" "values" .Values.ingest). */}}
+{{- define "moretta.serviceAccountName" -}}
+{{- .values.serviceAccount.name | default (printf "%s-%s" (include "moretta.fullname" .root) .service) -}}
+{{- end }}
+
+{{/* That ServiceAccount, if it is the chart's to make. Takes the same, and "component". */}}
+{{- define "moretta.serviceAccount" -}}
+{{- if .values.serviceAccount.create }}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "moretta.serviceAccountName" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{- include "moretta.labels" . | nindent 4 }}
+  {{- with .values.serviceAccount.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end }}
 {{- end }}
 
 {{/* Where pods may run, and what they are worth: from a component's values. */}}

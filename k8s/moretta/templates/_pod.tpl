@@ -80,7 +80,7 @@ a service, or `operator`.
 {{- $secret := .values.identitySecret | default (printf "%s-identity-%s" $root.Release.Name .service) }}
 {{- $started := pick $root.Values.settings "log" (ternary "" .service (eq .service "notify")) -}}
 metadata:
-  labels: {{- include "moretta.selectorLabels" . | nindent 4 }}
+  labels: {{- include "moretta.podLabels" (dict "root" $root "component" .component "labels" .values.podLabels) | nindent 4 }}
   annotations:
     kubectl.kubernetes.io/default-container: {{ .service }}
     # Of what is read at start only: sites, rules and receivers are taken into force by the pods that run.
@@ -89,15 +89,15 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  serviceAccountName: {{ include "moretta.fullname" $root }}-{{ .component }}
+  serviceAccountName: {{ include "moretta.serviceAccountName" . }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   # More than stopping can take at most: services/kernel/app.py, and its test.
   terminationGracePeriodSeconds: 60
   {{- if eq .component "whip" }}
   hostNetwork: true
-  dnsPolicy: ClusterFirstWithHostNet
   {{- end }}
+  {{- with include "moretta.dns" . }}{{ trim . | nindent 2 }}{{ end }}
   securityContext: {{- include "moretta.podSecurityContext" . | nindent 4 }}
   {{- with $root.Values.image.pullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
@@ -117,6 +117,7 @@ spec:
         matchLabels: {{- include "moretta.selectorLabels" . | nindent 10 }}
     {{- end }}
   {{- end }}
+  {{- with include "moretta.initContainers" .values }}{{ trim . | nindent 2 }}{{ end }}
   containers:
     - name: {{ .service }}
       image: {{ include "moretta.image" (dict "root" $root "name" .service) }}
@@ -167,6 +168,7 @@ spec:
         {{- if eq .service "notify" }}
         - {name: tmp, mountPath: /tmp}
         {{- end }}
+        {{- with include "moretta.extraVolumeMounts" .values }}{{ trim . | nindent 8 }}{{ end }}
   volumes:
     - name: settings
       configMap: {name: {{ include "moretta.fullname" $root }}-settings}
@@ -185,6 +187,7 @@ spec:
     - name: tmp
       emptyDir: {medium: Memory, sizeLimit: 16Mi}
     {{- end }}
+    {{- with .values.extraVolumes }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end }}
 
 {{/* A container's resources, with the graphics cards that its values ask for. */}}

@@ -6,6 +6,9 @@
 {{- if not (regexMatch "^[a-z][a-z0-9-]*$" $name) -}}
 {{- fail (printf "names would begin with %s, and a Service's name has a-z, 0-9 and -, a letter first; set fullnameOverride to such a name" $name) -}}
 {{- end -}}
+{{- if not (or $nats.image.registry .Values.image.registry) -}}
+{{- fail "nats.image.registry is empty, and image.registry, too; set the registry that has NATS's image, such as docker.io" -}}
+{{- end -}}
 {{- if not (has (int $nats.replicas) (list 1 3)) -}}
 {{- fail (printf "nats.replicas is %v, and of servers more than half must be there; set 1, or 3 to outlive the loss of one" $nats.replicas) -}}
 {{- end -}}
