@@ -154,6 +154,9 @@ contracts: setup ## write what the code says elsewhere: docs/schemas, asyncapi.j
 	$(BIN)/python tools/dashboard.py k8s/windows-dashboard.yaml k8s/moretta/files/windows-dashboard.json
 	$(BIN)/python tools/chart_docs.py
 
+promised: contracts ## write down what others may rely on as it is now (docs/compatibility.md), when it is changed on purpose
+	PYTHONPATH=tests/support:tools:. $(BIN)/python tests/support/promised.py
+
 words: $(VENV)/.locked ## bring the catalogues of messages up to date with the code; says what is to be translated
 	$(BIN)/python tools/words.py
 

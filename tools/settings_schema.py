@@ -9,7 +9,7 @@ missing.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from msgspec import inspect
+from msgspec import NODEFAULT, UNSET, inspect, to_builtins
 
 from operate.settings_file import SCHEMAS
 from services.kernel.settings import SECRETS, SECTIONS, Secret
@@ -126,9 +126,19 @@ def _field(field: inspect.Field) -> dict[str, Schema]:
     """Return a key's schema, and that of the file which may hold its value."""
     name = field.encode_name
     if name not in SECRETS:
-        return {name: schema_of(field.type)}
+        return {name: schema_of(field.type) | _default(field)}
     file = {f"{name}_file": {"type": ["string", "null"]}}
     return {name: schema_of(field.type)} | file if name == PLAIN else file
+
+
+def _default(field: inspect.Field) -> Schema:
+    """Return what holds where the key is not given, if that is a value and no section."""
+    default = (
+        field.default_factory()
+        if field.default is NODEFAULT and field.default_factory in {list, dict}
+        else field.default
+    )
+    return {} if default in (NODEFAULT, UNSET) else {"default": to_builtins(default)}
 
 
 def _custom(info: inspect.CustomType) -> Schema:
