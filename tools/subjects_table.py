@@ -1,6 +1,7 @@
 """Writes the subject table as a document: publishers, subscribers, and each user's rights on JetStream's API."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from proto.permissions import (
@@ -9,8 +10,6 @@ from proto.permissions import (
     NAMED,
     READER,
     account_of,
-    inbox,
-    inbox_name,
     rights_of,
     user_of,
 )
@@ -29,6 +28,11 @@ of its accounts, with an nkey; what is not named here is denied. A reader with a
 """
 
 
+_USERS = """Rights beside these: inboxes, answers, and JetStream's API, whose names stand here without `$JS.API.` (`_ORIGIN.`
+is that of the account MORETTA). Who may ask a micro service may ask `$SRV` for it, too.
+"""
+
+
 def markdown() -> str:
     """Return the document."""
     return _HEAD + "".join(map(_row, TABLE)) + "\n" + _users()
@@ -43,18 +47,20 @@ def _row(row: Subject) -> str:
 
 
 def _users() -> str:
-    lines = ["| user | account | inbox | publishes besides: JetStream's API, answers |", "|---|---|---|---|"]
+    lines = [_USERS, "| user | account | subscribes, too | publishes, too |", "|---|---|---|---|"]
     for identity, accounts in ACCOUNTS.items():
         for account in accounts:
-            rows = {row.wildcard() for row in TABLE}
-            more = [
-                one for one in rights_of(identity, account).publish if one not in rows and not one.startswith("$SRV")
-            ]
-            shown = ", ".join(f"`{one.removeprefix(JETSTREAM_API)}`" for one in more) or "nothing"
-            user = user_of(identity, account)
-            where, own = account_of(identity, account), inbox(inbox_name(identity, account))
-            lines.append(f"| `{user}` | {where} | `{own}` | {shown} |")
+            rights = rights_of(identity, account)
+            user, where = user_of(identity, account), account_of(identity, account)
+            lines.append(f"| `{user}` | {where} | {_beside(rights.subscribe)} | {_beside(rights.publish)} |")
     return "\n".join(lines) + "\n"
+
+
+def _beside(subjects: Iterable[str]) -> str:
+    """Return what is not in the table of subjects, in short."""
+    rows = {row.wildcard() for row in TABLE}
+    others = [one for one in subjects if one.split()[0] not in rows and not one.startswith("$SRV")]
+    return ", ".join(f"`{one.removeprefix(JETSTREAM_API)}`" for one in others) or "nothing"
 
 
 if __name__ == "__main__":
