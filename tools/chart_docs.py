@@ -43,7 +43,8 @@ class Value:
         told, _, more = comment.partition("# @schema ")
         self.told = re.sub(r"\s*\n# ?", " ", told).strip()
         self.more: dict[str, Any] = yaml.safe_load(more.replace("# ", "")) if more else {}
-        below = node.value if isinstance(node, yaml.MappingNode) else []
+        # What stands in braces has no comments, and is passed on to Kubernetes.
+        below = node.value if isinstance(node, yaml.MappingNode) and not node.flow_style else []
         self.parts = [Value(f"{path}.{name.value}".lstrip("."), name, part, lines) for name, part in below]
 
     @property
@@ -57,7 +58,8 @@ class Value:
         found["type"] = TYPES[type(self.default)]
         if self.is_section:
             names = {part.path.rpartition(".")[2]: part.schema() for part in self.parts}
-            found |= {"additionalProperties": False, "properties": names}
+            # All of them are there; one that is missing was taken away by `null`, and templates would trip over it.
+            found |= {"additionalProperties": False, "required": [*names], "properties": names}
         return found | self.more
 
     def rows(self) -> Iterator[tuple[str, str]]:
@@ -99,7 +101,8 @@ def main(folder: Path) -> None:
     whole = Value("", root, root, text.splitlines())
     found = {"$schema": "http://json-schema.org/draft-07/schema#", **whole.schema()}
     found["properties"]["settings"] |= settings_schema()
-    found["properties"]["global"] = {"description": "What Helm hands to a subchart; not read", "type": "object"}
+    for name, kind in (("global", "object"), ("enabled", "boolean")):
+        found["properties"][name] = {"description": "A parent chart's; not read here", "type": kind}
     (folder / "values.schema.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     head, _, rest = (CHART / "README.md").read_text(encoding="utf-8").partition(BEGIN)
     shown = "\n".join(tables(whole.parts, text.splitlines()))

@@ -1,13 +1,14 @@
 """The chart's schema and tables say what values.yaml says, and Chart.yaml what Artifact Hub is to know."""
 
 import base64
+import re
 import subprocess
 import sys
 import tomllib
 
 import pytest
 import yaml
-from chart import CHART, EXAMPLE, ROOT, given, merged, pods, refusal, render, template
+from chart import CHART, EXAMPLE, HELMS, ROOT, delta, given, helm, merged, pods, refusal, render, template
 
 import chart_hub
 
@@ -144,6 +145,9 @@ def test_the_schema_is_strict_at_every_level():
         ({"inference": {"gpu": {"count": 1}}}, "gpu"),
         ({"whip": {"replicas": 2}}, "replicas"),
         ({"page": {"port": 443}}, "port"),
+        ({"image": {"registry": "https://registry.example.org/"}}, "registry"),
+        ({"image": {"pullSecrets": ["regcred"]}}, "pullSecrets"),
+        ({"nats": {"podAnnotations": {"sidecar.istio.io/inject": False}}}, "podAnnotations"),
         ({"page": {"websocket": "https://masks.example.org"}}, "websocket"),
         ({"page": {"websocket": "ws://[::1]:8443"}}, "websocket"),  # IPv6, which is in no content security policy
     ],
@@ -151,3 +155,23 @@ def test_the_schema_is_strict_at_every_level():
 def test_the_schema_refuses(over, said):
     """What no template would notice: no pods, a number in words, a seed in the place of a public key, two WHIP pods."""
     assert said in refusal(over)
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_a_value_that_null_takes_away_is_named(version):
+    """Templates count on each of them: without it they would fail with a line of Go."""
+    values = given() | {"ingest": given()["ingest"] | {"resources": None}}
+    said = helm("template", "moretta", str(CHART), values=values, version=version).stderr
+    assert re.search(r"missing property 'resources'|resources is required", said), said
+
+
+def test_labels_of_ones_own_in_the_place_of_the_charts():
+    """The sidecar of Grafana may look for another label."""
+    labels = {"grafana_dashboard": None, "mine": "yes"}
+    objects = render({"monitoring": {"dashboard": {"enabled": True, "labels": labels}}})
+    assert objects["ConfigMap/moretta-dashboard"]["metadata"]["labels"]["mine"] == "yes"
+
+
+def test_what_a_parent_chart_has_is_let_through():
+    """`global`, and `enabled`, by which it leaves this chart out; both change nothing here."""
+    assert delta({"global": {"a": "b"}, "enabled": True}) == {}

@@ -5,7 +5,21 @@ import subprocess
 
 import pytest
 import yaml
-from chart import CHART, HELMS, NAMESPACE, RELEASE, ROOT, container, given, manifest, objects_of, pods, render, require
+from chart import (
+    CHART,
+    HELMS,
+    NAMESPACE,
+    RELEASE,
+    ROOT,
+    container,
+    given,
+    manifest,
+    merged,
+    objects_of,
+    pods,
+    render,
+    require,
+)
 from chart_checks import VERSIONS, validated
 
 EXAMPLES = {file.stem: file for file in sorted((ROOT / "k8s/examples").glob("*.yaml"))}
@@ -37,11 +51,13 @@ def test_kubernetes_takes_it(tmp_path, name, version):
 
 
 def test_a_companys_own_authority():
-    """The file that cameras and mail server name is on a volume that both services see."""
-    objects = of("private-ca")
+    """The file that mail server and a camera name is on a volume that both services see; no other setting changes."""
+    sites, file = given()["settings"]["sites"], "/mnt/company-ca/ca.crt"
+    sites[0]["cameras"][0]["ca_file"] = file
+    objects = render(merged(yaml.safe_load(EXAMPLES["private-ca"].read_text()), {"settings": {"sites": sites}}))
     settings = yaml.safe_load(objects["ConfigMap/moretta-settings"]["data"]["settings.yaml"])
-    file = "/mnt/company-ca/ca.crt"
-    assert settings["sites"][0]["cameras"][0]["ca_file"] == settings["notify"]["smtp"]["ca_file"] == file
+    smtp = given()["settings"]["notify"]["smtp"] | {"ca_file": file}
+    assert (settings["sites"], settings["notify"]["smtp"]) == (sites, smtp)
     for name in ("ingest", "notify"):
         assert seen(pods(objects)[name])["/mnt/company-ca"]["configMap"] == {"name": "company-ca"}
     assert "company-ca" not in str(pods(objects)["inference"])

@@ -82,6 +82,18 @@ def test_an_account_of_ones_own_and_no_budget(name):
     assert delta({name: {"podDisruptionBudget": {"enabled": False}}}) == without
 
 
+def test_where_the_other_pods_run():
+    """Those of commands, too: the first of them runs before anything else is installed."""
+    placed = {"nodeSelector": {"zone": "a"}, "tolerations": [{"operator": "Exists"}]}
+    over = {name: {**placed, "podAnnotations": {"a/b": "1"}} for name in ("identities", "toolbox", "tryout", "tests")}
+    base = merged(TRYOUT, {"tests": {"roundTrip": {"enabled": True}}, "toolbox": {"enabled": True}})
+    before, now = pods(render(base)), pods(render(merged(base, over)))
+    assert {name for name in now if now[name] != before[name]} == {"identities", "toolbox", "tryout", "test", "camera"}
+    for name in now.keys() - {*SERVICES, "nats"}:
+        assert now[name]["metadata"]["annotations"]["a/b"] == "1"
+        assert {key: now[name]["spec"][key] for key in placed} == placed
+
+
 def test_how_metrics_are_scraped():
     """By both kinds of monitors."""
     how = {"scrapeTimeout": "5s", "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"]}]}

@@ -100,8 +100,11 @@ REFUSED |= {
     f"nats.extraVolumes[0].projected.sources[0].secret.name is {CAMERAS}": volume(
         "nats", "projected", sources=[{"secret": {"name": "moretta-cameras"}}]
     ),
+    "nats.initContainers[0].name is nats, as a container of the chart's own is called; take another name": {
+        "nats": {"initContainers": [{"name": "nats", "image": "a"}]}
+    },
     # Where volumes may be.
-    "ingest.extraVolumes[0] is of the kind hostPath, which may show a node's own files; there are configMap, csi,"
+    "ingest.extraVolumes[0] is of the kind hostPath; taken are those of Pod Security restricted: configMap, csi,"
     " downwardAPI, emptyDir, ephemeral, persistentVolumeClaim, projected, secret": volume(
         "ingest", "hostPath", path="/"
     ),

@@ -90,7 +90,7 @@ initContainers:
 {{- end -}}
 {{- range $kind, $_ := omit $volume "name" -}}
 {{- if not (has $kind $kinds) -}}
-{{- fail (printf "%s is of the kind %s, which may show a node's own files; there are %s" $path $kind (join ", " $kinds)) -}}
+{{- fail (printf "%s is of the kind %s; taken are those of Pod Security restricted: %s" $path $kind (join ", " $kinds)) -}}
 {{- end -}}
 {{- end -}}
 {{- $names = append $names $volume.name -}}
@@ -115,6 +115,9 @@ initContainers:
 {{- $names := list -}}{{- range .values.extraVolumes -}}{{- $names = append $names .name -}}{{- end -}}
 {{- range $index, $container := .values.initContainers -}}
 {{- $path := printf "%s.initContainers[%d]" $.name $index -}}
+{{- if has $container.name (list $.name "reloader") -}}
+{{- fail (printf "%s.name is %s, as a container of the chart's own is called; take another name" $path $container.name) -}}
+{{- end -}}
 {{- if hasKey $container "securityContext" -}}
 {{- fail (printf "%s.securityContext is given, and the chart sets that itself; remove it" $path) -}}
 {{- end -}}
