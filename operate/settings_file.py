@@ -1,6 +1,6 @@
 """Settings of a run: the user's file, cameras from the command line, and checks of the whole file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,35 @@ QUICK_SITE: dict[str, Any] = {"id": "site", "profile": TRIAL, "window_s": 60.0, 
 
 
 def check(file: Path, *, secrets: bool = True) -> list[Problem]:
-    """Return every problem that a service or a notice has with the file, each once, and invalid camera addresses.
+    """Return every problem that a service or a notice has with the file, and invalid camera addresses.
+
+    Of a place that several of them read the first one's are told.
 
     Without `secrets`, no file that the settings name is opened: neither secrets nor certificates.
     """
-    found: dict[Problem, None] = {}
+    found: list[Problem] = []
     for schema in SCHEMAS.values():
-        try:
-            settings = load(file, schema, secrets=secrets)
-        except SettingsError as error:
-            found |= dict.fromkeys(error.problems)
-        else:
-            found |= dict.fromkeys(_wrong_addresses(settings)) if isinstance(settings, IngestFile) else {}
-            found |= dict.fromkeys(_unusable_certificates(settings)) if secrets else {}
-    return list(found)
+        found += _untold(_by_one(file, schema, secrets), found)
+    return found
+
+
+def _by_one(file: Path, schema: type[msgspec.Struct], secrets: bool) -> Iterator[Problem]:
+    """Yield what one of those who read the file has against it."""
+    try:
+        settings = load(file, schema, secrets=secrets)
+    except SettingsError as error:
+        yield from error.problems
+        return
+    if isinstance(settings, IngestFile):
+        yield from _wrong_addresses(settings)
+    if secrets:
+        yield from _unusable_certificates(settings)
+
+
+def _untold(new: Iterable[Problem], told: Iterable[Problem]) -> list[Problem]:
+    """Return problems of places of which nothing was told: each service has words of its own for the same mistake."""
+    known, places = {*told}, {path for path, _ in told if path}
+    return [one for one in dict.fromkeys(new) if one not in known and one[0] not in places]
 
 
 def warnings_of(file: Path, *, secrets: bool = True) -> list[Problem]:

@@ -48,6 +48,26 @@ def test_all_services_are_asked(file: Path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "sites: {id: a, cameras: []}",
+        "sites: [{id: a, cameras: {id: gate}}]",
+        "sites: [{id: a, zones: {id: hall}, rules: {id: low}}]",
+        "sites: no\nlog: []",
+        "sites: [{id: UP, window_s: soon, profile: fr}]",
+        "log: {level: loud, format: paper}",
+        "nats: [url]",
+    ],
+)
+def test_a_mistake_is_told_once(file: Path, text: str):
+    """Whoever reads a place has words of its own for it: one of them does."""
+    file.write_text(text + "\n")
+    paths = [path for path, _ in check(file)]
+    assert sorted(paths) == sorted({*paths})
+    assert paths
+
+
+@pytest.mark.parametrize(
     ("nats", "path", "why"),
     [
         ("url: tls://bus.example", "nats.ca_file", "is missing; TLS needs the file of the CA"),
