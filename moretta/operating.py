@@ -89,6 +89,7 @@ def stats(
     until: Annotated[
         str | None, typer.Option("--to", metavar="WHEN", help="the last date, or the time at which to end; today")
     ] = None,
+    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="short for --from and --to: all of it")] = None,
     zone: Annotated[str, typer.Option(metavar="ZONE", help="without it the whole site")] = "_site",
     step: Annotated[Literal["window", "hour", "day", "total"], typer.Option(help="what a line is about")] = "hour",
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="what is printed")] = "table",
@@ -96,12 +97,13 @@ def stats(
     chart: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw the rate over time there")] = None,
 ) -> None:
     """Show what was published about a site over time: rates with intervals, people, coverage, gaps as gaps."""
-    from operate.stats.stats import NoStatsError, ask, charter, check_separator, shown
+    from operate.stats.stats import NoStatsError, ask, between, charter, check_separator, shown
 
     check_separator("moretta stats", sep, is_csv=form == "csv", option="--format csv")
+    dates = between(month, since, until)
     draw = charter(chart)
     try:
-        reply = asyncio.run(ask(config, site, zone, step, since, until))
+        reply = asyncio.run(ask(config, site, zone, step, *dates))
     except NoStatsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -63,6 +64,19 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def between(month: str | None, since: str | None, until: str | None) -> tuple[str | None, str | None]:
+    """Return what `--from` and `--to` say, or the first and the last day of a month in their place."""
+    if month is None:
+        return since, until
+    if since is not None or until is not None:
+        raise SettingsError(_COMMAND, [("--month", "goes without --from and --to, for which it is short")])
+    try:
+        first = _known(datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).date())
+    except ValueError:
+        raise SettingsError(_COMMAND, [("--month", f"{month!r} is no month; write 2026-11")]) from None
+    return f"{first}", f"{first.replace(day=monthrange(first.year, first.month)[1])}"
 
 
 def _known(day: date) -> date:

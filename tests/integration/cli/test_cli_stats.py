@@ -87,6 +87,8 @@ async def test_a_published_day(ground):
     with Image.open(picture) as image:
         assert image.size == (1500, 840)
     assert (await ground.say(*day, "--step", "window", "--format", "csv")).count("\n") == 73
+    dates = ("--from", "2025-10-01", "--to", "2025-10-31", "--step", "day", "--format", "csv")
+    assert await ground.say("cannes", *dates) == await ground.say("cannes", "--month", "2025-10", *dates[4:])
     former = json.loads(await ground.say(*day, "--zone", "bread", "--step", "day", "--format", "json"))
     assert former["periods"][0]["persons"] == 11
 

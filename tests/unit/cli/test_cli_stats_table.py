@@ -13,7 +13,7 @@ from msgspec import structs
 from rich.console import Console
 from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
-from operate.stats.stats import parse
+from operate.stats.stats import between, parse
 from operate.stats.stats_table import as_csv, bar, table
 from proto.stats import StatsReplyV1
 from services.kernel.settings import SettingsError
@@ -258,3 +258,25 @@ def test_what_is_no_date(text):
         f"moretta stats: --from: {text!r} is no date or time; write 2026-11-24 or 2026-11-24T08:00, "
         "by the clock of the site"
     )
+
+
+@pytest.mark.parametrize(
+    ("month", "dates"),
+    [
+        ("2026-11", ("2026-11-01", "2026-11-30")),
+        ("2028-02", ("2028-02-01", "2028-02-29")),
+        (None, ("2026-11-24", None)),
+    ],
+)
+def test_a_month_is_its_first_and_last_day(month: str | None, dates: tuple[str, str | None]):
+    """In leap years, too; without it the dates are what they are."""
+    assert between(month, None if month else "2026-11-24", None) == dates
+
+
+@pytest.mark.parametrize("month", ["2026-13", "november", "2026", "1969-12", "2026-11-01", ""])
+def test_what_is_no_month(month: str):
+    """It is named, with what is one; beside dates it says nothing that they don't."""
+    with pytest.raises(SettingsError, match=f"--month: '{month}' is no month; write 2026-11"):
+        between(month, None, None)
+    with pytest.raises(SettingsError, match="--month: goes without --from and --to"):
+        between("2026-11", None, "2026-11-03")
