@@ -22,6 +22,7 @@ from moretta.trials import trials
 from operate.box.machine import BoxError
 from operate.output import outlive_readers
 from operate.transparency.write import transparency
+from proto.types import Profile
 from services.kernel.log import LogSettings, configure
 from services.kernel.settings import SettingsError
 
@@ -89,6 +90,9 @@ def up(
     camera: Annotated[list[str] | None, typer.Option(metavar="NAME=URL", help="a camera; may be repeated")] = None,
     duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
+    profile: Annotated[
+        Profile | None, typer.Option(help="what is published of the people before --camera; lab, for trials")
+    ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="use simulated cameras, to try out a subscriber")
     ] = False,
@@ -103,21 +107,30 @@ def up(
     """Run NATS and the four services on this machine."""
     with leaving_at_once():
         from operate.box.machine import held
+        from operate.box.terms import in_force
         from operate.box.up import up as run_up
         from operate.nats.nats_yaml import browsers_of_box
         from operate.settings_file import elsewhere, require, require_sources, with_cameras
         from services.ingest.settings import IngestFile
         from services.kernel.settings import load
+        from services.sites.profiles import TRIAL, USUAL
 
     if config is None and not camera and not simulate:
         raise SettingsError("moretta up", [("", "needs -c FILE, --camera NAME=URL or --simulate")])
     if simulate and (config or camera):
         raise SettingsError("moretta up", [("--simulate", "has cameras of its own, so goes without -c and --camera")])
+    if profile is not None and (simulate or config is not None):
+        why = "goes with --camera alone: a file has `profile` in each of its sites, and simulated people are nobody"
+        raise SettingsError("moretta up", [("--profile", why)])
     door = browsers_of_box("moretta up", websocket, origin or [])
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
         if config is not None:
             require(config)
-        file = _simulated(Path(scratch)) if simulate else with_cameras(config, camera or [], Path(scratch))
+        file = (
+            _simulated(Path(scratch))
+            if simulate
+            else with_cameras(config, camera or [], Path(scratch), profile or TRIAL)
+        )
         require(file, config or "--camera")
         require_sources(camera or [])
         if (url := elsewhere(file)) is not None:
@@ -127,7 +140,9 @@ def up(
             typer.echo(f"{config or '--camera'}: nats.url: {url} is {why}", err=True)
         with held(data or Path(scratch)) as folder:
             sites = load(file, IngestFile).sites
-            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), sites, duration, door)))
+            flag = f"--profile {USUAL if profile in {None, TRIAL} else 'NAME'}"
+            terms = in_force(sites, "" if simulate else f"`profile` of a site in {config}" if config else flag)
+            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), sites, duration, door, terms)))
 
 
 def _simulated(folder: Path) -> Path:

@@ -10,14 +10,14 @@ import yaml
 
 from operate.orders import OperatorFile
 from operate.transparency.settings import TransparencyFile
-from proto.types import WHOLE_SITE, CameraId
+from proto.types import WHOLE_SITE, CameraId, Profile
 from services.aggregate.settings import AggregateFile
 from services.inference.settings import InferenceFile
 from services.ingest.settings import IngestFile
 from services.ingest.sources.address import SourceError, address_of
 from services.kernel.log import redact
 from services.kernel.settings import SECRETS, STAND_IN, Problem, SettingsError, load, problems, raw_settings
-from services.kernel.settings.explain import shown
+from services.kernel.settings.explain import WRONG_KIND, shown
 from services.kernel.tls import CertificateError
 from services.notify.settings import NotifyFile
 from services.notify.settings_warnings import warnings_of as notify_warnings
@@ -33,7 +33,13 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "transparency": TransparencyFile,
 }
 QUICK_SITE: dict[str, Any] = {"id": "site", "profile": TRIAL, "window_s": 60.0, "lateness_s": 5.0}
-"""The site of `--camera` without a file. It has the profile for trials, so that numbers come within minutes."""
+"""The site of `--camera` without a file and without `--profile` (ADR 52)."""
+
+
+def quick_site(profile: Profile) -> dict[str, Any]:
+    """Return that site under a profile, with windows as short as it lets them be."""
+    window_s = max(QUICK_SITE["window_s"], PROFILES[profile].min_window_s)
+    return QUICK_SITE | {"profile": profile, "window_s": window_s}
 
 
 def check(file: Path, *, secrets: bool = True) -> list[Problem]:
@@ -62,10 +68,14 @@ def _by_one(file: Path, schema: type[msgspec.Struct], secrets: bool) -> Iterator
         yield from _unusable_certificates(settings)
 
 
-def _untold(new: Iterable[Problem], told: Iterable[Problem]) -> list[Problem]:
-    """Return problems of places of which nothing was told: each service has words of its own for the same mistake."""
-    known, places = {*told}, {path for path, _ in told if path}
-    return [one for one in dict.fromkeys(new) if one not in known and one[0] not in places]
+def _untold(new: Iterable[Problem], known: list[Problem]) -> list[Problem]:
+    """Return problems that are not known; of a value of the wrong kind each reader has words of its own."""
+    places = {path for path, why in known if why.startswith(WRONG_KIND)}
+    return [
+        (path, why)
+        for path, why in dict.fromkeys(new)
+        if (path, why) not in known and not (path in places and why.startswith(WRONG_KIND))
+    ]
 
 
 def warnings_of(file: Path, *, secrets: bool = True) -> list[Problem]:
@@ -179,14 +189,14 @@ def elsewhere(file: Path) -> str | None:
     return redact(str(url)) if url is not None else None
 
 
-def with_cameras(file: Path | None, cameras: list[str], folder: Path) -> Path:
+def with_cameras(file: Path | None, cameras: list[str], folder: Path, profile: Profile = TRIAL) -> Path:
     """Return the settings file to run: the user's own, or one in `folder` with the cameras added to its first site.
 
-    Each camera is `NAME=URL`; SettingsError names one that is not.
+    Each camera is `NAME=URL`; SettingsError names one that is not. `profile` is that of a site without a file.
     """
     if file is not None and not cameras:
         return file
-    raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else {"sites": [dict(QUICK_SITE)]}
+    raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else {"sites": [quick_site(profile)]}
     if file is not None:
         raw = _absolute(raw, file.resolve().parent)
     if not raw.get("sites"):

@@ -42,6 +42,8 @@ def test_a_label_of_ones_own_is_in_the_place_of_one_of_all():
         **dict.fromkeys(SERVICES, "a"), "notify": "b",
     }  # fmt: skip
     assert objects["PodMonitor/moretta-metrics"]["metadata"]["labels"]["team"] == "c"
+    empty = pods(render(merged(both, {"notify": {"podLabels": {"team": ""}}})))
+    assert empty["notify"]["metadata"]["labels"]["team"] == ""
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -122,6 +124,10 @@ def test_one_registry_has_all_images():
         },
         "image": {"registry": ""},
     }
+    with_registry = {"nats": {"image": {"repository": "mirror.example.org/library/nats"}}}
+    assert refusal(with_registry).startswith(
+        "nats.image.repository is mirror.example.org/library/nats, and begins with"
+    )
     assert refusal(hub).startswith(
         "nats.image.registry is empty, and image.registry, too; set the registry that has NATS"
     )

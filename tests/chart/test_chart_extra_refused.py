@@ -1,7 +1,10 @@
 """What one adds is refused where the chart has it itself, or where others might read pictures; else it is taken."""
 
+import json
+import re
+
 import pytest
-from chart import environment, merged, ours, pods, refusal, render
+from chart import CHART, environment, merged, ours, pods, refusal, render
 from chart_values import EVERYTHING
 
 SERVICES = ("ingest", "inference", "aggregate", "notify")
@@ -30,8 +33,9 @@ REFUSED = {
     " tracing.endpoint, tracing.ratio or tracing.existingSecret": {
         "aggregate": {"extraEnv": [{"name": "MORETTA_TRACING__ENDPOINT", "value": "http://a"}]}
     },
-    "inference.extraEnv has LD_PRELOAD, which loads other code into the service; remove it": {
-        "inference": {"extraEnv": [{"name": "LD_PRELOAD", "value": "/mnt/own/a.so"}]}
+    "inference.extraEnv has OPENSSL_CONF, and many a variable has other code loaded, here beside pictures; there may be"
+    " MORETTA_..., HTTP_PROXY, HTTPS_PROXY, NO_PROXY, TZ, SSL_CERT_FILE and SSL_CERT_DIR": {
+        "inference": {"extraEnv": [{"name": "OPENSSL_CONF", "value": "/mnt/own/a.cnf"}]}
     },
     "notify.extraEnv has TZ twice; remove one of them": {"notify": {"extraEnv": [{"name": "TZ", "value": "UTC"}] * 2}},
     "notify.extraEnv has MORETTA_NOTIFY__SMTP__PASSWORD with its value, and values are no place for a secret; set"
@@ -57,8 +61,8 @@ def by_key(secret):
     return {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": secret, "key": "a"}}}]}
 
 
-KEYS = "the keys of pictures, and nobody but the service itself reads it; remove it"
-CAMERAS = "moretta-cameras, which has what opens the cameras, and nobody but ingest reads it; remove it"
+MINE = "and nobody else has what is in that"
+CAMERAS = f"moretta-cameras, as ingest.existingSecret is, {MINE}; remove it"
 REFUSED |= {
     "commonLabels has app.kubernetes.io/instance, and the chart sets that itself; remove it": {
         "commonLabels": {"app.kubernetes.io/instance": "a"}
@@ -87,19 +91,31 @@ REFUSED |= {
     f"ingest.initContainers[0].env[0].valueFrom.secretKeyRef.name is {CAMERAS}": first(
         "ingest", **by_key("moretta-cameras")
     ),
-    f"nats.initContainers[0].envFrom[0].secretRef.name is moretta-identity-ingest, which has {KEYS}": first(
-        "nats", envFrom=[{"secretRef": {"name": "moretta-identity-ingest"}}]
-    ),
-    f"aggregate.extraEnv[0].valueFrom.secretKeyRef.name is keys, which has {KEYS}": {
+    f"nats.initContainers[0].envFrom[0].secretRef.name is moretta-identity-ingest, as ingest.identitySecret is, {MINE};"
+    " remove it": first("nats", envFrom=[{"secretRef": {"name": "moretta-identity-ingest"}}]),
+    f"aggregate.extraEnv[0].valueFrom.secretKeyRef.name is keys, as inference.identitySecret is, {MINE}; remove it": {
         "inference": {"identitySecret": "keys"},
         "aggregate": {"extraEnv": by_key("keys")["env"]},
     },
-    f"notify.extraVolumes[0].secret.secretName is moretta-identity-inference, which has {KEYS}": volume(
-        "notify", "secret", secretName="moretta-identity-inference"
-    ),
+    f"notify.extraVolumes[0].secret.secretName is moretta-identity-inference, as inference.identitySecret is, {MINE};"
+    " remove it": volume("notify", "secret", secretName="moretta-identity-inference"),
     f"nats.extraVolumes[0].projected.sources[0].secret.name is {CAMERAS}": volume(
         "nats", "projected", sources=[{"secret": {"name": "moretta-cameras"}}]
     ),
+    "ingest.extraVolumeMounts[0].mountPath is /etc/ssl; set one below /mnt or /etc/ssl/certs, where nothing of ours"
+    " is": volume("ingest", path="/etc/ssl"),
+    "inference.extraVolumes[1].name is own, as another one is called; take another name": {
+        "inference": {"extraVolumes": [{"name": "own", "emptyDir": {}}] * 2}
+    },
+    "inference.initContainers[0].restartPolicy is given, so that it might run beside inference, which has pictures;"
+    " remove it": first("inference", restartPolicy="Always"),
+    "aggregate.serviceAccount.name is moretta-ingest, which is that of ingest: each has one of its own; set another"
+    " one": {"aggregate": {"serviceAccount": {"create": False, "name": "moretta-ingest"}}},
+    "notify.serviceAccount.name is moretta-identities, which is that of identities: each has one of its own; set"
+    " another one": {"notify": {"serviceAccount": {"create": False, "name": "moretta-identities"}}},
+    "monitoring.podMonitor.labels has app.kubernetes.io/instance, and the chart sets that itself; remove it": {
+        "monitoring": {"podMonitor": {"labels": {"app.kubernetes.io/instance": "a"}}}
+    },
     "nats.initContainers[0].name is nats, as a container of the chart's own is called; take another name": {
         "nats": {"initContainers": [{"name": "nats", "image": "a"}]}
     },
@@ -114,13 +130,12 @@ REFUSED |= {
     "nats.extraVolumes[0].name is data, as a volume of the chart's own is called; take another name": volume(
         "nats", name="data"
     ),
-    "ingest.extraVolumeMounts[0].mountPath is /opt/moretta; set one below /mnt or /etc/ssl, where nothing of ours is": (
-        volume("ingest", path="/opt/moretta")
-    ),
-    "inference.extraVolumeMounts[0].mountPath is /mnt/../proc; set one below /mnt or /etc/ssl, where nothing of ours"
-    " is": volume("inference", path="/mnt/../proc"),
-    "aggregate.extraVolumeMounts[0].mountPath is /etc/moretta/secrets; set one below /mnt or /etc/ssl, where nothing of"
-    " ours is": volume("aggregate", path="/etc/moretta/secrets"),
+    "ingest.extraVolumeMounts[0].mountPath is /opt/moretta; set one below /mnt or /etc/ssl/certs, where nothing of ours"
+    " is": (volume("ingest", path="/opt/moretta")),
+    "inference.extraVolumeMounts[0].mountPath is /mnt/../proc; set one below /mnt or /etc/ssl/certs, where nothing of"
+    " ours is": volume("inference", path="/mnt/../proc"),
+    "aggregate.extraVolumeMounts[0].mountPath is /etc/moretta/secrets; set one below /mnt or /etc/ssl/certs, where"
+    " nothing of ours is": volume("aggregate", path="/etc/moretta/secrets"),
     "ingest.extraVolumeMounts[0].mountPath is /etc/moretta/secrets, where ingest.existingSecret is seen; remove one of"
     " them": volume("ingest", path="/etc/moretta/secrets"),
     "notify.extraVolumeMounts[0].name is own, which is none of notify.extraVolumes; set the name of one": {
@@ -153,8 +168,9 @@ def test_a_mount_is_read_only(mount):
 
 def test_ingest_has_its_own_secret_as_a_variable():
     """What opens the cameras is ingest's."""
-    password = by_key("moretta-cameras")["env"]
-    assert environment(render({"ingest": {"extraEnv": password}})["Deployment/moretta-ingest"]["spec"]["template"])["A"]
+    one = by_key("moretta-cameras")["env"][0] | {"name": "MORETTA_A"}
+    pod = render({"ingest": {"extraEnv": [one]}})["Deployment/moretta-ingest"]["spec"]["template"]
+    assert "moretta-cameras" in environment(pod)["MORETTA_A"]
 
 
 def test_a_file_of_the_settings_on_a_volume_of_ones_own():
@@ -174,3 +190,62 @@ def test_a_container_runs_beside_who_has_no_pictures(where):
     objects = render(first(where, restartPolicy="Always"))
     [found] = pods(objects)[where]["spec"]["initContainers"]
     assert (found["restartPolicy"], found["securityContext"]["capabilities"]) == ("Always", {"drop": ["ALL"]})
+
+
+FIELDS = (
+    "inference.identitySecret", "aggregate.identitySecret", "notify.existingSecret", "notify.identitySecret",
+    "nats.tls.clientSecret", "nats.tls.serverSecret", "nats.tls.routesSecret", "nats.leaf.existingSecret",
+    "nats.leaf.certificateSecret", "page.ingress.tlsSecret", "tracing.existingSecret", "tests.identitySecret",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_no_other_value_names_their_secrets(field):
+    """Each value that is a Secret's name: with it keys and addresses would be mounted elsewhere."""
+    for secret, owner in (("moretta-identity-ingest", "identitySecret"), ("moretta-cameras", "existingSecret")):
+        over = secret
+        for key in reversed(field.split(".")):
+            over = {key: over}
+        both = (field, f"ingest.{owner}"), (f"ingest.{owner}", field)
+        assert refusal(over) in {f"{one} is {secret}, as {other} is, {MINE}; set another Secret" for one, other in both}
+
+
+def test_the_values_that_name_secrets_are_these():
+    """One that comes later is looked at, too."""
+    define = (CHART / "templates/_requirements.tpl").read_text().partition('define "moretta.secretFields"')[2]
+    named = re.findall(r'"([A-Za-z.]+Secret)"', define.partition("end }}")[0])
+    assert sorted(named) == sorted({*FIELDS, "ingest.identitySecret", "ingest.existingSecret"})
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert sorted(named) == sorted(_secret_values("", schema))
+
+
+def _secret_values(path, schema):
+    for name, part in schema.get("properties", {}).items():
+        here = f"{path}.{name}".lstrip(".")
+        if here == "settings":
+            continue
+        if name.endswith("Secret"):
+            yield here
+        yield from _secret_values(here, part)
+
+
+OURS = {
+    "notify": ["settings", "identity", "secrets", "certificates", "tracing", "tmp"],
+    "nats": ["config", "pid", "data", "nats-tls", "nats-routes-tls", "nats-keys", "nats-leaf", "nats-leaf-tls"],
+}
+
+
+@pytest.mark.parametrize(("where", "name"), [(where, name) for where, names in OURS.items() for name in names])
+def test_no_volume_of_the_charts_own_is_taken(where, name):
+    """All that a pod may have: with two of one name Kubernetes would refuse it."""
+    assert "as a volume of the chart's own is called" in refusal(volume(where, name=name))
+
+
+def test_these_are_the_charts_own_volumes():
+    """With everything on, and keys that are made in the cluster."""
+    none = dict.fromkeys(("extraVolumes", "extraVolumeMounts", "initContainers"))
+    found = pods(render(merged(EVERYTHING, {"ingest": none, "nats": none})))
+    names = {name: {one["name"] for one in pod["spec"]["volumes"]} for name, pod in found.items()}
+    assert names["notify"] | {"secrets"} == {*OURS["notify"]}
+    assert names["nats"] | {"data", "nats-keys"} == {*OURS["nats"]}
+    assert names["ingest"] <= {*OURS["notify"]}

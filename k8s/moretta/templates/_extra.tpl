@@ -33,11 +33,24 @@ initContainers:
 {{/* What is refused: what the chart has itself, and what would let others read pictures. */}}
 {{- define "moretta.extraRequirements" -}}
 {{- $secrets := dict -}}
-{{- range $service := list "ingest" "inference" -}}
-{{- $_ := set $secrets ((get $.Values $service).identitySecret | default (printf "%s-identity-%s" $.Release.Name $service)) "the keys of pictures" -}}
+{{- with .Values.ingest.existingSecret -}}{{- $_ := set $secrets . "ingest.existingSecret" -}}{{- end -}}
+{{- range $service := list "inference" "ingest" -}}
+{{- $_ := set $secrets ((get $.Values $service).identitySecret | default (printf "%s-identity-%s" $.Release.Name $service)) (printf "%s.identitySecret" $service) -}}
 {{- end -}}
-{{- with .Values.ingest.existingSecret -}}{{- $_ := set $secrets . "what opens the cameras" -}}{{- end -}}
+{{- range $path := include "moretta.secretFields" . | fromJsonArray -}}
+{{- $secret := include "moretta.valueAt" (dict "path" $path "values" $.Values) -}}
+{{- if and (hasKey $secrets $secret) (ne (get $secrets $secret) $path) -}}
+{{- fail (printf "%s is %s, as %s is, and nobody else has what is in that; set another Secret" $path $secret (get $secrets $secret)) -}}
+{{- end -}}
+{{- end -}}
 {{- include "moretta.labelRequirements" (dict "root" . "path" "commonLabels" "labels" .Values.commonLabels) -}}
+{{- range $kind := list "podMonitor" "serviceMonitor" "prometheusRule" "dashboard" "windowsDashboard" -}}
+{{- include "moretta.labelRequirements" (dict "root" $ "path" (printf "monitoring.%s.labels" $kind) "labels" (get $.Values.monitoring $kind).labels) -}}
+{{- end -}}
+{{- $accounts := dict -}}
+{{- range $name := list "identities" "test" "toolbox" "tryout" -}}
+{{- $_ := set $accounts (printf "%s-%s" (include "moretta.fullname" $) $name) $name -}}
+{{- end -}}
 {{- range $name := list "ingest" "inference" "aggregate" "notify" "nats" -}}
 {{- $values := get $.Values $name -}}
 {{- include "moretta.labelRequirements" (dict "root" $ "path" (printf "%s.podLabels" $name) "labels" $values.podLabels) -}}
@@ -45,6 +58,11 @@ initContainers:
 {{- if not (or .create .name) -}}
 {{- fail (printf "%s.serviceAccount.create is false, and its name is empty; set the name of one that is there, or create: true" $name) -}}
 {{- end -}}
+{{- $account := include "moretta.serviceAccountName" (dict "root" $ "service" $name "values" $values) -}}
+{{- if hasKey $accounts $account -}}
+{{- fail (printf "%s.serviceAccount.name is %s, which is that of %s: each has one of its own; set another one" $name $account (get $accounts $account)) -}}
+{{- end -}}
+{{- $_ := set $accounts $account $name -}}
 {{- end -}}
 {{- if and (eq $values.dnsPolicy "None") (not $values.dnsConfig.nameservers) -}}
 {{- fail (printf "%s.dnsPolicy is None, and %s.dnsConfig.nameservers is empty, so that no name is found; set the name servers" $name $name) -}}
@@ -58,7 +76,7 @@ initContainers:
 {{- $secret := (splitn "\t" 2 $line)._1 | default "" -}}
 {{- $is_own := and (eq $name "ingest") (eq $key "extraEnv") (eq $secret $values.existingSecret) -}}
 {{- if and (regexMatch "([.]secret[.](secretName|name)|[.]secret(Key)?Ref[.]name)$" $path) (hasKey $secrets $secret) (not $is_own) -}}
-{{- fail (printf "%s is %s, which has %s, and nobody but %s reads it; remove it" $path $secret (get $secrets $secret) (ternary "the service itself" "ingest" (ne $secret $.Values.ingest.existingSecret))) -}}
+{{- fail (printf "%s is %s, as %s is, and nobody else has what is in that; remove it" $path $secret (get $secrets $secret)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -85,6 +103,9 @@ initContainers:
 {{- $names := list -}}
 {{- range $index, $volume := .values.extraVolumes -}}
 {{- $path := printf "%s.extraVolumes[%d]" $.name $index -}}
+{{- if has $volume.name $names -}}
+{{- fail (printf "%s.name is %s, as another one is called; take another name" $path $volume.name) -}}
+{{- end -}}
 {{- if has $volume.name $own -}}
 {{- fail (printf "%s.name is %s, as a volume of the chart's own is called; take another name" $path $volume.name) -}}
 {{- end -}}
@@ -104,8 +125,8 @@ initContainers:
 {{- if and $is_secrets $.values.existingSecret -}}
 {{- fail (printf "%s.mountPath is /etc/moretta/secrets, where %s.existingSecret is seen; remove one of them" $path $.name) -}}
 {{- end -}}
-{{- if or (regexMatch "(^|/)[.][.]?(/|$)" $mount.mountPath) (not (or $is_secrets (regexMatch "^(/mnt|/etc/ssl)(/|$)" $mount.mountPath))) -}}
-{{- fail (printf "%s.mountPath is %s; set one below /mnt or /etc/ssl, where nothing of ours is" $path $mount.mountPath) -}}
+{{- if or (regexMatch "(^|/)[.][.]?(/|$)" $mount.mountPath) (not (or $is_secrets (regexMatch "^(/mnt|/etc/ssl/certs)(/|$)" $mount.mountPath))) -}}
+{{- fail (printf "%s.mountPath is %s; set one below /mnt or /etc/ssl/certs, where nothing of ours is" $path $mount.mountPath) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -146,8 +167,8 @@ initContainers:
 {{- fail (printf "%s.extraEnv has %s, and the chart sets that itself; remove it, and set %s" $service $one.name $what) -}}
 {{- end -}}
 {{- end -}}
-{{- if regexMatch "^(LD_|PYTHON)" $one.name -}}
-{{- fail (printf "%s.extraEnv has %s, which loads other code into the service; remove it" $service $one.name) -}}
+{{- if and (has $service (list "ingest" "inference")) (not (regexMatch "^(MORETTA_.*|(?i:HTTP_PROXY|HTTPS_PROXY|NO_PROXY)|TZ|SSL_CERT_FILE|SSL_CERT_DIR)$" $one.name)) -}}
+{{- fail (printf "%s.extraEnv has %s, and many a variable has other code loaded, here beside pictures; there may be MORETTA_..., HTTP_PROXY, HTTPS_PROXY, NO_PROXY, TZ, SSL_CERT_FILE and SSL_CERT_DIR" $service $one.name) -}}
 {{- end -}}
 {{- if hasKey $seen $one.name -}}
 {{- fail (printf "%s.extraEnv has %s twice; remove one of them" $service $one.name) -}}

@@ -27,7 +27,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 
 {{/* Labels beside them: an object's, over those of all. Takes (dict "root" $), and "labels". */}}
 {{- define "moretta.moreLabels" -}}
-{{- with merge (dict) (.labels | default dict) .root.Values.commonLabels }}{{ toYaml . }}{{ end -}}
+{{- with mergeOverwrite (deepCopy .root.Values.commonLabels) (.labels | default dict) }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
 {{/* All labels of a component's objects. Takes (dict "root" $ "component" "ingest"), and "labels" of one's own. */}}

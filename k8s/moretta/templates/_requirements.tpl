@@ -4,7 +4,7 @@
 {{- range $name, $one := dict "ingest" $values.ingest "inference" $values.inference "aggregate" $values.aggregate "notify" $values.notify "whip" $values.whip "nats" $values.nats "tests" $values.tests "tryout" $values.tryout "toolbox" $values.toolbox -}}
 {{- include "moretta.resourceRequirements" (dict "path" (printf "%s.resources" $name) "resources" $one.resources) -}}
 {{- end -}}
-{{- range $path := list "ingest.existingSecret" "ingest.identitySecret" "inference.identitySecret" "aggregate.identitySecret" "notify.existingSecret" "notify.identitySecret" "nats.tls.clientSecret" "nats.tls.serverSecret" "nats.tls.routesSecret" "nats.leaf.existingSecret" "nats.leaf.certificateSecret" "page.ingress.tlsSecret" "tracing.existingSecret" "tests.identitySecret" -}}
+{{- range $path := include "moretta.secretFields" . | fromJsonArray -}}
 {{- $name := include "moretta.valueAt" (dict "path" $path "values" $values) -}}
 {{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$" $name) -}}
 {{- fail (printf "%s is %s, and a Secret's name has a-z, 0-9, - and . alone; set the name of the Secret" $path $name) -}}
@@ -24,6 +24,11 @@
 {{- if and $values.nats.release (ne $values.nats.release .Release.Name) -}}
 {{- fail (printf "nats.keys are those of release %s, and this one is %s, whose Secrets would be missing; give DIR/values.yaml of `moretta nats apply DIR` with `kubernetes: {release: %s}` in its file, by -f" $values.nats.release .Release.Name .Release.Name) -}}
 {{- end -}}
+{{- end }}
+
+{{/* Which values name a Secret, as JSON. */}}
+{{- define "moretta.secretFields" -}}
+{{- toJson (list "ingest.existingSecret" "ingest.identitySecret" "inference.identitySecret" "aggregate.identitySecret" "notify.existingSecret" "notify.identitySecret" "nats.tls.clientSecret" "nats.tls.serverSecret" "nats.tls.routesSecret" "nats.leaf.existingSecret" "nats.leaf.certificateSecret" "page.ingress.tlsSecret" "tracing.existingSecret" "tests.identitySecret") -}}
 {{- end }}
 
 {{/* A value as text. Takes (dict "path" "nats.tls.clientSecret" "values" .Values). */}}

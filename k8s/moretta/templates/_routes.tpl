@@ -7,9 +7,8 @@
 {{- define "moretta.routeRequirements" -}}
 {{- $page := .Values.page -}}
 {{- $nats := .Values.nats -}}
-{{- /* `helm upgrade --reuse-values` from an earlier version has neither. */ -}}
-{{- $ingress := $page.ingress | default dict -}}
-{{- $route := $page.httpRoute | default dict -}}
+{{- $ingress := $page.ingress -}}
+{{- $route := $page.httpRoute -}}
 {{- $hosts := dict -}}
 {{- range $name, $one := dict "ingress" $ingress "httpRoute" $route -}}
 {{- if and $one.enabled (not $page.enabled) -}}

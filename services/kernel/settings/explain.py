@@ -15,6 +15,9 @@ from msgspec import Struct, inspect
 from services.kernel.log import redact
 from services.kernel.settings.model import Problem, Secret, convert
 
+WRONG_KIND = "must be "
+"""What is said of a value that does not fit its type begins so."""
+
 
 def problems(schema: Any, value: Any, path: str = "") -> Iterator[Problem]:
     """Yield every problem below `path`. If a whole value does not fit, check its parts one by one."""
@@ -129,7 +132,7 @@ def _right(schema: Any) -> str:
     described: object = None
     if isinstance(info, inspect.Metadata):
         described, info = (info.extra_json_schema or {}).get("description"), info.type
-    return f"must be {described or _kind(info)}"
+    return f"{WRONG_KIND}{described or _kind(info)}"
 
 
 def _kind(info: inspect.Type) -> str:

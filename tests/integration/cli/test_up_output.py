@@ -72,4 +72,6 @@ def test_on_a_terminal_of_80_columns_the_line_to_be_copied_is_one(tmp_path: Path
     with Program(line, environment=terminal, folder=tmp_path, group=True) as run:
         run.until(lambda: any("NATS_NKEY=" in said for said in run.printed), "where subscribers come in", 60)
         assert any(export.search(said) for said in run.printed), run.last_words()
+        trial = "profile lab, for trials with people who agreed: every number is published, also of one person"
+        assert any(said.startswith(trial) and said.endswith("--profile stats-only") for said in run.words)
         assert run.stop() == 0

@@ -9,8 +9,10 @@ import yaml
 from authority import Authority
 
 from operate.settings_file import QUICK_SITE, check, require, warnings_of, with_cameras
+from proto.types import Profile
 from services.ingest.settings import IngestFile
 from services.kernel.settings import SettingsError, load
+from services.sites.profiles import PROFILES
 
 GOOD = "sites: [{id: cannes, cameras: [{id: gate, url: /dev/video0}]}]\n"
 
@@ -141,6 +143,15 @@ def test_cameras_alone_make_a_site_for_trials(scratch: Path):
     ]
     require(made)
     assert "cameras" not in QUICK_SITE
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_cameras_alone_under_another_profile(scratch: Path, profile: Profile):
+    """The site has it, with windows as short as it lets them be: services take it."""
+    made = with_cameras(None, ["gate=rtsp://10.0.0.5/s"], scratch, profile)
+    assert check(made) == []
+    (site,) = load(made, IngestFile).sites
+    assert (site.profile, site.window_s) == (profile, max(60, PROFILES[profile].min_window_s))
 
 
 def test_cameras_are_added_to_the_files_first_site(file: Path, scratch: Path):

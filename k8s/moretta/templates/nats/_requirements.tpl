@@ -6,6 +6,9 @@
 {{- if not (regexMatch "^[a-z][a-z0-9-]*$" $name) -}}
 {{- fail (printf "names would begin with %s, and a Service's name has a-z, 0-9 and -, a letter first; set fullnameOverride to such a name" $name) -}}
 {{- end -}}
+{{- if regexMatch "^[^/]*[.:]" $nats.image.repository -}}
+{{- fail (printf "nats.image.repository is %s, and begins with a registry; set nats.image.registry to that, and this to the rest, such as library/nats" $nats.image.repository) -}}
+{{- end -}}
 {{- if not (or $nats.image.registry .Values.image.registry) -}}
 {{- fail "nats.image.registry is empty, and image.registry, too; set the registry that has NATS's image, such as docker.io" -}}
 {{- end -}}
