@@ -148,8 +148,8 @@ def test_sizes_of_both_pictures():
     [
         (looked(face()), ["fine"]),
         (looked(face(), face(6, "too-small")), ["move-closer"]),
-        (looked(face(11.9), face()), ["move-closer"]),
-        (looked(face(12), face()), ["fine"]),
+        (looked(face(23.9), face()), ["move-closer"]),
+        (looked(face(24), face()), ["fine"]),
         (looked(face(), face(30, "unsure"), face()), ["turn-to-faces"]),
         (looked(*[face()] * 9, face(30, "unsure")), ["fine"]),
         (looked(face(), brightness=0.1), ["too-dark"]),
@@ -166,9 +166,9 @@ def test_advice(picture, expected):
 
 
 def test_the_numbers_of_advice():
-    """The share is a step of five percent, and the limit follows from the model's."""
+    """The share is a step of five percent, and the limit is the size that docs/cameras.md says to aim at."""
     (advice,) = told(looked(face(6, "too-small"), face(6, "too-small"), face())).advice
-    assert (advice.code, advice.share, advice.limit) == ("move-closer", 0.65, 12.0)
+    assert (advice.code, advice.share, advice.limit) == ("move-closer", 0.65, 24.0)
 
 
 def test_privacy_areas_are_neither_dark_nor_part_of_the_light():
