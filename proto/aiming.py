@@ -88,7 +88,7 @@ class Advice(Struct, frozen=True):
     """What to do, as a code; its words belong to the program that shows it.
 
     `share` is the share of the faces that it is about, `limit` the size, in pixels of the analysed picture, that they
-    don't have; 0 where it is about neither.
+    don't have, or of `fine` the `long_side` that would do, too; 0 where it is about neither.
     """
 
     code: AdviceCode

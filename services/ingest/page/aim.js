@@ -137,7 +137,7 @@ function failure(error) {
 }
 
 function inWords({ code, share = null, limit = null }) {
-  const key = `advice.${code}`;
+  const key = code === "fine" && limit > 0 ? "advice.fine-smaller" : `advice.${code}`;
   if (!has(key)) return code;
   return text(key, { share: share === null ? "?" : percent(share), limit: limit === null ? "?" : number(limit) });
 }

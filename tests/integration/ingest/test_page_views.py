@@ -34,7 +34,7 @@ REPORT = {
     "unsure": 0.1,
     "brightness": 0.43,
     "sharpness": None,
-    "advice": [{"code": "move-closer", "share": 0.5, "limit": 12.0}],
+    "advice": [{"code": "move-closer", "share": 0.5, "limit": 24.0}],
 }
 
 WEIGHTS = {"good", "calm", "warn", "bad"}

@@ -7,6 +7,7 @@ import pytest
 from examples import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proto.aiming import PictureSize
 from proto.codec import encode
@@ -169,6 +170,23 @@ def test_the_numbers_of_advice():
     """The share is a step of five percent, and the limit is the size that docs/cameras.md says to aim at."""
     (advice,) = told(looked(face(6, "too-small"), face(6, "too-small"), face())).advice
     assert (advice.code, advice.share, advice.limit) == ("move-closer", 0.65, 24.0)
+
+
+@pytest.mark.parametrize(
+    ("smallest", "analysed", "would_do"),
+    [
+        (32, SMALL, 480),
+        (31, SMALL, 0),
+        (60, PictureSize(360, 640), 480),
+        (60, PictureSize(480, 272), 0),
+        (47, PictureSize(960, 540), 0),
+        (48, PictureSize(960, 540), 480),
+    ],
+)
+def test_a_smaller_picture_that_would_do(smallest, analysed, would_do):
+    """If nine of ten faces have 24 px or more in it; an upright picture is as large as it is high."""
+    (advice,) = told(structs.replace(looked(face(smallest), face(90)), analysed=analysed)).advice
+    assert (advice.code, advice.share, advice.limit) == ("fine", 0.0, would_do)
 
 
 def test_privacy_areas_are_neither_dark_nor_part_of_the_light():
