@@ -30,7 +30,8 @@ of its accounts, with an nkey; what is not named here is denied. A reader with a
 
 _USERS = f"""Rights beside these: inboxes, answers, and JetStream's API, whose names stand here without `$JS.API.`
 (`_ORIGIN.` is that of the account MORETTA). In readers' accounts {STREAM_OWNER} keeps mirrors and consumers in
-order, by imports of their API that are not in this table (ADR 45). Who may ask a micro service may ask `$SRV` for it, too.
+order, by imports of their API that are not in this table (ADR 45). Who may ask a micro service may ask `$SRV` for
+it, too.
 """
 
 

@@ -147,6 +147,9 @@ def test_the_schema_is_strict_at_every_level():
         ({"page": {"port": 443}}, "port"),
         ({"image": {"registry": "https://registry.example.org/"}}, "registry"),
         ({"image": {"pullSecrets": ["regcred"]}}, "pullSecrets"),
+        ({"ingest": {"nodeSelector": {"gpu": True}}}, "nodeSelector"),
+        ({"whip": {"tolerations": [{"key": "a", "operater": "Exists"}]}}, "tolerations"),
+        ({"monitoring": {"podMonitor": {"labels": {"release": 5}}}}, "labels"),
         ({"nats": {"podAnnotations": {"sidecar.istio.io/inject": False}}}, "podAnnotations"),
         ({"page": {"websocket": "https://masks.example.org"}}, "websocket"),
         ({"page": {"websocket": "ws://[::1]:8443"}}, "websocket"),  # IPv6, which is in no content security policy

@@ -61,6 +61,12 @@ def test_a_companys_own_authority():
     for name in ("ingest", "notify"):
         assert seen(pods(objects)[name])["/mnt/company-ca"]["configMap"] == {"name": "company-ca"}
     assert "company-ca" not in str(pods(objects)["inference"])
+    # Who tries cameras and mail servers in their place has it, too, and each place once.
+    [mount] = [one for one in container(pods(objects)["test"])["volumeMounts"] if one["mountPath"] == "/mnt/company-ca"]
+    assert (mount["readOnly"], seen(pods(objects)["test"])["/mnt/company-ca"]["configMap"]) == (
+        True,
+        {"name": "company-ca"},
+    )
 
 
 def test_names_of_cameras():
@@ -80,6 +86,8 @@ def test_secrets_of_a_vault():
     for name, pod in pods(of("csi-secrets")).items():
         if name in {"ingest", "notify"}:
             assert seen(pod)["/etc/moretta/secrets"]["csi"]["driver"] == "secrets-store.csi.k8s.io"
+        else:
+            assert "vault" not in str(pod)
         secrets = {one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one}
         assert all(one.startswith("moretta-identity-") for one in secrets)
 

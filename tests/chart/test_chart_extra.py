@@ -98,7 +98,8 @@ def test_where_the_other_pods_run():
 
 def test_how_metrics_are_scraped():
     """By both kinds of monitors."""
-    how = {"scrapeTimeout": "5s", "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"]}]}
+    drop = [{"sourceLabels": ["__name__"], "regex": "python_.*", "action": "drop"}]
+    how = {"scrapeTimeout": "5s", "relabelings": [{"targetLabel": "a"}], "metricRelabelings": drop}
     for monitor, endpoints in (("podMonitor", "podMetricsEndpoints"), ("serviceMonitor", "endpoints")):
         kind = monitor[0].upper() + monitor[1:]
         objects = render({"monitoring": {monitor: {"enabled": True, **how}}})

@@ -33,8 +33,8 @@ REFUSED = {
     " tracing.endpoint, tracing.ratio or tracing.existingSecret": {
         "aggregate": {"extraEnv": [{"name": "MORETTA_TRACING__ENDPOINT", "value": "http://a"}]}
     },
-    "inference.extraEnv has OPENSSL_CONF, and many a variable has other code loaded, here beside pictures; there may be"
-    " MORETTA_..., HTTP_PROXY, HTTPS_PROXY, NO_PROXY, TZ, SSL_CERT_FILE and SSL_CERT_DIR": {
+    "inference.extraEnv has OPENSSL_CONF; where pictures are there may be MORETTA_..., HTTP_PROXY, HTTPS_PROXY,"
+    " NO_PROXY, TZ, SSL_CERT_FILE and SSL_CERT_DIR alone, since others can have code loaded": {
         "inference": {"extraEnv": [{"name": "OPENSSL_CONF", "value": "/mnt/own/a.cnf"}]}
     },
     "notify.extraEnv has TZ twice; remove one of them": {"notify": {"extraEnv": [{"name": "TZ", "value": "UTC"}] * 2}},
@@ -113,6 +113,12 @@ REFUSED |= {
     " one": {"aggregate": {"serviceAccount": {"create": False, "name": "moretta-ingest"}}},
     "notify.serviceAccount.name is moretta-identities, which is that of identities: each has one of its own; set"
     " another one": {"notify": {"serviceAccount": {"create": False, "name": "moretta-identities"}}},
+    "notify.podAnnotations has moretta/started-with, and the chart sets that itself; remove it": {
+        "notify": {"podAnnotations": {"moretta/started-with": "a"}}
+    },
+    "tests.podAnnotations has helm.sh/hook, and the chart sets that itself; remove it": {
+        "tests": {"podAnnotations": {"helm.sh/hook": "a"}}
+    },
     "monitoring.podMonitor.labels has app.kubernetes.io/instance, and the chart sets that itself; remove it": {
         "monitoring": {"podMonitor": {"labels": {"app.kubernetes.io/instance": "a"}}}
     },

@@ -30,6 +30,26 @@ initContainers:
 {{- end }}
 {{- end }}
 
+{{/* ConfigMaps that ingest and notify see, such as an authority's certificate: whoever tries cameras and mail servers needs them, too. Each as a
+volume and a mount, each place once, as JSON. */}}
+{{- define "moretta.sharedMounts" -}}
+{{- $found := list -}}
+{{- $places := list -}}
+{{- range $service := list "ingest" "notify" -}}
+{{- $values := get $.Values $service -}}
+{{- range $mount := $values.extraVolumeMounts -}}
+{{- range $volume := $values.extraVolumes -}}
+{{- if and (eq $volume.name $mount.name) (hasKey $volume "configMap") (not (has $mount.mountPath $places)) -}}
+{{- $name := dict "name" (printf "%s-%s" $service $mount.name) -}}
+{{- $found = append $found (dict "volume" (merge (deepCopy $name) $volume) "mount" (merge (deepCopy $name) (dict "readOnly" true) $mount)) -}}
+{{- $places = append $places $mount.mountPath -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end }}
+
 {{/* What is refused: what the chart has itself, and what would let others read pictures. */}}
 {{- define "moretta.extraRequirements" -}}
 {{- $secrets := dict -}}
@@ -46,6 +66,13 @@ initContainers:
 {{- include "moretta.labelRequirements" (dict "root" . "path" "commonLabels" "labels" .Values.commonLabels) -}}
 {{- range $kind := list "podMonitor" "serviceMonitor" "prometheusRule" "dashboard" "windowsDashboard" -}}
 {{- include "moretta.labelRequirements" (dict "root" $ "path" (printf "monitoring.%s.labels" $kind) "labels" (get $.Values.monitoring $kind).labels) -}}
+{{- end -}}
+{{- range $name := list "ingest" "inference" "aggregate" "notify" "whip" "nats" "identities" "toolbox" "tryout" "tests" -}}
+{{- range $key, $_ := (get $.Values $name).podAnnotations -}}
+{{- if or (hasPrefix "helm.sh/" $key) (has $key (list "kubectl.kubernetes.io/default-container" "moretta/started-with" "checksum/started-with")) -}}
+{{- fail (printf "%s.podAnnotations has %s, and the chart sets that itself; remove it" $name $key) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $accounts := dict -}}
 {{- range $name := list "identities" "test" "toolbox" "tryout" -}}
@@ -90,7 +117,7 @@ initContainers:
 {{- if hasKey $own $key -}}
 {{- fail (printf "%s has %s, and the chart sets that itself; remove it" $.path $key) -}}
 {{- end -}}
-{{- if not (regexMatch "^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$" $value) -}}
+{{- if not (regexMatch "^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$" (toString $value)) -}}
 {{- fail (printf "%s.%s is %s, and a label's value has A-Z, a-z, 0-9, -, _ and . alone, 63 at most" $.path $key $value) -}}
 {{- end -}}
 {{- end -}}
@@ -168,7 +195,7 @@ initContainers:
 {{- end -}}
 {{- end -}}
 {{- if and (has $service (list "ingest" "inference")) (not (regexMatch "^(MORETTA_.*|(?i:HTTP_PROXY|HTTPS_PROXY|NO_PROXY)|TZ|SSL_CERT_FILE|SSL_CERT_DIR)$" $one.name)) -}}
-{{- fail (printf "%s.extraEnv has %s, and many a variable has other code loaded, here beside pictures; there may be MORETTA_..., HTTP_PROXY, HTTPS_PROXY, NO_PROXY, TZ, SSL_CERT_FILE and SSL_CERT_DIR" $service $one.name) -}}
+{{- fail (printf "%s.extraEnv has %s; where pictures are there may be MORETTA_..., HTTP_PROXY, HTTPS_PROXY, NO_PROXY, TZ, SSL_CERT_FILE and SSL_CERT_DIR alone, since others can have code loaded" $service $one.name) -}}
 {{- end -}}
 {{- if hasKey $seen $one.name -}}
 {{- fail (printf "%s.extraEnv has %s twice; remove one of them" $service $one.name) -}}
