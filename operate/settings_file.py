@@ -45,7 +45,7 @@ def quick_site(profile: Profile) -> dict[str, Any]:
 def check(file: Path, *, secrets: bool = True) -> list[Problem]:
     """Return every problem that a service or a notice has with the file, and invalid camera addresses.
 
-    Of a place that several of them read the first one's are told.
+    Where several of them read the same place, only what the first one says is returned.
 
     Without `secrets`, no file that the settings name is opened: neither secrets nor certificates.
     """
