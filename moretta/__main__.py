@@ -91,7 +91,7 @@ def up(
     duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
     profile: Annotated[
-        Profile | None, typer.Option(help="what is published of who passes a --camera; without it that for trials")
+        Profile | None, typer.Option(help="what is published about people at a --camera; default: the one for trials")
     ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="use simulated cameras, to try out a subscriber")

@@ -45,7 +45,7 @@ def quick_site(profile: Profile) -> dict[str, Any]:
 def check(file: Path, *, secrets: bool = True) -> list[Problem]:
     """Return every problem that a service or a notice has with the file, and invalid camera addresses.
 
-    Where several of them read the same place, only what the first one says is returned.
+    A problem that several of them report is returned once.
 
     Without `secrets`, no file that the settings name is opened: neither secrets nor certificates.
     """
