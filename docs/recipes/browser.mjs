@@ -71,7 +71,14 @@ async function latest(nc) {
 async function tell(nc) {
   for await (const { type } of nc.status()) {
     if (type === 'disconnect') say('connection lost, tries again');
-    if (type === 'reconnect') latest(nc).catch((error) => say(error.message));
+    if (type === 'reconnect') catchUp(nc);
+  }
+}
+
+/** Show the last windows once the server answers, and again a moment later: a stream that has just come back may lack the last one. */
+async function catchUp(nc) {
+  for (let answers = 0; answers < 2 && !nc.isClosed(); await new Promise((done) => setTimeout(done, 3000))) {
+    await latest(nc).then(() => answers++, (error) => nc.isClosed() || say(error.message));
   }
 }
 

@@ -155,8 +155,13 @@ class House:
         await until(condition, lambda: f"{what}; said: {self.lines[-10:]}", 90, every_s=0.1)
 
     async def running(self) -> bool:
+        """Whether all runs and each site's own cameras, which see nothing, have begun its windows.
+
+        Else a site might have a window or two of before its people, and its twin none.
+        """
         told = doors.logged(self.lines)
-        return {line.get("service") for line in told if line.get("event") == "running"} >= set(doors.SERVICES)
+        ready = {line.get("service") for line in told if line.get("event") == "running"} >= set(doors.SERVICES)
+        return ready and {(one["id"], camera) for one in self.sites for camera in CROWD} <= self.view.cameras.keys()
 
     @property
     def zones(self) -> list[str]:
