@@ -13,16 +13,15 @@ from typer.core import TyperGroup
 from moretta.backup import keeping
 from moretta.cameras import cameras
 from moretta.doctor import doctor
-from moretta.interrupt import leaving_at_once
 from moretta.nats import app as nats
 from moretta.notify import notify, silence
 from moretta.operating import CellSeparator, operating
 from moretta.size import sizing
 from moretta.trials import trials
+from moretta.up import box
 from operate.box.machine import BoxError
 from operate.output import outlive_readers
 from operate.transparency.write import transparency
-from proto.types import Profile
 from services.kernel.log import LogSettings, configure
 from services.kernel.settings import SettingsError
 
@@ -70,6 +69,7 @@ def options(
     """Measures how many people wear a face mask in front of cameras, and keeps no picture."""
 
 
+app.add_typer(box)
 app.add_typer(trials)
 app.add_typer(operating)
 app.add_typer(sizing)
@@ -80,75 +80,7 @@ app.add_typer(nats, name="nats")
 app.add_typer(cameras, name="cameras")
 app.add_typer(notify, name="notify")
 app.add_typer(silence, name="silence", no_args_is_help=True)
-Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
 RequiredConfig = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
-
-
-@app.command()
-def up(
-    config: Config = None,
-    camera: Annotated[list[str] | None, typer.Option(metavar="NAME=URL", help="a camera; may be repeated")] = None,
-    duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="stop after so many seconds")] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="keep windows and alerts here over restarts")] = None,
-    profile: Annotated[
-        Profile | None, typer.Option(help="what is published about people at a --camera; default: the one for trials")
-    ] = None,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="use simulated cameras, to try out a subscriber")
-    ] = False,
-    websocket: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="listen address for read-only browser connections (WebSocket)"),
-    ] = None,
-    origin: Annotated[
-        list[str] | None, typer.Option(metavar="URL", help="a page from which browsers may connect; may be repeated")
-    ] = None,
-) -> None:
-    """Run NATS and the four services on this machine."""
-    with leaving_at_once():
-        from operate.box.machine import held
-        from operate.box.terms import in_force
-        from operate.box.up import up as run_up
-        from operate.nats.nats_yaml import browsers_of_box
-        from operate.settings_file import elsewhere, require, require_sources, with_cameras
-        from services.ingest.settings import IngestFile
-        from services.kernel.settings import load
-        from services.sites.profiles import TRIAL, USUAL
-
-    if config is None and not camera and not simulate:
-        raise SettingsError("moretta up", [("", "needs -c FILE, --camera NAME=URL or --simulate")])
-    if simulate and (config or camera):
-        raise SettingsError("moretta up", [("--simulate", "has cameras of its own, so goes without -c and --camera")])
-    if profile is not None and (simulate or config is not None):
-        why = "goes with --camera alone: a file has `profile` in each of its sites, and simulated people are nobody"
-        raise SettingsError("moretta up", [("--profile", why)])
-    door = browsers_of_box("moretta up", websocket, origin or [])
-    with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
-        if config is not None:
-            require(config)
-        file = (
-            _simulated(Path(scratch))
-            if simulate
-            else with_cameras(config, camera or [], Path(scratch), profile or TRIAL)
-        )
-        require(file, config or "--camera")
-        require_sources(camera or [])
-        if (url := elsewhere(file)) is not None:
-            why = (
-                "not used: `moretta up` has a NATS server of its own; where that is, DIR/identities/operator.yaml says"
-            )
-            typer.echo(f"{config or '--camera'}: nats.url: {url} is {why}", err=True)
-        with held(data or Path(scratch)) as folder:
-            sites = load(file, IngestFile).sites
-            flag = f"--profile {USUAL if profile in {None, TRIAL} else 'NAME'}"
-            terms = in_force(sites, "" if simulate else f"`profile` of a site in {config}" if config else flag)
-            raise typer.Exit(asyncio.run(run_up(folder, file.resolve(), sites, duration, door, terms)))
-
-
-def _simulated(folder: Path) -> Path:
-    from testbed.simulation.market import looped
-
-    return looped(folder)
 
 
 def _service(name: str, config: Path) -> None:
@@ -240,7 +172,7 @@ def main() -> None:
     outlive_readers()
     configure("moretta", LogSettings(level="warning"))
     try:
-        app()
+        app(prog_name="moretta")
     except (SettingsError, BoxError) as error:
         typer.echo(str(error), err=True)
         sys.exit(USAGE)

@@ -10,12 +10,13 @@ import typer
 doctor = typer.Typer()
 _WIDTH = 160
 Config = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "-c",
         "--config",
         metavar="FILE",
         envvar="MORETTA_CONFIG",
+        show_default="of this user's `moretta up`",
         help="the deployment's settings (YAML), and where NATS is",
     ),
 ]
@@ -23,10 +24,10 @@ Config = Annotated[
 
 @doctor.command("doctor")
 def examine(
-    config: Config,
+    config: Config = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="the folder of a running `moretta up --data`: its NATS, as operator"),
+        typer.Option(metavar="DIR", help="the folder of a running `moretta up`: its NATS, as operator"),
     ] = None,
     cameras: Annotated[bool, typer.Option("--cameras", help="open each camera's stream and read one packet")] = False,
     store: Annotated[
@@ -52,12 +53,16 @@ def examine(
     """
     from rich.console import Console
 
+    from operate.box.data_folder import settings_of, usual_box
     from operate.doctor.core.findings import exit_code, figures
     from operate.doctor.deployment import Deployment
     from operate.doctor.table import findings_table
     from services.kernel.log import LogSettings, configure
 
     configure("doctor", LogSettings(level="error"))  # what went wrong is in the table
+    if config is None:
+        data = data or usual_box("moretta doctor")
+        config = settings_of(data)
     deployment = Deployment.read(config, data)
     if round_trip is None:
         from operate.doctor.doctor import DoctorOptions, examined

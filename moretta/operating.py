@@ -11,9 +11,29 @@ from services.sites.columns import Separator
 operating = typer.Typer()
 CONFIG = "MORETTA_CONFIG"
 """The variable that an operator's commands take for -c, as in the chart's toolbox."""
+
+
+def _reached(ctx: typer.Context, config: Path | None) -> Path:
+    """Return the file that is given, else that of `moretta up` in this user's data folder."""
+    if config is not None:
+        return config
+    from operate.box.data_folder import operator_file, usual_box
+
+    return operator_file(usual_box(ctx.command_path))
+
+
 OperatorConfig = Annotated[
     Path,
-    typer.Option("-c", "--config", metavar="FILE", envvar=CONFIG, help="where NATS is and the operator's seed (YAML)"),
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        envvar=CONFIG,
+        callback=_reached,
+        default_factory=lambda: None,
+        show_default="of this user's `moretta up`",
+        help="where NATS is and the operator's seed (YAML)",
+    ),
 ]
 SiteArgument = Annotated[str, typer.Argument(metavar="SITE")]
 OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]

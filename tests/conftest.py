@@ -46,6 +46,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
+@pytest.fixture(name="_data_home", scope="session", autouse=True)
+def _data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give what tests start a user's data folder of its own: `moretta up` keeps its numbers there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        yield
+
+
 _lasting: list[NatsProcess] = []
 """The server that this worker's tests have one after the other, once one has asked for it."""
 

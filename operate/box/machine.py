@@ -1,4 +1,4 @@
-"""A box's use of its machine: the port of its NATS server, JetStream's limits, the folder of `--data`; and BoxError.
+"""A box's use of its machine: the port of its NATS server, and JetStream's limits; and BoxError.
 
 The port stays the same over restarts, so that programs which know the box find it again. Limits are never lowered,
 since streams only grow (ADR 29). A server with less than its streams reserve still serves them, but it makes and
@@ -6,14 +6,9 @@ changes none on the disk. A later version of Moretta could then not start there.
 """
 
 import errno
-import fcntl
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from services.kernel.settings import SettingsError
 
 _GREETING = b"INFO"
 
@@ -89,30 +84,6 @@ def roomy(config: str, before: Limits) -> str:
     limits = whole["jetstream"]
     limits |= {name: max(limits[name], size) for name, size in before.items()}
     return json.dumps(whole, indent=1)
-
-
-_COMMAND = "moretta up"
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[Path]:
-    """Make the folder and lock it; SettingsError if that fails or another `moretta up` uses it.
-
-    Two servers on one JetStream store would damage it, and the second would overwrite the seeds of the first.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a", encoding="utf-8")
-    except OSError as error:
-        why = f"{str(folder)!r} cannot be used: {error.strerror}; name a folder that may be written to"
-        raise SettingsError(_COMMAND, [("--data", why)]) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            why = f"{str(folder)!r} is in use by another `moretta up`; stop that one, or name another folder"
-            raise SettingsError(_COMMAND, [("--data", why)]) from None
-        yield folder
 
 
 class BoxError(Exception):

@@ -49,13 +49,13 @@ async def up(
     sites: list[SiteSettings],
     duration_s: float | None,
     door: WebSocket | None = None,
-    terms: str = "",
+    facts: str = "",
 ) -> int:
     """Run until Ctrl-C, for `duration_s`, or until a service cannot run at all; returns the exit code.
 
     It also ends when the pipe that it prints to has no reader any more, as after `| head`: it would run on unseen.
-    `door` is the WebSocket listener for browsers on other pages than the box's own, `terms` what is said first of
-    the profiles in force.
+    `door` is the WebSocket listener for browsers on other pages than the box's own, `facts` what is said first: the
+    profiles in force, and where numbers are kept.
     """
     view = LiveState()
     screen = Screen(view, sites)
@@ -78,7 +78,7 @@ async def up(
         )
         key = f", with the key in {box.page_key}" if box.page_key else ""
         screen.page = f"numbers in a browser: {box.page_url}{key}"
-        _print_log("moretta", f"{screen.page}\n{terms}\n{first_numbers(sites, time.time_ns())}")
+        _print_log("moretta", f"{screen.page}\n{facts}\n{first_numbers(sites, time.time_ns())}")
         # Without this handler SIGHUP would end the process at once and leave its secrets behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
         await stack.enter_async_context(box)

@@ -197,7 +197,7 @@ def test_no_panel_is_empty_and_every_rule_has_a_value(tmp_path):
     port = in_a_row(4)
     with mail_server() as (mailbox, smtp_port), Prometheus(tmp_path, list(range(port, port + 4)), RATES) as watching:
         (tmp_path / "site.yaml").write_text(settings(clip, smtp_port, port))
-        up = UpProcess(["-c", str(tmp_path / "site.yaml")]).start()
+        up = UpProcess(["-c", str(tmp_path / "site.yaml"), "--temporary"]).start()
         try:
             up.wait_for(lambda: len(mailbox.told) == 2, LIMIT_S, "staff and operators have a mail")
             for place in (BOX, CLUSTER):

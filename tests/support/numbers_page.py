@@ -49,7 +49,7 @@ def card(page: Page, name: str, site: str = "Marché Forville") -> Locator:
 @contextlib.contextmanager
 def running(file: Path):
     """`moretta up`, and the address it prints of the page."""
-    up = UpProcess(["-c", str(file)]).start()
+    up = UpProcess(["-c", str(file), "--temporary"]).start()
     try:
         up.wait_for(lambda: url_of(up) is not None, LIMIT_S, "the page's address")
         yield up, url_of(up)

@@ -32,14 +32,15 @@ class UpProcess:
     The command itself is a fork of a Python that has imported it, unless `cold`; what it starts is as real as ever.
     """
 
-    def __init__(self, arguments: list[str], *, cold: bool = False, folder: Path | None = None) -> None:
+    def __init__(self, arguments: list[str], *, cold: bool = False, folder: Path | None = None, **environ: str) -> None:
         self.lines: list[dict[str, Any]] = []
         self.words: list[str] = []
         self._arguments, self._cold, self._folder = ["up", *map(str, arguments)], cold, folder
+        self._environ = environ
         self._program: Program | None = None
 
     def start(self) -> Self:
-        around = _ANY_PORT | os.environ
+        around = _ANY_PORT | os.environ | self._environ
         if self._cold:
             self._program = Program(
                 [sys.executable, "-P", "-m", MODULE, *self._arguments], environment=around, folder=self._folder

@@ -31,10 +31,10 @@ _COMMANDS = (
         "cameras.adding", "cameras.asking", "cameras.search", "cameras.output", "notify.status", "notify.test_message",
         "check_config.check_config", "stats.stats", "stats.stats_table", "aim", "orders", "doctor.doctor",
         "backup.backup", "transparency.write", "nats.apply", "nats.nats_yaml", "nats.next_steps", "nats.output",
-        "nats.streams", "box.count", "box.up", "box.machine",
+        "nats.streams", "box.count", "box.up", "box.data_folder",
     )),
     *(f"moretta.{name}" for name in (
-        "backup", "doctor", "notify", "operating", "size", "trials",
+        "backup", "doctor", "notify", "operating", "size", "trials", "up",
     )),
     "testbed.simulation.publishing", "testbed.simulation.simulate",
     *(f"rich.{name}" for name in ("live", "markdown", "progress", "table")), "typer._adapters",

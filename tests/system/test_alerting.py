@@ -70,7 +70,7 @@ def running(folder: Path, ports: dict[int, int], clip: Path):
         Recipe(f"{sys.executable} -W error to_alertmanager.py", FOLDER, environment) as between,
     ):
         between.listening()
-        up = UpProcess(["-c", str(file)]).start()
+        up = UpProcess(["-c", str(file), "--temporary"]).start()
         try:
             yield pair, watching, between, up
         finally:

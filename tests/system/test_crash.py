@@ -37,7 +37,7 @@ def whole(run: UpProcess) -> list[int]:
 @pytest.mark.first
 def test_any_process_killed_or_frozen(settings_file: Path, number: int):
     """Windows go on with full coverage, none twice, none missing; what was lost shows as coverage, with a reason."""
-    run = UpProcess(["-c", str(settings_file)]).start()
+    run = UpProcess(["-c", str(settings_file), "--temporary"]).start()
     try:
         run.wait_for(lambda: len(whole(run)) >= 1, 60, "a first whole window")
         for program in PROGRAMS:

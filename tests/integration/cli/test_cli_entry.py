@@ -119,7 +119,7 @@ class CtrlC:
             os.kill(os.getpid(), signal.SIGINT)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs the tests in the background
 sys.meta_path.insert(0, CtrlC())
-sys.argv = ["moretta", "up", "--camera", "gate=rtsp://127.0.0.1:9/"]
+sys.argv = ["moretta", "up", "--temporary", "--camera", "gate=rtsp://127.0.0.1:9/"]
 from moretta.entry import main
 main()
 """

@@ -31,7 +31,7 @@ runpy.run_module("{MODULE}", run_name="__main__", alter_sys=True)
 def test_a_box_ends_with_the_reader_of_its_output(tmp_path: Path, command: str):
     """In order, with exit code 0: no complaint of Python's, no process and no file is left."""
     commands = {
-        "up": ["up", "--camera", "gate=rtsp://127.0.0.1:9/none"],
+        "up": ["up", "--camera", "gate=rtsp://127.0.0.1:9/none", "--temporary"],
         "simulated": ["up", "--simulate"],
         "demo": ["demo", "--camera", "rtsp://127.0.0.1:9/none"],
     }
@@ -67,7 +67,7 @@ def test_a_port_in_use_is_told_before_any_address(tmp_path: Path):
 def test_on_a_terminal_of_80_columns_the_line_to_be_copied_is_one(tmp_path: Path):
     """However long its path is: of two lines a paste would export the address, and not the key."""
     terminal = os.environ | {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "80", "TMPDIR": str(tmp_path)}
-    line = [sys.executable, "-P", "-m", MODULE, "up", "--camera", "gate=rtsp://127.0.0.1:9/none"]
+    line = [sys.executable, "-P", "-m", MODULE, "up", "--camera", "gate=rtsp://127.0.0.1:9/none", "--temporary"]
     export = re.compile(r"subscribers: export NATS_URL=\S+ NATS_NKEY=\S+/subscriber\.nk\b")
     with Program(line, environment=terminal, folder=tmp_path, group=True) as run:
         run.until(lambda: any("NATS_NKEY=" in said for said in run.printed), "where subscribers come in", 60)

@@ -31,13 +31,14 @@ def settings(file: Path) -> Path:
 
 @pytest.mark.timeout(240)
 async def test_without_settings_the_page_is_there_and_told_first(tmp_path: Path):
-    """Its address, the profile in force, and when the first numbers come; on this machine nobody needs a key."""
+    """Its address, the profile in force, where numbers are kept, when the first come; here nobody needs a key."""
     box = UpProcess(["--camera", "gate=rtsp://127.0.0.1:9/none", "--data", str(tmp_path / "data")]).start()
     try:
-        box.wait_for(lambda: len(box.words) > 2, 90, "the first three lines")
+        box.wait_for(lambda: len(box.words) > 3, 90, "the first lines")
         assert box.words[0].startswith(f"{_SAID}http://127.0.0.1:")
         assert box.words[1].startswith("profile lab, for trials ")
-        assert box.words[2].startswith("first numbers at ")
+        assert box.words[2] == f"numbers are kept in {tmp_path / 'data'}"
+        assert box.words[3].startswith("first numbers at ")
         page = await told(box.words[0].removeprefix(_SAID).strip())
         assert page["key"] is False
         assert await comes(page["server"], None)

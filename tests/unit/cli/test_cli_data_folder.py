@@ -1,10 +1,19 @@
-"""The folder of `moretta up --data`: operate.box.machine."""
+"""The folder in which `moretta up` keeps its numbers: operate.box.data_folder."""
 
 from pathlib import Path
 
 import pytest
 
-from operate.box.machine import held
+from operate.box.data_folder import (
+    chosen_folder,
+    held,
+    kept_words,
+    operator_file,
+    remember,
+    settings_of,
+    usual_box,
+    usual_folder,
+)
 from services.kernel.settings import SettingsError
 
 
@@ -26,3 +35,80 @@ def test_a_file_is_no_folder(tmp_path: Path):
         pass
     why = f"moretta up: --data: '{tmp_path}/file' cannot be used: File exists; name a folder that may be written to"
     assert str(error.value) == why
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user without an XDG_DATA_HOME, in whose home nothing is kept yet."""
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("named", "folder"),
+    [("/data", "/data/moretta"), ("", "{home}/.local/share/moretta"), ("data", "{home}/.local/share/moretta")],
+    ids=["absolute", "empty", "relative"],
+)
+def test_the_usual_folder_is_that_of_xdg(home: Path, monkeypatch: pytest.MonkeyPatch, named: str, folder: str):
+    """XDG_DATA_HOME counts if it is absolute, as the specification says."""
+    monkeypatch.setenv("XDG_DATA_HOME", named)
+    assert usual_folder() == Path(folder.format(home=home))
+
+
+def test_a_user_without_a_home(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """As in a container: the option that is missing is named; with it, or if nothing is kept, no home is needed."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert usual_folder() is None
+    with pytest.raises(SettingsError, match="moretta up: --data: is needed: this user has no home to keep numbers in"):
+        chosen_folder(None, keeps=True)
+    with pytest.raises(SettingsError, match="moretta stats: -c: is needed: no `moretta up` keeps numbers in this user"):
+        usual_box("moretta stats")
+    assert chosen_folder(home, keeps=True) == home
+    assert chosen_folder(None, keeps=False) is None
+
+
+def test_where_a_run_keeps_its_numbers(home: Path):
+    """Where it is told to, also one that would keep nothing; else in the user's folder, or nowhere."""
+    assert chosen_folder(None, keeps=True) == home / ".local/share/moretta"
+    assert chosen_folder(Path("there"), keeps=False) == Path("there")
+
+
+def test_what_is_said_of_it():
+    """The command that deletes it, as a shell takes it; not for a folder that the user chose and may use for more."""
+    usual = Path("/home/ann o'neil/moretta")
+    deleting = """rm -r '/home/ann o'"'"'neil/moretta'"""
+    assert kept_words(usual, None) == f"numbers are kept in {usual}; to delete them: {deleting}"
+    assert kept_words(usual, usual) == f"numbers are kept in {usual}"
+    assert kept_words(None, None) == "numbers are forgotten when this ends"
+
+
+def test_settings_are_remembered(tmp_path: Path):
+    """A user's own by a link; those of `--camera` as a file that nobody else reads. The later replaces the former."""
+    own, folder = tmp_path / "site.yaml", tmp_path / "data"
+    own.write_text("sites: []")
+    folder.mkdir()
+    assert remember(folder, own, is_made=False) == own
+    assert settings_of(folder) == own
+    own.write_text("sites: [one]")
+    assert settings_of(folder).read_text() == "sites: [one]"
+    made = tmp_path / "made.yaml"
+    made.write_text("sites: [two]")
+    assert remember(folder, made, is_made=True) == folder / "settings.yaml" == settings_of(folder)
+    assert ((folder / "settings.yaml").stat().st_mode & 0o777, own.read_text()) == (0o600, "sites: [one]")
+    assert remember(folder, own, is_made=False) == settings_of(folder) == own
+
+
+def test_the_usual_box_is_one_that_ran(home: Path):
+    """Until an `up` has written its operator's file, a command has to be told where NATS is."""
+    usual = home / ".local/share/moretta"
+    why = rf"moretta aim: -c: is needed: no `moretta up` keeps numbers in this user's data folder \({usual}\); name "
+    with pytest.raises(SettingsError, match=why):
+        usual_box("moretta aim")
+    operator_file(usual).parent.mkdir(parents=True)
+    operator_file(usual).touch()
+    assert usual_box("moretta aim") == usual

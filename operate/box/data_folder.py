@@ -1,0 +1,105 @@
+"""The folder in which `moretta up` keeps its numbers: where it is, who has it, what is said of it."""
+
+import fcntl
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.kernel.settings import SettingsError
+
+_COMMAND = "moretta up"
+_SETTINGS = "settings.yaml"
+
+
+def usual_folder() -> Path | None:
+    """Return where `up` keeps its numbers without `--data`: the user's data folder (XDG base directories 0.8).
+
+    None if this user has no home.
+    """
+    named = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if named.is_absolute():  # another one is to be ignored, says the specification
+        return named / "moretta"
+    try:
+        return Path.home() / ".local" / "share" / "moretta"
+    except RuntimeError:
+        return None
+
+
+def chosen_folder(data: Path | None, *, keeps: bool) -> Path | None:
+    """Return where a run keeps its numbers: in `data`, else, if it `keeps` them, in the user's folder; None: nowhere.
+
+    SettingsError if the user has no home.
+    """
+    if data is not None or not keeps:
+        return data
+    if (usual := usual_folder()) is None:
+        why = "is needed: this user has no home to keep numbers in; or they are forgotten at the end, with --temporary"
+        raise SettingsError(_COMMAND, [("--data", why)])
+    return usual
+
+
+def kept_words(chosen: Path | None, data: Path | None) -> str:
+    """Return what `up` says first of its numbers: where they are kept, and the command that deletes all of it."""
+    if chosen is None:
+        return "numbers are forgotten when this ends"
+    deleted = "" if data is not None else f"; to delete them: rm -r {shlex.quote(str(chosen))}"
+    return f"numbers are kept in {chosen}{deleted}"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Make the folder and lock it; SettingsError if that fails or another `moretta up` uses it.
+
+    Two servers on one JetStream store would damage it, and the second would overwrite the seeds of the first.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a", encoding="utf-8")
+    except OSError as error:
+        why = f"{str(folder)!r} cannot be used: {error.strerror}; name a folder that may be written to"
+        raise SettingsError(_COMMAND, [("--data", why)]) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            why = f"{str(folder)!r} is in use by another `moretta up`; stop that one, or name another folder"
+            raise SettingsError(_COMMAND, [("--data", why)]) from None
+        yield folder
+
+
+def remember(folder: Path, settings: Path, *, is_made: bool) -> Path:
+    """Leave the settings in the folder, where `moretta doctor` finds them; return the file to run with.
+
+    What was made of `--camera` is copied, readable to this user alone: addresses of cameras may hold a password. A
+    user's own file gets a link.
+    """
+    kept = folder / _SETTINGS
+    kept.unlink(missing_ok=True)
+    if not is_made:
+        kept.symlink_to(settings.resolve())
+        return settings.resolve()
+    kept.touch(mode=0o600)
+    kept.write_bytes(settings.read_bytes())
+    return kept.absolute()
+
+
+def settings_of(folder: Path) -> Path:
+    """Return the settings file of the last `up` in a folder."""
+    return (folder / _SETTINGS).resolve()
+
+
+def operator_file(folder: Path) -> Path:
+    """Return the file by which operators' commands reach the box of a folder."""
+    return folder / "identities" / "operator.yaml"
+
+
+def usual_box(command: str) -> Path:
+    """Return the folder of the last `up` without `--data`; SettingsError of this command if there was none."""
+    usual = usual_folder()
+    if usual is not None and operator_file(usual).exists():
+        return usual
+    where = f" ({usual})" if usual else ""
+    why = f"is needed: no `moretta up` keeps numbers in this user's data folder{where}; name the file of another one"
+    raise SettingsError(command, [("-c", why)])
