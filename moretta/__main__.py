@@ -17,6 +17,7 @@ from moretta.nats import app as nats
 from moretta.notify import notify, silence
 from moretta.operating import CellSeparator, operating
 from moretta.size import sizing
+from moretta.systemd import service_unit
 from moretta.trials import trials
 from moretta.up import box
 from operate.box.machine import BoxError
@@ -80,6 +81,7 @@ app.add_typer(nats, name="nats")
 app.add_typer(cameras, name="cameras")
 app.add_typer(notify, name="notify")
 app.add_typer(silence, name="silence", no_args_is_help=True)
+app.add_typer(service_unit, name="service", no_args_is_help=True)
 RequiredConfig = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="settings (YAML)")]
 
 

@@ -6,25 +6,28 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta up"
-_SETTINGS = "settings.yaml"
+_SETTINGS, _LOCK = "settings.yaml", "lock"
 
 
-def usual_folder() -> Path | None:
+def usual_folder(home: Path | None = None) -> Path | None:
     """Return where `up` keeps its numbers without `--data`: the user's data folder (XDG base directories 0.8).
 
-    None if this user has no home.
+    None if this user has no home. With `home` it is that of another user.
     """
-    named = Path(os.environ.get("XDG_DATA_HOME", ""))
-    if named.is_absolute():  # another one is to be ignored, says the specification
-        return named / "moretta"
-    try:
-        return Path.home() / ".local" / "share" / "moretta"
-    except RuntimeError:
-        return None
+    if home is None:
+        named = Path(os.environ.get("XDG_DATA_HOME", ""))
+        if named.is_absolute():  # another one is to be ignored, says the specification
+            return named / "moretta"
+        try:
+            home = Path.home()
+        except RuntimeError:
+            return None
+    return home / ".local" / "share" / "moretta"
 
 
 def chosen_folder(data: Path | None, *, keeps: bool) -> Path | None:
@@ -56,26 +59,45 @@ def held(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a", encoding="utf-8")
+        lock = (folder / _LOCK).open("a", encoding="utf-8")
     except OSError as error:
         why = f"{str(folder)!r} cannot be used: {error.strerror}; name a folder that may be written to"
         raise SettingsError(_COMMAND, [("--data", why)]) from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(lock):
             why = f"{str(folder)!r} is in use by another `moretta up`; stop that one, or name another folder"
-            raise SettingsError(_COMMAND, [("--data", why)]) from None
+            raise SettingsError(_COMMAND, [("--data", why)])
         yield folder
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a `moretta up` uses the folder at this moment."""
+    try:
+        lock = (folder / _LOCK).open("r", encoding="utf-8")
+    except OSError:
+        return False
+    with lock:
+        return not _locked(lock)
+
+
+def _locked(lock: TextIO) -> bool:
+    """Return whether the lock is ours now, until the file is closed."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def remember(folder: Path, settings: Path, *, is_made: bool) -> Path:
     """Leave the settings in the folder, where `moretta doctor` finds them; return the file to run with.
 
     What was made of `--camera` is copied, readable to this user alone: addresses of cameras may hold a password. A
-    user's own file gets a link.
+    user's own file gets a link; the file that is there already stays.
     """
     kept = folder / _SETTINGS
+    if settings.absolute() == kept.absolute():
+        return kept.resolve()
     kept.unlink(missing_ok=True)
     if not is_made:
         kept.symlink_to(settings.resolve())

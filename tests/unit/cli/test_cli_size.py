@@ -1,5 +1,6 @@
 """`moretta size`: what a number of cameras needs, and that documents and chart say the same."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from in_process import invoke
 from nats_folder import NatsFolder
 
 from operate.identities import Identities, server
+from operate.sizing.machines import machines, table
 from operate.sizing.needs import (
     BUSY,
     DECODE_MS,
@@ -32,6 +34,7 @@ from operate.sizing.needs import (
 from operate.sizing.values import doubts, values
 from proto.subjects import stream
 from services.bus.stream_sizes import in_words, problems, sizes_of
+from services.inference.model import MODELS
 
 DOCS = Path(__file__).parents[3] / "docs"
 WANTED = st.builds(
@@ -179,3 +182,22 @@ def row(wanted: Installation) -> str:
     cells = [f"{part.replicas} x {part.cpu_m}m, {part.memory_mib}Mi" for part in found.parts]
     place = [f"{wanted.cameras} at {wanted.stream}", *cells]
     return f"| {' | '.join(place)} | {found.frames_mb_s:.0f} MB/s | {found.asked_cores:.1f} |"
+
+
+def test_the_table_of_machines_is_that_of_the_documents():
+    """Worst first of the shipped model, whose name is the model's; what is computed is not more than ingest served."""
+    printed = invoke("size", "--table").stdout
+    assert printed == f"{table()}\n"
+    assert printed in (DOCS / "operations.md").read_text()
+    shipped = json.loads((MODELS / "model.json").read_text())["id"]
+    of_shipped = [one for one in machines() if one.basis == "measured" and one.model == shipped]
+    assert [one.cameras for one in of_shipped] == sorted(one.cameras for one in of_shipped)
+    assert all(one.cameras <= MAX_CAMERAS[one.stream] for one in machines() if one.basis == "computed")
+    assert "| any | | Raspberry Pi 5 and other arm64 | not tried | | |" in printed
+
+
+def test_without_a_number_of_cameras_there_is_nothing_to_size():
+    """The option that is missing is named, and the other."""
+    ran = invoke("size")
+    assert ran.exit_code == 2
+    assert "say how many cameras, or take --table" in ran.stderr

@@ -1,0 +1,162 @@
+"""Installs, shows and removes the unit of a box, by the systemd of this machine or of this user."""
+
+import os
+import pwd
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from operate.box.data_folder import is_held, operator_file, settings_of, usual_folder
+from operate.settings_file import require
+from operate.systemd.unit import NAME, Manager, Unit, folder_of, journal, orders
+from services.kernel.settings import SettingsError
+
+COMMAND = "moretta service"
+_BOOTED = Path("/run/systemd/system")
+"""It exists where systemd started this machine (sd_booted(3))."""
+_START_S, _LOOK_S = 60.0, 0.5
+
+
+class ServiceError(Exception):
+    """The unit could not be installed, or does not run; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine, as far as units matter: whose systemd this user may order, and where the units of that lie."""
+
+    manager: Manager
+    units: Path
+
+    @classmethod
+    def of_this_user(cls) -> "Host":
+        """Return the machine's systemd for root, and the user's own for everybody else."""
+        manager: Manager = "system" if os.geteuid() == 0 else "user"
+        named = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+        return cls(manager, folder_of(manager, named if named.is_absolute() else Path.home() / ".config"))
+
+    @property
+    def file(self) -> Path:
+        """Return where the unit lies."""
+        return self.units / NAME
+
+    def order(self, *words: str) -> str:
+        """Give systemd an order and return what it printed; ServiceError with its own words if it refuses."""
+        run = self._call(*words)
+        if run.returncode != 0:
+            raise ServiceError(f"{orders(self.manager)} {' '.join(words)}: {run.stderr.strip() or run.stdout.strip()}")
+        return run.stdout
+
+    def property(self, name: str) -> str:
+        """Return a property of the unit; empty if systemd does not know it."""
+        return self._call("show", "--value", "--property", name, NAME).stdout.strip()
+
+    def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [*orders(self.manager).split(), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def unit_of(host: Host, settings: Path | None, data: Path | None, user: str | None) -> Unit:
+    """Return the unit to install; SettingsError names what is missing or wrong.
+
+    Without `settings` it runs those of the last `moretta up` in the folder. Under the machine's systemd `user` runs it:
+    by default whoever called sudo.
+    """
+    owner = _owner(user or os.environ.get("SUDO_USER")) if host.manager == "system" else None
+    if owner is None and user is not None:
+        why = "only root installs a unit of the machine, which runs as another user; leave it out, or call this by sudo"
+        raise SettingsError(f"{COMMAND} install", [("--as", why)])
+    folder = data or (usual_folder() if owner is None else usual_folder(Path(owner.pw_dir)))
+    if folder is None:
+        raise SettingsError(f"{COMMAND} install", [("--data", "is needed: this user has no home to keep numbers in")])
+    file = settings or settings_of(folder)
+    if settings is None and not file.exists():
+        why = (
+            f"is needed: no `moretta up` has left settings in {folder}; try the camera with that first, or name a file"
+        )
+        raise SettingsError(f"{COMMAND} install", [("-c", why)])
+    require(file)
+    return Unit(_program(), file.resolve(), folder.absolute(), owner and owner.pw_name)
+
+
+def _owner(name: str | None) -> pwd.struct_passwd:
+    if name is None:
+        why = "is needed: name the user as whom it runs, who needs no rights but to read the settings"
+        raise SettingsError(f"{COMMAND} install", [("--as", why)])
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise SettingsError(f"{COMMAND} install", [("--as", f"there is no user {name!r} here")]) from None
+
+
+def _program() -> str:
+    """Return this command as it was called: the path may lead by a link to the version that is in use."""
+    called = Path(sys.argv[0]).absolute()
+    return str(called if called.name == "moretta" else Path(sys.executable).with_name("moretta"))
+
+
+def is_booted() -> bool:
+    """Return whether systemd runs this machine."""
+    return _BOOTED.is_dir()
+
+
+def install(host: Host, unit: Unit) -> list[str]:
+    """Write the unit, start it now and at each boot, and wait until its box runs; return what was done, in lines."""
+    if host.file.exists():
+        host.order("stop", NAME)
+    if is_held(unit.data):
+        raise ServiceError(f"{unit.data} is in use by another `moretta up`; stop that one")
+    host.units.mkdir(parents=True, exist_ok=True)
+    host.file.write_text(unit.text, encoding="utf-8")
+    host.order("daemon-reload")
+    began = time.time()
+    host.order("enable", "--now", NAME)
+    _wait(host, unit, began)
+    lines = [f"{host.file} written, and started; it starts again after a fault, and when this machine starts"]
+    if host.manager == "user" and not _lingers():
+        lines[0] = f"{host.file} written, and started; it starts again after a fault, and when you log in"
+        lines.append(f"to start it with the machine: sudo loginctl enable-linger {_user_name()}")
+    return [*lines, f"settings: {unit.settings}", f"numbers are kept in {unit.data}", f"log: {journal(host.manager)}"]
+
+
+def _wait(host: Host, unit: Unit, began: float) -> None:
+    """Wait until the box of this start has said where its NATS is; ServiceError if it ends, or takes too long."""
+    file, end = operator_file(unit.data), time.monotonic() + _START_S
+    while not (file.exists() and file.stat().st_mtime >= began):
+        state = host.property("ActiveState")
+        if state == "failed" or time.monotonic() > end:
+            what = "ended" if state == "failed" else f"is not ready after {_START_S:g} s"
+            raise ServiceError(f"{host.file} is written, and the box {what}; see why: {journal(host.manager)}")
+        time.sleep(_LOOK_S)
+
+
+def _lingers() -> bool:
+    """Have this user's systemd run from boot on; return whether it does."""
+    run = subprocess.run(["loginctl", "enable-linger"], capture_output=True, check=False)
+    return run.returncode == 0
+
+
+def _user_name() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def status(host: Host) -> tuple[list[str], bool]:
+    """Return what there is to say of the unit, in lines, and whether its box runs."""
+    if not host.file.exists():
+        return [f"not installed: there is no {host.file}"], False
+    state, enabled = host.property("ActiveState"), host.property("UnitFileState")
+    lines = [f"{host.file}: {enabled}, {state} since {host.property('ActiveEnterTimestamp') or 'never'}"]
+    return [*lines, f"log: {journal(host.manager)}"], state == "active"
+
+
+def remove(host: Host) -> list[str]:
+    """Stop the box, for good, and remove its unit; return what was done. Numbers and settings stay where they are."""
+    if not host.file.exists():
+        raise ServiceError(f"not installed: there is no {host.file}")
+    kept = next((line for line in host.file.read_text().splitlines() if line.startswith("ExecStart=")), "")
+    host.order("disable", "--now", NAME)
+    host.file.unlink()
+    host.order("daemon-reload")
+    return [f"{host.file} removed; settings and numbers stay where this has them: {kept.removeprefix('ExecStart=')}"]

@@ -1,0 +1,84 @@
+"""The systemd unit of a box: its text, and where it belongs. Pure."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+NAME = "moretta.service"
+_STATE = Path("/var/lib")
+Manager = Literal["system", "user"]
+"""Which systemd starts it: that of the machine, or that of a user, who may have to log in first (systemd(1))."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What the unit runs, and as whom. All paths are absolute."""
+
+    command: str
+    """The program `moretta`."""
+    settings: Path
+    data: Path
+    user: str | None = None
+    """Who runs it under the system's systemd; None: it is that user's own."""
+
+    @property
+    def manager(self) -> Manager:
+        """Return whose systemd starts it."""
+        return "user" if self.user is None else "system"
+
+    @property
+    def text(self) -> str:
+        """Return the unit file (systemd.service(5))."""
+        return "\n".join((*self._unit(), "", *self._service(), "", *self._install(), ""))
+
+    def _unit(self) -> list[str]:
+        ordered = ["After=network-online.target time-sync.target", "Wants=network-online.target"]
+        return ["[Unit]", "Description=Moretta", *(ordered if self.user else [])]
+
+    def _service(self) -> list[str]:
+        as_whom = [f"User={self.user}", *self._state(), "LimitMEMLOCK=infinity"] if self.user else []
+        run = [self.command, "up", "-c", str(self.settings), "--data", str(self.data)]
+        return [
+            "[Service]",
+            *as_whom,
+            f"ExecStart={' '.join(_quoted(word) for word in run)}",
+            "ExecReload=/bin/kill -HUP $MAINPID",
+            "# else each public message and a status a second go to the journal; logs come by standard error",
+            "StandardOutput=null",
+            "Restart=on-failure",
+            "RestartSec=5",
+            "# wrong settings: another start would not help",
+            "RestartPreventExitStatus=2",
+            "KillMode=mixed",
+            "TimeoutStopSec=75",
+            "NoNewPrivileges=true",
+        ]
+
+    def _state(self) -> list[str]:
+        """Have systemd make the data folder where only root may: it belongs to the user then."""
+        return [f"StateDirectory={self.data.name}"] if self.data.parent == _STATE else []
+
+    def _install(self) -> list[str]:
+        return ["[Install]", f"WantedBy={'multi-user' if self.user else 'default'}.target"]
+
+
+def folder_of(manager: Manager, config_home: Path) -> Path:
+    """Return where an administrator's or a user's units lie (systemd.unit(5)); `config_home` is XDG_CONFIG_HOME."""
+    return Path("/etc/systemd/system") if manager == "system" else config_home / "systemd" / "user"
+
+
+def orders(manager: Manager) -> str:
+    """Return the start of a command line that speaks to this systemd."""
+    return "systemctl" if manager == "system" else "systemctl --user"
+
+
+def journal(manager: Manager) -> str:
+    """Return the command that shows the box's log."""
+    return "journalctl -u moretta -o cat" if manager == "system" else "journalctl --user -u moretta -o cat"
+
+
+def _quoted(word: str) -> str:
+    """Return a word of a command line as systemd reads it, which has `%` for itself and `$` for variables."""
+    plain = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+    return plain if shlex.quote(word) == word else '"' + plain.replace('"', '\\"') + '"'

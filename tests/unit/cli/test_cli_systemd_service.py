@@ -1,0 +1,80 @@
+"""`moretta service` without a systemd that could take its orders: what it asks for, and what it prints."""
+
+import getpass
+from pathlib import Path
+
+import pytest
+import yaml
+from in_process import invoke
+
+from operate.systemd import service
+from operate.systemd.service import Host, unit_of
+from services.kernel.settings import SettingsError
+
+ME = getpass.getuser()
+
+
+@pytest.fixture(name="settings")
+def _settings(tmp_path: Path) -> Path:
+    file = tmp_path / "site.yaml"
+    file.write_text(yaml.safe_dump({"sites": [{"id": "s", "profile": "lab", "cameras": []}]}))
+    return file
+
+
+@pytest.fixture(name="machine")
+def _machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    return Host("system", tmp_path)
+
+
+def test_the_units_user_is_who_called_sudo(machine: Host, settings: Path, monkeypatch: pytest.MonkeyPatch):
+    """And its numbers are in that user's data folder; another user may be named, and has to be there."""
+    with pytest.raises(SettingsError, match="moretta service install: --as: is needed: name the user as whom it runs"):
+        unit_of(machine, settings, None, None)
+    monkeypatch.setenv("SUDO_USER", ME)
+    found = unit_of(machine, settings, None, None)
+    assert (found.user, found.settings, found.data) == (ME, settings, Path.home() / ".local/share/moretta")
+    with pytest.raises(SettingsError, match="--as: there is no user 'nobody-here' here"):
+        unit_of(machine, settings, None, "nobody-here")
+
+
+def test_a_user_installs_for_nobody_else(settings: Path, tmp_path: Path):
+    """A unit of one's own runs as oneself."""
+    own = Host("user", tmp_path)
+    with pytest.raises(SettingsError, match="--as: only root installs a unit of the machine"):
+        unit_of(own, settings, None, ME)
+    assert unit_of(own, settings, tmp_path / "data", None).user is None
+
+
+def test_it_runs_what_the_last_up_ran_with(settings: Path, tmp_path: Path):
+    """Which left its settings in the folder; without it a file has to be named, and one that services can use."""
+    own, data = Host("user", tmp_path), tmp_path / "data"
+    with pytest.raises(SettingsError, match=f"-c: is needed: no `moretta up` has left settings in {data}; try the"):
+        unit_of(own, None, data, None)
+    data.mkdir()
+    (data / "settings.yaml").symlink_to(settings)
+    assert unit_of(own, None, data, None).settings == settings
+    settings.write_text("sites: nothing")
+    with pytest.raises(SettingsError, match=r"site\.yaml: sites: must be a list"):
+        unit_of(own, None, data, None)
+
+
+def test_where_no_systemd_runs_the_unit_is_printed(settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """So that it can be taken elsewhere; nothing is written, and the exit code says so."""
+    monkeypatch.setattr(service, "_BOOTED", tmp_path / "none")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("SUDO_USER", ME)
+    ran = invoke("service", "install", "-c", str(settings), "--data", str(tmp_path / "data"))
+    assert ran.exit_code == 1
+    assert "[Service]\n" in ran.stdout
+    assert f" up -c {settings} --data {tmp_path}/data\n" in ran.stdout
+    assert ran.stderr.startswith("no systemd runs here, so nothing was written; this unit belongs in /")
+    assert not (tmp_path / "config").exists()
+
+
+def test_what_is_not_installed_is_neither_shown_nor_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A line that says where it would be."""
+    monkeypatch.setattr(Host, "of_this_user", lambda: Host("user", tmp_path))
+    shown, removed = invoke("service", "status"), invoke("service", "remove")
+    assert (shown.exit_code, shown.stdout) == (1, f"not installed: there is no {tmp_path}/moretta.service\n")
+    assert (removed.exit_code, removed.stderr) == (1, f"not installed: there is no {tmp_path}/moretta.service\n")
