@@ -40,7 +40,7 @@ def up(
 ) -> None:
     """Run NATS and the four services on this machine."""
     with leaving_at_once():
-        from operate.box.data_folder import chosen_folder, held, kept_words, remember
+        from operate.box.data_folder import chosen_folder, held, kept_words, remember, rename_accounts
         from operate.box.terms import in_force
         from operate.box.up import up as run_up
         from operate.nats.nats_yaml import browsers_of_box
@@ -57,6 +57,7 @@ def up(
         made = _simulated(Path(scratch)) if simulate else _given(config, camera or [], Path(scratch), profile or TRIAL)
         _require_usable(made, config, camera or [])
         with held(chosen or Path(scratch, "data")) as folder:
+            rename_accounts(folder)
             file = remember(folder, made, is_made=bool(camera))
             sites = load(file, IngestFile).sites
             flag = f"--profile {USUAL if profile in {None, TRIAL} else 'NAME'}"

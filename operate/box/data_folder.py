@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,16 @@ def _locked(lock: TextIO) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def rename_accounts(folder: Path) -> None:
+    """Give the streams that an `up` of before December 2026 left their accounts' present names; readers' come again."""
+    store = folder / "jetstream" / "jetstream"
+    if not (store / "MAIN").is_dir() or (store / "MORETTA").exists():
+        return
+    (store / "MAIN").rename(store / "MORETTA")
+    for readers in store.glob("SUBSCRIBERS*"):
+        shutil.rmtree(readers)
 
 
 def remember(folder: Path, settings: Path, *, is_made: bool) -> Path:

@@ -10,6 +10,7 @@ from operate.box.data_folder import (
     kept_words,
     operator_file,
     remember,
+    rename_accounts,
     settings_of,
     usual_box,
     usual_folder,
@@ -112,3 +113,17 @@ def test_the_usual_box_is_one_that_ran(home: Path):
     operator_file(usual).parent.mkdir(parents=True)
     operator_file(usual).touch()
     assert usual_box("moretta aim") == usual
+
+
+def test_streams_of_before_go_on(tmp_path: Path):
+    """Accounts had other names: NATS finds its streams by the folder of that name. What is there by now stays."""
+    store = tmp_path / "jetstream/jetstream"
+    for former in ("MAIN/streams/WINDOWS", "SUBSCRIBERS/streams/WINDOWS", "SUBSCRIBERS_acme/streams/WINDOWS"):
+        (store / former).mkdir(parents=True)
+    rename_accounts(tmp_path)
+    assert [str(path.relative_to(store)) for path in store.rglob("WINDOWS")] == ["MORETTA/streams/WINDOWS"]
+    (store / "MAIN/streams/ALERTS").mkdir(parents=True)
+    rename_accounts(tmp_path)
+    assert (store / "MORETTA/streams/WINDOWS").is_dir()
+    assert (store / "MAIN/streams/ALERTS").is_dir()
+    rename_accounts(tmp_path / "empty")
