@@ -179,7 +179,10 @@ def pages(up: UpProcess) -> dict[str, str]:
 
 def files(folder: Path) -> dict[str, str]:
     """Return every file that was written, identities' own apart."""
-    kept = [path for path in folder.rglob("*") if path.is_file() and "identities" not in path.relative_to(folder).parts]
+    own = folder / "settings.yaml"
+    assert own.is_symlink(), "it leads to the user's own settings, which are searched for nothing"
+    written = [path for path in folder.rglob("*") if path.is_file() and path != own]
+    kept = [path for path in written if "identities" not in path.relative_to(folder).parts]
     return {str(path): path.read_bytes().decode("latin-1") for path in kept}
 
 
