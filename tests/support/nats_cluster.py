@@ -1,5 +1,6 @@
 """Three real nats-servers that form a cluster."""
 
+import contextlib
 from pathlib import Path
 
 from free_ports import free_ports
@@ -24,8 +25,12 @@ class NatsCluster:
         return ",".join(server.url for server in self.servers)
 
     def start(self) -> "NatsCluster":
-        for server in self.servers:
-            server.start()
+        """Start all of them, or none: a server that goes on would hold up the end of the tests."""
+        with contextlib.ExitStack() as started:
+            for server in self.servers:
+                server.start()
+                started.callback(server.kill)
+            started.pop_all()
         return self
 
     def kill(self) -> None:

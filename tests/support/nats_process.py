@@ -63,7 +63,7 @@ class NatsProcess:
         return self._process is not None and self._process.poll() is not None
 
     def start(self) -> "NatsProcess":
-        """Start and wait until it is ready; its own words on failure."""
+        """Start and wait until it is ready; if it is not, nothing of it goes on, and its last words are the error."""
         conf = self.folder / "nats.conf"
         conf.write_text((self.whole or self._open)(self.port, f"{self.folder}/js"))
         command = [binary(), "-c", str(conf)]
@@ -71,9 +71,12 @@ class NatsProcess:
         ready = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(ready,), name=f"reads {self.folder}")
         self._reader.start()
-        assert ready.wait(patient(20)), f"nats-server did not start: {self.output}"
-        assert self._process.poll() is None, f"nats-server died: {self.output}"
-        return self
+        in_time = ready.wait(patient(20))
+        if in_time and not self.is_over:
+            return self
+        self.kill()
+        last = "".join(self.output[-5:])
+        raise AssertionError(f"nats-server {'died' if in_time else 'did not start'}: {last}")
 
     def _open(self, port: int, store: str) -> str:
         return (
