@@ -28,7 +28,10 @@ def up(
         Profile | None, typer.Option(help="what is published about people at a --camera; default: the one for trials")
     ] = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="use simulated cameras, to try out a subscriber; keep no numbers")
+        bool,
+        typer.Option(
+            "--simulate", help="use simulated cameras, to try out a subscriber; without --data keep no numbers"
+        ),
     ] = False,
     websocket: Annotated[
         str | None,

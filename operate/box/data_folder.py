@@ -20,15 +20,20 @@ def usual_folder(home: Path | None = None) -> Path | None:
 
     None if this user has no home. With `home` it is that of another user.
     """
-    if home is None:
-        named = Path(os.environ.get("XDG_DATA_HOME", ""))
-        if named.is_absolute():  # another one is to be ignored, says the specification
-            return named / "moretta"
-        try:
-            home = Path.home()
-        except RuntimeError:
-            return None
-    return home / ".local" / "share" / "moretta"
+    below = Path(".local/share")
+    base = xdg_folder("XDG_DATA_HOME", below) if home is None else home / below
+    return base and base / "moretta"
+
+
+def xdg_folder(variable: str, below_home: Path) -> Path | None:
+    """Return the user's folder that a variable of the specification names; None without it and without a home."""
+    named = Path(os.environ.get(variable, ""))
+    if named.is_absolute():  # another one is to be ignored, says the specification
+        return named
+    try:
+        return Path.home() / below_home
+    except RuntimeError:
+        return None
 
 
 def chosen_folder(data: Path | None, *, keeps: bool) -> Path | None:
@@ -49,7 +54,7 @@ def kept_words(chosen: Path | None, data: Path | None) -> str:
     if chosen is None:
         return "numbers are forgotten when this ends"
     deleted = "" if data is not None else f"; to delete them: rm -r {shlex.quote(str(chosen))}"
-    return f"numbers are kept in {chosen}{deleted}"
+    return f"numbers are kept in {chosen.absolute()}{deleted}"
 
 
 @contextmanager
@@ -91,7 +96,10 @@ def _locked(lock: TextIO) -> bool:
 
 
 def rename_accounts(folder: Path) -> None:
-    """Give the streams that an `up` of before December 2026 left their accounts' present names; readers' come again."""
+    """Give streams of an earlier version their accounts' present names, by which NATS finds them.
+
+    Copies for readers are removed: aggregate makes them again.
+    """
     store = folder / "jetstream" / "jetstream"
     if not (store / "MAIN").is_dir() or (store / "MORETTA").exists():
         return
@@ -107,7 +115,7 @@ def remember(folder: Path, settings: Path, *, is_made: bool) -> Path:
     user's own file gets a link; the file that is there already stays.
     """
     kept = folder / _SETTINGS
-    if settings.absolute() == kept.absolute():
+    if kept.exists() and kept.samefile(settings):  # by whatever path; removed, it would lead to itself
         return kept.resolve()
     kept.unlink(missing_ok=True)
     if not is_made:

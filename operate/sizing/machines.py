@@ -7,8 +7,9 @@ from typing import Literal
 from operate.sizing import Sent
 from operate.sizing.needs import MAX_CAMERAS
 
-_SHIPPED, _LOADED = "moretta-2026-12", "two virtual cores of an AMD EPYC, other work on up to 0.26 of them"
-_SLOW, _FAST = "the same, idle, in a slow hour", "the same, idle, in a fast hour"
+_SHIPPED, _TWO = "moretta-2026-12", "two virtual cores of an AMD EPYC"
+_LOADED, _SLOW = f"{_TWO}, other work on up to 0.26 of them", f"{_TWO}, a slow hour"
+_FAST = f"{_TWO}, a fast hour, other work on up to 0.14"
 _TWICE = "four such cores"
 
 

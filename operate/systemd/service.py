@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from operate.box.data_folder import is_held, operator_file, settings_of, usual_folder
+from operate.box.data_folder import is_held, operator_file, settings_of, usual_folder, xdg_folder
 from operate.settings_file import require
-from operate.systemd.unit import NAME, Manager, Unit, folder_of, journal, orders
+from operate.systemd.unit import NAME, SYSTEM_UNITS, Manager, Unit, journal, orders
 from services.kernel.settings import SettingsError
 
-COMMAND = "moretta service"
+_COMMAND = "moretta service"
+_INSTALL = f"{_COMMAND} install"
 _BOOTED = Path("/run/systemd/system")
 """It exists where systemd started this machine (sd_booted(3))."""
 _START_S, _LOOK_S = 60.0, 0.5
@@ -32,10 +33,12 @@ class Host:
 
     @classmethod
     def of_this_user(cls) -> "Host":
-        """Return the machine's systemd for root, and the user's own for everybody else."""
-        manager: Manager = "system" if os.geteuid() == 0 else "user"
-        named = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-        return cls(manager, folder_of(manager, named if named.is_absolute() else Path.home() / ".config"))
+        """Return the machine's systemd for root, and the user's own for everybody else, who needs a home for units."""
+        if os.geteuid() == 0:
+            return cls("system", SYSTEM_UNITS)
+        if (home := xdg_folder("XDG_CONFIG_HOME", Path(".config"))) is None:
+            raise SettingsError(_COMMAND, [("", "this user has no home for a unit; call it by sudo, with --as USER")])
+        return cls("user", home / "systemd" / "user")
 
     @property
     def file(self) -> Path:
@@ -62,21 +65,21 @@ def unit_of(host: Host, settings: Path | None, data: Path | None, user: str | No
     """Return the unit to install; SettingsError names what is missing or wrong.
 
     Without `settings` it runs those of the last `moretta up` in the folder. Under the machine's systemd `user` runs it:
-    by default whoever called sudo.
+    by default the user who called sudo.
     """
     owner = _owner(user or os.environ.get("SUDO_USER")) if host.manager == "system" else None
     if owner is None and user is not None:
         why = "only root installs a unit of the machine, which runs as another user; leave it out, or call this by sudo"
-        raise SettingsError(f"{COMMAND} install", [("--as", why)])
+        raise SettingsError(_INSTALL, [("--as", why)])
     folder = data or (usual_folder() if owner is None else usual_folder(Path(owner.pw_dir)))
     if folder is None:
-        raise SettingsError(f"{COMMAND} install", [("--data", "is needed: this user has no home to keep numbers in")])
+        raise SettingsError(_INSTALL, [("--data", "is needed: this user has no home to keep numbers in")])
     file = settings or settings_of(folder)
     if settings is None and not file.exists():
         why = (
             f"is needed: no `moretta up` has left settings in {folder}; try the camera with that first, or name a file"
         )
-        raise SettingsError(f"{COMMAND} install", [("-c", why)])
+        raise SettingsError(_INSTALL, [("-c", why)])
     require(file)
     return Unit(_program(), file.resolve(), folder.absolute(), owner and owner.pw_name)
 
@@ -84,11 +87,11 @@ def unit_of(host: Host, settings: Path | None, data: Path | None, user: str | No
 def _owner(name: str | None) -> pwd.struct_passwd:
     if name is None:
         why = "is needed: name the user as whom it runs, who needs no rights but to read the settings"
-        raise SettingsError(f"{COMMAND} install", [("--as", why)])
+        raise SettingsError(_INSTALL, [("--as", why)])
     try:
         return pwd.getpwnam(name)
     except KeyError:
-        raise SettingsError(f"{COMMAND} install", [("--as", f"there is no user {name!r} here")]) from None
+        raise SettingsError(_INSTALL, [("--as", f"there is no user {name!r} here")]) from None
 
 
 def _program() -> str:
@@ -134,7 +137,10 @@ def _wait(host: Host, unit: Unit, began: float) -> None:
 
 def _lingers() -> bool:
     """Have this user's systemd run from boot on; return whether it does."""
-    run = subprocess.run(["loginctl", "enable-linger"], capture_output=True, check=False)
+    try:
+        run = subprocess.run(["loginctl", "enable-linger"], capture_output=True, check=False)
+    except FileNotFoundError:  # a systemd without logind
+        return False
     return run.returncode == 0
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 NAME = "moretta.service"
+SYSTEM_UNITS = Path("/etc/systemd/system")
+"""Where an administrator's units lie (systemd.unit(5))."""
 _STATE = Path("/var/lib")
 Manager = Literal["system", "user"]
 """Which systemd starts it: that of the machine, or that of a user, who may have to log in first (systemd(1))."""
@@ -61,11 +63,6 @@ class Unit:
 
     def _install(self) -> list[str]:
         return ["[Install]", f"WantedBy={'multi-user' if self.user else 'default'}.target"]
-
-
-def folder_of(manager: Manager, config_home: Path) -> Path:
-    """Return where an administrator's or a user's units lie (systemd.unit(5)); `config_home` is XDG_CONFIG_HOME."""
-    return Path("/etc/systemd/system") if manager == "system" else config_home / "systemd" / "user"
 
 
 def orders(manager: Manager) -> str:

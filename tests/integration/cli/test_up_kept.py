@@ -59,7 +59,7 @@ def test_without_a_folder_numbers_are_in_the_users(tmp_path: Path):
     assert (settings.stat().st_mode & 0o777, "secret-7" in settings.read_text()) == (0o600, True)
     run = UpProcess(CAMERA, XDG_DATA_HOME=str(tmp_path)).start()
     try:
-        run.wait_for(lambda: any("NATS_URL=" in line for line in run.words), 90, "what readers are told")
+        run.wait_for(lambda: any("NATS_URL=" in line for line in run.words), 90, "where readers come in")
         assert set(before) <= set(_published(tmp_path))
     finally:
         assert run.stop() == 0
@@ -74,7 +74,7 @@ def test_what_is_to_be_forgotten_is(tmp_path: Path):
     file.write_text(yaml.safe_dump({"sites": [{"id": "s", "profile": "lab", "cameras": []}]}))
     run = UpProcess(["-c", str(file), "--temporary"], XDG_DATA_HOME=str(tmp_path)).start()
     try:
-        run.wait_for(lambda: any("NATS_URL=" in line for line in run.words), 90, "what readers are told")
+        run.wait_for(lambda: any("NATS_URL=" in line for line in run.words), 90, "where readers come in")
         assert "numbers are forgotten when this ends" in run.words[:4]
     finally:
         assert run.stop() == 0

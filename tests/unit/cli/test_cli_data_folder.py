@@ -74,7 +74,7 @@ def test_a_user_without_a_home(home: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_where_a_run_keeps_its_numbers(home: Path):
-    """Where it is told to, also one that would keep nothing; else in the user's folder, or nowhere."""
+    """In the folder that is given, if there is one; else in the user's, or nowhere."""
     assert chosen_folder(None, keeps=True) == home / ".local/share/moretta"
     assert chosen_folder(Path("there"), keeps=False) == Path("there")
 
@@ -85,6 +85,7 @@ def test_what_is_said_of_it():
     deleting = """rm -r '/home/ann o'"'"'neil/moretta'"""
     assert kept_words(usual, None) == f"numbers are kept in {usual}; to delete them: {deleting}"
     assert kept_words(usual, usual) == f"numbers are kept in {usual}"
+    assert kept_words(Path("here"), Path("here")) == f"numbers are kept in {Path.cwd()}/here"
     assert kept_words(None, None) == "numbers are forgotten when this ends"
 
 
@@ -102,6 +103,22 @@ def test_settings_are_remembered(tmp_path: Path):
     assert remember(folder, made, is_made=True) == folder / "settings.yaml" == settings_of(folder)
     assert ((folder / "settings.yaml").stat().st_mode & 0o777, own.read_text()) == (0o600, "sites: [one]")
     assert remember(folder, own, is_made=False) == settings_of(folder) == own
+
+
+def test_settings_that_are_there_already_stay(tmp_path: Path):
+    """As when a service runs them: also where another path leads to the folder, as a home below a link does."""
+    folder, made, link = tmp_path / "data", tmp_path / "made.yaml", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    made.write_text("sites: [one]")
+    remember(folder, made, is_made=True)
+    for there in (folder, link):
+        assert remember(folder, there / "settings.yaml", is_made=False) == folder / "settings.yaml"
+        assert (folder / "settings.yaml").read_text() == "sites: [one]"
+    own = tmp_path / "site.yaml"
+    own.write_text("sites: []")
+    remember(folder, own, is_made=False)
+    assert remember(folder, folder / "settings.yaml", is_made=False) == own
 
 
 def test_the_usual_box_is_one_that_ran(home: Path):

@@ -72,6 +72,18 @@ def test_where_no_systemd_runs_the_unit_is_printed(settings: Path, tmp_path: Pat
     assert not (tmp_path / "config").exists()
 
 
+def test_a_users_units_lie_in_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Root's in that of the machine; a user without a home is told what to do."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(service.os, "geteuid", lambda: 1000)
+    assert Host.of_this_user() == Host("user", tmp_path / "systemd/user")
+    monkeypatch.setattr(service, "xdg_folder", lambda *_: None)
+    with pytest.raises(SettingsError, match="moretta service: this user has no home for a unit; call it by sudo"):
+        Host.of_this_user()
+    monkeypatch.setattr(service.os, "geteuid", lambda: 0)
+    assert Host.of_this_user().file == Path("/etc/systemd/system/moretta.service")
+
+
 def test_what_is_not_installed_is_neither_shown_nor_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A line that says where it would be."""
     monkeypatch.setattr(Host, "of_this_user", lambda: Host("user", tmp_path))

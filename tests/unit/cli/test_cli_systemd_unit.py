@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lacking import lacks
 
-from operate.systemd.unit import Unit, folder_of, journal, orders
+from operate.systemd.unit import Unit, journal, orders
 
 COMMAND = "/opt/moretta/bin/moretta"
 DOCUMENTED = Path(__file__).parents[3] / "docs/operations.md"
@@ -51,14 +51,16 @@ def test_systemd_makes_the_folder_that_a_user_may_not_make():
 
 
 def test_systemd_takes_it(tmp_path: Path):
-    """Without a word, as a unit of the machine and as one of a user."""
+    """Without a word, as a unit of the machine and as one of a user; with a fault in it, it says so of both."""
     if shutil.which("systemd-analyze") is None:
         lacks("systemd-analyze is not here")
     file = tmp_path / "moretta.service"
     for who, user in (("--system", "root"), ("--user", None)):
-        file.write_text(Unit("/bin/true", Path("/etc/site.yaml"), Path("/var/lib/moretta"), user).text)
-        done = subprocess.run(["systemd-analyze", who, "verify", file], capture_output=True, text=True, check=False)
-        assert [line for line in (done.stdout + done.stderr).splitlines() if "moretta" in line] == []
+        text = Unit("/bin/true", Path("/etc/site.yaml"), Path("/var/lib/moretta"), user).text
+        for written, is_right in ((text, True), (text.replace("KillMode=mixed", "KillMode=some"), False)):
+            file.write_text(written)
+            done = subprocess.run(["systemd-analyze", who, "verify", file], capture_output=True, text=True, check=False)
+            assert ("moretta" not in done.stdout + done.stderr) == is_right, (who, done.stdout + done.stderr)
 
 
 def test_a_users_unit_asks_for_nothing_that_a_user_has_not():
@@ -79,9 +81,7 @@ def test_paths_are_as_they_are(settings, data):
     assert words == [COMMAND, "up", "-c", f"/a {settings}", "--data", f"/{data}"]
 
 
-def test_where_units_lie_and_how_systemd_is_spoken_to():
-    """The administrator's folder and the user's own."""
-    assert folder_of("system", Path("/x")) == Path("/etc/systemd/system")
-    assert folder_of("user", Path("/home/ann/.config")) == Path("/home/ann/.config/systemd/user")
+def test_how_systemd_is_spoken_to():
+    """That of the machine, and that of a user."""
     assert (orders("system"), orders("user")) == ("systemctl", "systemctl --user")
     assert journal("user") == "journalctl --user -u moretta -o cat"
