@@ -33,6 +33,8 @@ def size(
     from operate.sizing.values import values
 
     if table:
+        if cameras is not None:
+            raise typer.BadParameter("has all numbers of cameras, so goes without --cameras", param_hint="--table")
         typer.echo(machines())
         return
     if cameras is None:

@@ -51,7 +51,7 @@ def up(
         from services.kernel.settings import load
         from services.sites.profiles import TRIAL, USUAL
 
-    _require_sources(config, camera, profile, simulate=simulate)
+    _require_cameras(config, camera, profile, simulate=simulate)
     if temporary and data is not None:
         raise SettingsError(_COMMAND, [("--temporary", "keeps nothing, so goes without --data")])
     door = browsers_of_box(_COMMAND, websocket, origin or [])
@@ -61,7 +61,7 @@ def up(
         _require_usable(made, config, camera or [])
         with held(chosen or Path(scratch, "data")) as folder:
             rename_accounts(folder)
-            file = remember(folder, made, is_made=bool(camera))
+            file = remember(folder, made, is_made=simulate or bool(camera))
             sites = load(file, IngestFile).sites
             flag = f"--profile {USUAL if profile in {None, TRIAL} else 'NAME'}"
             other = "" if simulate else f"`profile` of a site in {config}" if config else flag
@@ -69,7 +69,7 @@ def up(
             raise typer.Exit(asyncio.run(run_up(folder, file, sites, duration, door, facts)))
 
 
-def _require_sources(config: Path | None, camera: list[str] | None, profile: Profile | None, *, simulate: bool) -> None:
+def _require_cameras(config: Path | None, camera: list[str] | None, profile: Profile | None, *, simulate: bool) -> None:
     """Raise SettingsError unless the options say which cameras there are, once."""
     if config is None and not camera and not simulate:
         raise SettingsError(_COMMAND, [("", "needs -c FILE, --camera NAME=URL or --simulate")])

@@ -1,6 +1,7 @@
 """The folder in which `moretta up` keeps its numbers: where it is, who has it, what is said of it."""
 
 import fcntl
+import hashlib
 import os
 import shlex
 import shutil
@@ -12,7 +13,7 @@ from typing import TextIO
 from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta up"
-_SETTINGS, _LOCK = "settings.yaml", "lock"
+_SETTINGS, _LOCK = Path("settings/last-up.yaml"), "lock"
 
 
 def usual_folder(home: Path | None = None) -> Path | None:
@@ -50,11 +51,11 @@ def chosen_folder(data: Path | None, *, keeps: bool) -> Path | None:
 
 
 def kept_words(chosen: Path | None, data: Path | None) -> str:
-    """Return what `up` says first of its numbers: where they are kept, and the command that deletes all of it."""
+    """Return what `up` says first of what it keeps: where that is, and the command that deletes all of it."""
     if chosen is None:
         return "numbers are forgotten when this ends"
-    deleted = "" if data is not None else f"; to delete them: rm -r {shlex.quote(str(chosen))}"
-    return f"numbers are kept in {chosen.absolute()}{deleted}"
+    deleted = "" if data is not None else f"; to delete both, once this has ended: rm -r {shlex.quote(str(chosen))}"
+    return f"numbers and settings are kept in {chosen.absolute()}{deleted}"
 
 
 @contextmanager
@@ -103,27 +104,35 @@ def rename_accounts(folder: Path) -> None:
     store = folder / "jetstream" / "jetstream"
     if not (store / "MAIN").is_dir() or (store / "MORETTA").exists():
         return
-    (store / "MAIN").rename(store / "MORETTA")
     for readers in store.glob("SUBSCRIBERS*"):
         shutil.rmtree(readers)
+    (store / "MAIN").rename(store / "MORETTA")  # last: cut off before it, the next start does both
 
 
 def remember(folder: Path, settings: Path, *, is_made: bool) -> Path:
     """Leave the settings in the folder, where `moretta doctor` finds them; return the file to run with.
 
-    What was made of `--camera` is copied, readable to this user alone: addresses of cameras may hold a password. A
-    user's own file gets a link; the file that is there already stays.
+    A link leads to the user's own file, or to a copy of a made one, which this user alone may read: addresses of
+    cameras may hold a password. A copy is named after what is in it, and stays: a service may run with it.
     """
-    kept = folder / _SETTINGS
-    if kept.exists() and kept.samefile(settings):  # by whatever path; removed, it would lead to itself
-        return kept.resolve()
-    kept.unlink(missing_ok=True)
-    if not is_made:
-        kept.symlink_to(settings.resolve())
-        return settings.resolve()
-    kept.touch(mode=0o600)
-    kept.write_bytes(settings.read_bytes())
-    return kept.absolute()
+    link = folder / _SETTINGS
+    link.parent.mkdir(mode=0o700, exist_ok=True)
+    target = _copied(settings.read_bytes(), link.parent) if is_made else settings.resolve()
+    new = link.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(link)
+    return target
+
+
+def _copied(text: bytes, folder: Path) -> Path:
+    copy = (folder / f"{hashlib.sha256(text).hexdigest()[:12]}.yaml").resolve()
+    new = copy.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    new.write_bytes(text)
+    new.replace(copy)
+    return copy
 
 
 def settings_of(folder: Path) -> Path:

@@ -21,6 +21,7 @@ from rich.text import Text
 from operate.box.box import Box
 from operate.box.page import linked, usual_page
 from operate.box.ports import Claim, require_free, wanted
+from operate.box.ready import notify_ready
 from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
 from operate.live_state import LiveState
@@ -135,6 +136,7 @@ async def _begin_readers(screen: Screen, view: LiveState, bus: Bus, address: str
                     late = ""
                 await asyncio.sleep(_SOON_S)
     _add_note(screen, f"{address}{late}")
+    notify_ready()
     if not late:
         await _recall(screen, view, bus)
 

@@ -100,7 +100,9 @@ class Deployment:
 def _of_box(data: Path) -> Path:
     file = data / "identities" / "operator.yaml"
     if not file.exists():
-        why = f"{str(data)!r} has no identities/operator.yaml; name the folder of a running `moretta up --data`"
+        why = (
+            f"{str(data)!r} has no identities/operator.yaml; name the folder in which a `moretta up` keeps its numbers"
+        )
         raise SettingsError("moretta doctor", [("--data", why)])
     return file
 

@@ -4,11 +4,10 @@ import os
 import pwd
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from operate.box.data_folder import is_held, operator_file, settings_of, usual_folder, xdg_folder
+from operate.box.data_folder import is_held, settings_of, usual_folder, xdg_folder
 from operate.settings_file import require
 from operate.systemd.unit import NAME, SYSTEM_UNITS, Manager, Unit, journal, orders
 from services.kernel.settings import SettingsError
@@ -17,7 +16,6 @@ _COMMAND = "moretta service"
 _INSTALL = f"{_COMMAND} install"
 _BOOTED = Path("/run/systemd/system")
 """It exists where systemd started this machine (sd_booted(3))."""
-_START_S, _LOOK_S = 60.0, 0.5
 
 
 class ServiceError(Exception):
@@ -77,16 +75,17 @@ def unit_of(host: Host, settings: Path | None, data: Path | None, user: str | No
     file = settings or settings_of(folder)
     if settings is None and not file.exists():
         why = (
-            f"is needed: no `moretta up` has left settings in {folder}; try the camera with that first, or name a file"
+            f"is needed: no `moretta up` has left settings in {folder}; try the camera with that first, "
+            "or name its folder by --data, or a file"
         )
         raise SettingsError(_INSTALL, [("-c", why)])
     require(file)
-    return Unit(_program(), file.resolve(), folder.absolute(), owner and owner.pw_name)
+    return Unit(_program(), file.absolute(), folder.absolute(), owner and owner.pw_name)
 
 
 def _owner(name: str | None) -> pwd.struct_passwd:
     if name is None:
-        why = "is needed: name the user as whom it runs, who needs no rights but to read the settings"
+        why = "is needed: the user as whom it runs, who can read the settings, run this program and write to --data"
         raise SettingsError(_INSTALL, [("--as", why)])
     try:
         return pwd.getpwnam(name)
@@ -107,35 +106,41 @@ def is_booted() -> bool:
 
 def install(host: Host, unit: Unit) -> list[str]:
     """Write the unit, start it now and at each boot, and wait until its box runs; return what was done, in lines."""
-    if host.file.exists():
-        host.order("stop", NAME)
-    if is_held(unit.data):
-        raise ServiceError(f"{unit.data} is in use by another `moretta up`; stop that one")
+    _require_free(host, unit)
     host.units.mkdir(parents=True, exist_ok=True)
     host.file.write_text(unit.text, encoding="utf-8")
     host.order("daemon-reload")
-    began = time.time()
-    host.order("enable", "--now", NAME)
-    _wait(host, unit, began)
+    host.order("enable", NAME)
+    try:
+        host.order("restart", NAME)
+    except ServiceError:
+        why = f"the box does not run; see why: {journal(host.manager)}"
+        raise ServiceError(f"{host.file} is written, and {why}") from None
     lines = [f"{host.file} written, and started; it starts again after a fault, and when this machine starts"]
-    if host.manager == "user" and not _lingers():
-        lines[0] = f"{host.file} written, and started; it starts again after a fault, and when you log in"
-        lines.append(f"to start it with the machine: sudo loginctl enable-linger {_user_name()}")
+    if host.manager == "user":
+        lines = _own_lines(host)
     return [*lines, f"settings: {unit.settings}", f"numbers are kept in {unit.data}", f"log: {journal(host.manager)}"]
 
 
-def _wait(host: Host, unit: Unit, began: float) -> None:
-    """Wait until the box of this start has said where its NATS is; ServiceError if it ends, or takes too long."""
-    file, end = operator_file(unit.data), time.monotonic() + _START_S
-    while not (file.exists() and file.stat().st_mtime >= began):
-        state = host.property("ActiveState")
-        if state == "failed" or time.monotonic() > end:
-            what = "ended" if state == "failed" else f"is not ready after {_START_S:g} s"
-            raise ServiceError(f"{host.file} is written, and the box {what}; see why: {journal(host.manager)}")
-        time.sleep(_LOOK_S)
+def _require_free(host: Host, unit: Unit) -> None:
+    """Raise ServiceError if another box has the folder, or a unit of the machine is there beside the user's own."""
+    if host.manager == "user" and (SYSTEM_UNITS / NAME).exists():
+        why = "is one of the machine already; remove that first: sudo moretta service remove"
+        raise ServiceError(f"{SYSTEM_UNITS / NAME} {why}")
+    is_own = host.file.exists() and f" {unit.data_option}\n" in host.file.read_text()
+    if is_held(unit.data) and not (is_own and host.property("MainPID") != "0"):
+        raise ServiceError(f"{unit.data} is in use by another `moretta up`; stop that one")
 
 
-def _lingers() -> bool:
+def _own_lines(host: Host) -> list[str]:
+    """Return when a user's own unit starts, after asking that user's systemd to run from boot on."""
+    written = f"{host.file} written, and started; it starts again after a fault, and when"
+    if _enable_linger():
+        return [f"{written} this machine starts, as all of your services do now; not so: loginctl disable-linger"]
+    return [f"{written} you log in", f"to start it with the machine: sudo loginctl enable-linger {_user_name()}"]
+
+
+def _enable_linger() -> bool:
     """Have this user's systemd run from boot on; return whether it does."""
     try:
         run = subprocess.run(["loginctl", "enable-linger"], capture_output=True, check=False)
@@ -151,16 +156,23 @@ def _user_name() -> str:
 def status(host: Host) -> tuple[list[str], bool]:
     """Return what there is to say of the unit, in lines, and whether its box runs."""
     if not host.file.exists():
-        return [f"not installed: there is no {host.file}"], False
+        return [_absent(host)], False
     state, enabled = host.property("ActiveState"), host.property("UnitFileState")
     lines = [f"{host.file}: {enabled}, {state} since {host.property('ActiveEnterTimestamp') or 'never'}"]
     return [*lines, f"log: {journal(host.manager)}"], state == "active"
 
 
+def _absent(host: Host) -> str:
+    of_machine = SYSTEM_UNITS / NAME
+    if host.manager == "user" and of_machine.exists():
+        return f"{of_machine} is one of the machine: call this by sudo"
+    return f"not installed: there is no {host.file}"
+
+
 def remove(host: Host) -> list[str]:
     """Stop the box, for good, and remove its unit; return what was done. Numbers and settings stay where they are."""
     if not host.file.exists():
-        raise ServiceError(f"not installed: there is no {host.file}")
+        raise ServiceError(_absent(host))
     kept = next((line for line in host.file.read_text().splitlines() if line.startswith("ExecStart=")), "")
     host.order("disable", "--now", NAME)
     host.file.unlink()

@@ -34,17 +34,26 @@ class Unit:
         """Return the unit file (systemd.service(5))."""
         return "\n".join((*self._unit(), "", *self._service(), "", *self._install(), ""))
 
+    @property
+    def data_option(self) -> str:
+        """Return the end of its command line, which says where the box keeps its numbers."""
+        return f"--data {_argument(str(self.data))}"
+
     def _unit(self) -> list[str]:
         ordered = ["After=network-online.target time-sync.target", "Wants=network-online.target"]
-        return ["[Unit]", "Description=Moretta", *(ordered if self.user else [])]
+        disks = f"RequiresMountsFor={_quoted(str(self.settings))} {_quoted(str(self.data))}"
+        return ["[Unit]", "Description=Moretta", *(ordered if self.user else []), disks]
 
     def _service(self) -> list[str]:
         as_whom = [f"User={self.user}", *self._state(), "LimitMEMLOCK=infinity"] if self.user else []
-        run = [self.command, "up", "-c", str(self.settings), "--data", str(self.data)]
+        run = " ".join(_argument(word) for word in (self.command, "up", "-c", str(self.settings)))
         return [
             "[Service]",
             *as_whom,
-            f"ExecStart={' '.join(_quoted(word) for word in run)}",
+            "# it is started once readers can come in",
+            "Type=notify",
+            "TimeoutStartSec=120",
+            f"ExecStart={run} {self.data_option}",
             "ExecReload=/bin/kill -HUP $MAINPID",
             "# else each public message and a status a second go to the journal; logs come by standard error",
             "StandardOutput=null",
@@ -59,7 +68,7 @@ class Unit:
 
     def _state(self) -> list[str]:
         """Have systemd make the data folder where only root may: it belongs to the user then."""
-        return [f"StateDirectory={self.data.name}"] if self.data.parent == _STATE else []
+        return [f"StateDirectory={_quoted(self.data.name)}"] if self.data.parent == _STATE else []
 
     def _install(self) -> list[str]:
         return ["[Install]", f"WantedBy={'multi-user' if self.user else 'default'}.target"]
@@ -75,7 +84,12 @@ def journal(manager: Manager) -> str:
     return "journalctl -u moretta -o cat" if manager == "system" else "journalctl --user -u moretta -o cat"
 
 
+def _argument(word: str) -> str:
+    """Return a word of a command line, in which systemd has `$` for variables."""
+    return _quoted(word).replace("$", "$$")
+
+
 def _quoted(word: str) -> str:
-    """Return a word of a command line as systemd reads it, which has `%` for itself and `$` for variables."""
-    plain = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+    """Return a word as systemd reads it, which has `%` for itself."""
+    plain = word.replace("\\", "\\\\").replace("%", "%%")
     return plain if shlex.quote(word) == word else '"' + plain.replace('"', '\\"') + '"'

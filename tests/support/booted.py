@@ -1,4 +1,4 @@
-"""A machine that systemd boots, and whose power can be cut: systemd as process 1 of namespaces of its own."""
+"""A machine that systemd boots, and whose processes can all be killed: systemd as process 1 of own namespaces."""
 
 import os
 import shutil
@@ -74,7 +74,7 @@ class BootedMachine:
         return subprocess.run(command, capture_output=True, text=True, timeout=patient(90), check=False)
 
     def cut_power(self) -> None:
-        """Kill every process at once; what was not on the disk is gone."""
+        """Kill every process at once; what they wrote stays, also what a disk without power would not have yet."""
         if self._process is not None:
             for systemd in psutil.Process(self._process.pid).children():
                 systemd.send_signal(signal.SIGKILL)

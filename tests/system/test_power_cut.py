@@ -77,6 +77,9 @@ async def test_no_closed_window_is_lost_or_doubled(machine: BootedMachine, tmp_p
     after = await until(goes_on, "people are counted again", 120, ignoring=NOT_YET)
     assert [one for one in before if one not in after] == []
     assert [start for start, times in Counter((one.zone, one.start) for one in after).items() if times > 1] == []
+    assert (
+        '"sync_interval": "always"' in (data / "identities/nats.conf").read_text()
+    )  # what is confirmed is on the disk
     removed = machine.run(MORETTA, "service", "remove")
     assert (removed.returncode, removed.stderr) == (0, "")
     assert machine.run(MORETTA, "service", "status").returncode == 1
@@ -95,5 +98,5 @@ def test_a_box_that_cannot_run_is_said_at_once(machine: BootedMachine, tmp_path:
         words = ("service", "install", "-c", file, "--data", tmp_path / "data", "--as", "root")
         done = machine.run(MORETTA, *words)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is written, and the box ended; see why: journalctl -u moretta -o cat" in done.stderr
+    assert "is written, and the box does not run; see why: journalctl -u moretta -o cat" in done.stderr
     assert machine.run("systemctl", "show", "--value", "-p", "NRestarts", "moretta").stdout.strip() == "0"

@@ -179,7 +179,7 @@ def pages(up: UpProcess) -> dict[str, str]:
 
 def files(folder: Path) -> dict[str, str]:
     """Return every file that was written, identities' own apart."""
-    own = folder / "settings.yaml"
+    own = folder / "settings/last-up.yaml"
     assert own.is_symlink(), "it leads to the user's own settings, which are searched for nothing"
     written = [path for path in folder.rglob("*") if path.is_file() and path != own]
     kept = [path for path in written if "identities" not in path.relative_to(folder).parts]

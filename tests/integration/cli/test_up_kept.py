@@ -33,7 +33,7 @@ def test_without_a_folder_numbers_are_in_the_users(tmp_path: Path):
     """Where, and how to delete them, is among the first lines; doctor, stats and pause find the box; the next run goes
     on with its windows; a second one at the same time is refused; and the command that it printed deletes all."""
     folder = tmp_path / "moretta"
-    kept = f"numbers are kept in {folder}; to delete them: rm -r {folder}"
+    kept = f"numbers and settings are kept in {folder}; to delete both, once this has ended: rm -r {folder}"
     assert_mistakes(
         moretta("stats", "site", XDG_DATA_HOME=str(tmp_path)),
         f"moretta stats: -c: is needed: no `moretta up` keeps numbers in this user's data folder ({folder}); name ",
@@ -55,7 +55,7 @@ def test_without_a_folder_numbers_are_in_the_users(tmp_path: Path):
     finally:
         assert run.stop() == 0
     assert before
-    settings = folder / "settings.yaml"
+    settings = folder / "settings/last-up.yaml"
     assert (settings.stat().st_mode & 0o777, "secret-7" in settings.read_text()) == (0o600, True)
     run = UpProcess(CAMERA, XDG_DATA_HOME=str(tmp_path)).start()
     try:
@@ -63,7 +63,7 @@ def test_without_a_folder_numbers_are_in_the_users(tmp_path: Path):
         assert set(before) <= set(_published(tmp_path))
     finally:
         assert run.stop() == 0
-    subprocess.run(kept.partition("to delete them: ")[2], shell=True, check=True)
+    subprocess.run(kept.partition("once this has ended: ")[2], shell=True, check=True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -37,7 +37,7 @@ async def test_without_settings_the_page_is_there_and_told_first(tmp_path: Path)
         box.wait_for(lambda: len(box.words) > 3, 90, "the first lines")
         assert box.words[0].startswith(f"{_SAID}http://127.0.0.1:")
         assert box.words[1].startswith("profile lab, for trials ")
-        assert box.words[2] == f"numbers are kept in {tmp_path / 'data'}"
+        assert box.words[2] == f"numbers and settings are kept in {tmp_path / 'data'}"
         assert box.words[3].startswith("first numbers at ")
         page = await told(box.words[0].removeprefix(_SAID).strip())
         assert page["key"] is False

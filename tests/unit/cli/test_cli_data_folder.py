@@ -83,9 +83,10 @@ def test_what_is_said_of_it():
     """The command that deletes it, as a shell takes it; not for a folder that the user chose and may use for more."""
     usual = Path("/home/ann o'neil/moretta")
     deleting = """rm -r '/home/ann o'"'"'neil/moretta'"""
-    assert kept_words(usual, None) == f"numbers are kept in {usual}; to delete them: {deleting}"
-    assert kept_words(usual, usual) == f"numbers are kept in {usual}"
-    assert kept_words(Path("here"), Path("here")) == f"numbers are kept in {Path.cwd()}/here"
+    words = "numbers and settings are kept in"
+    assert kept_words(usual, None) == f"{words} {usual}; to delete both, once this has ended: {deleting}"
+    assert kept_words(usual, usual) == f"{words} {usual}"
+    assert kept_words(Path("here"), Path("here")) == f"{words} {Path.cwd()}/here"
     assert kept_words(None, None) == "numbers are forgotten when this ends"
 
 
@@ -100,25 +101,32 @@ def test_settings_are_remembered(tmp_path: Path):
     assert settings_of(folder).read_text() == "sites: [one]"
     made = tmp_path / "made.yaml"
     made.write_text("sites: [two]")
-    assert remember(folder, made, is_made=True) == folder / "settings.yaml" == settings_of(folder)
-    assert ((folder / "settings.yaml").stat().st_mode & 0o777, own.read_text()) == (0o600, "sites: [one]")
+    copy = remember(folder, made, is_made=True)
+    assert (copy.parent, copy.read_text()) == (folder / "settings", "sites: [two]")
+    assert (copy.stat().st_mode & 0o777, own.read_text()) == (0o600, "sites: [one]")
     assert remember(folder, own, is_made=False) == settings_of(folder) == own
+    made.write_text("sites: [three]")
+    assert remember(folder, made, is_made=True).read_text() == "sites: [three]"
+    assert copy.read_text() == "sites: [two]"  # with which a service may run
+    assert remember(folder, copy, is_made=False) == settings_of(folder) == copy
 
 
 def test_settings_that_are_there_already_stay(tmp_path: Path):
-    """As when a service runs them: also where another path leads to the folder, as a home below a link does."""
+    """Those that the last `up` left, by whatever path; and a user's own, whatever they are called."""
     folder, made, link = tmp_path / "data", tmp_path / "made.yaml", tmp_path / "link"
     folder.mkdir()
     link.symlink_to(folder)
     made.write_text("sites: [one]")
-    remember(folder, made, is_made=True)
+    copy = remember(folder, made, is_made=True)
     for there in (folder, link):
-        assert remember(folder, there / "settings.yaml", is_made=False) == folder / "settings.yaml"
-        assert (folder / "settings.yaml").read_text() == "sites: [one]"
-    own = tmp_path / "site.yaml"
-    own.write_text("sites: []")
-    remember(folder, own, is_made=False)
-    assert remember(folder, folder / "settings.yaml", is_made=False) == own
+        assert remember(folder, there / "settings/last-up.yaml", is_made=False) == copy
+        assert (settings_of(folder), copy.read_text()) == (copy, "sites: [one]")
+    for name in ("settings.yaml", "site.yaml"):
+        (own := folder / name).write_text("sites: []")
+        remember(folder, made, is_made=True)
+        assert remember(folder, own, is_made=False) == own
+        assert remember(folder, folder / "settings/last-up.yaml", is_made=False) == own
+        assert own.read_text() == "sites: []"
 
 
 def test_the_usual_box_is_one_that_ran(home: Path):

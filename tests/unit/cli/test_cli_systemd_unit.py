@@ -6,6 +6,7 @@ import subprocess
 from configparser import ConfigParser
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lacking import lacks
@@ -47,13 +48,16 @@ def test_systemd_makes_the_folder_that_a_user_may_not_make():
     """Below /var/lib alone, as there it belongs to root."""
     assert _read(_documented())["Service"]["StateDirectory"] == "moretta"
     elsewhere = Unit(COMMAND, Path("/etc/moretta/site.yaml"), Path("/home/ann/data"), "ann")
+    blank = Unit(COMMAND, Path("/etc/moretta/site.yaml"), Path("/var/lib/my data"), "ann")
+    assert _read(blank)["Service"]["StateDirectory"] == '"my data"'
     assert "StateDirectory" not in _read(elsewhere)["Service"]
 
 
-def test_systemd_takes_it(tmp_path: Path):
+def test_systemd_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Without a word, as a unit of the machine and as one of a user; with a fault in it, it says so of both."""
     if shutil.which("systemd-analyze") is None:
         lacks("systemd-analyze is not here")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # a user's has one, or it ends before it has read the unit
     file = tmp_path / "moretta.service"
     for who, user in (("--system", "root"), ("--user", None)):
         text = Unit("/bin/true", Path("/etc/site.yaml"), Path("/var/lib/moretta"), user).text
@@ -69,7 +73,7 @@ def test_a_users_unit_asks_for_nothing_that_a_user_has_not():
     found = _read(unit)
     assert unit.manager == "user"
     assert not {"User", "LimitMEMLOCK"} & set(found["Service"])
-    assert list(found["Unit"]) == ["Description"]
+    assert list(found["Unit"]) == ["Description", "RequiresMountsFor"]
     assert found["Install"]["WantedBy"] == "default.target"
 
 
@@ -78,6 +82,8 @@ def test_paths_are_as_they_are(settings, data):
     """Blanks, `%` and `$` are no specifiers and variables of systemd's."""
     unit = Unit(COMMAND, Path("/") / f"a {settings}", Path("/") / data)
     words = shlex.split(_read(unit)["Service"]["ExecStart"].replace("%%", "%").replace("$$", "$"))
+    disks = shlex.split(_read(unit)["Unit"]["RequiresMountsFor"].replace("%%", "%"))
+    assert disks == [f"/a {settings}", f"/{data}"]
     assert words == [COMMAND, "up", "-c", f"/a {settings}", "--data", f"/{data}"]
 
 
