@@ -43,7 +43,9 @@ def examine(
     metrics: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="aggregate's metrics, for cameras that count who stays; in a round trip ingest's"
+            metavar="URL",
+            help="aggregate's metrics, for what each camera saw yesterday: who stays, and how large faces were; in a"
+            " round trip ingest's",
         ),
     ] = None,
 ) -> None:

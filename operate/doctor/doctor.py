@@ -31,7 +31,7 @@ class DoctorOptions:
     store: Path | None = None
     """nats-server's storage folder, if it is on this machine."""
     metrics: str | None = None
-    """The URL of aggregate's metrics, which tell of cameras that count who stays."""
+    """The URL of aggregate's metrics, which tell what each camera saw yesterday."""
 
 
 async def examined(deployment: Deployment, options: DoctorOptions) -> list[Finding]:
@@ -92,10 +92,11 @@ def _around(deployment: Deployment, options: DoctorOptions, bus: Bus | None) -> 
         return [await asyncio.to_thread(machine.disk, options.store, nats.url, most), zones, *keys]
 
     sandbox: tuple[str, Check] = ("sandbox", lambda: machine.sandbox(deployment.file, sites))
-    stay: list[tuple[str, Check]] = []
+    yesterday: list[tuple[str, Check]] = []
     if (url := options.metrics) is not None:
-        stay = [("who stays", lambda: metrics.staying(url))]
-    return [*_channels(deployment), *_cameras(deployment, options), *stay, sandbox, ("this machine", here)]
+        sides = {(site.id, camera.id): camera.long_side for site in sites for camera in site.cameras}
+        yesterday = [("who stays", lambda: metrics.of_yesterday(url, sides))]
+    return [*_channels(deployment), *_cameras(deployment, options), *yesterday, sandbox, ("this machine", here)]
 
 
 def _channels(deployment: Deployment) -> list[tuple[str, Check]]:

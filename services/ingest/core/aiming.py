@@ -46,7 +46,7 @@ _BLURRED = 0.05
 _GOOD_PX = 24.0
 """The size of a face to aim at, in the analysed picture: of those that have 16 to 24 pixels the model misses 30 of 100,
 of larger ones 5 to 13 (docs/cameras.md). The few that are found stand for more."""
-_LESS_PX = 480
+LESS_PX = 480
 """A `long_side` at which inference has a third less to do than at 640 (docs/model/speed.md)."""
 _MANY = 0.25
 """The share of faces from which the operator should do something."""
@@ -239,15 +239,21 @@ def advice_of(report: AimReportV1, small: Advice, *, silent: bool, withheld: boo
         found.append(small)
     if report.unsure >= _MANY:
         found.append(Advice("turn-to-faces", report.unsure))
-    return found or [Advice("fine", limit=_LESS_PX if _would_do_smaller(report) else 0)]
+    return found or [Advice("fine", limit=LESS_PX if _is_larger_than_needed(report) else 0)]
 
 
-def _would_do_smaller(report: AimReportV1) -> bool:
-    """Whether nine of ten faces would be of a good size in a smaller picture, too."""
+def _is_larger_than_needed(report: AimReportV1) -> bool:
     if report.sizes is None or report.analysed is None:
         return False
-    long_side = max(report.analysed.width, report.analysed.height)
-    return long_side > _LESS_PX and report.sizes.p10 * _LESS_PX / long_side >= _GOOD_PX
+    return would_do_with_less(max(report.analysed.width, report.analysed.height), report.sizes.p10)
+
+
+def would_do_with_less(long_side: float, smallest_px: float) -> bool:
+    """Return whether faces would be of a good size in a picture of LESS_PX, too.
+
+    `smallest_px` is the size that nine of ten faces exceed in the analysed picture, whose longer side is `long_side`.
+    """
+    return long_side > LESS_PX and smallest_px * LESS_PX / long_side >= _GOOD_PX
 
 
 def _of_light(report: AimReportV1) -> Iterator[Advice]:

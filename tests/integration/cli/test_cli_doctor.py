@@ -331,3 +331,18 @@ async def test_who_stays_is_asked_of_aggregates_page(tmp_path):
             assert told(run)[check]["state"] == state
             assert not any(said in run.stdout + run.stderr for said in (url, "quoted-secret", "garbage"))
         assert {one.path for one in peer.got} == {"/metrics"}
+
+
+async def test_where_a_smaller_picture_would_do_is_read_off_aggregates_page(tmp_path):
+    """Of the camera whose faces were large yesterday; the page says nothing of the other one."""
+    cameras = [f"{{id: {name}, url: 'rtsp://127.0.0.1:1/none'}}" for name in ("gate", "yard")]
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"nats: {{url: 'nats://127.0.0.1:1'}}\nsites: [{{id: cannes, cameras: [{', '.join(cameras)}]}}]\n")
+    name = "moretta_drift_size_pixels"
+    labels = '{site="cannes",camera="gate",day="yesterday",quantile="0.1"}'
+    async with HttpPeer(answers=[web.Response(text=f"# TYPE {name} gauge\n{name}{labels} 40\n")]) as peer:
+        run = await asyncio.to_thread(moretta, "doctor", "-c", file, "--json", "--metrics", peer.url("metrics"))
+    found = {check: one for check, one in told(run).items() if check.startswith("face sizes")}
+    assert list(found) == ["face sizes at cannes/gate"]
+    assert found["face sizes at cannes/gate"]["state"] == "ok"
+    assert "`long_side: 480` would do" in found["face sizes at cannes/gate"]["todo"]

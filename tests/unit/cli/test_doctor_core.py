@@ -12,7 +12,7 @@ from nats_match import takes
 
 from operate.doctor.core import judged, oversized_streams, rights, storage
 from operate.doctor.core.findings import Finding, exit_code, fail, figures, left_out, ok, warn, worst
-from operate.doctor.metrics import NoMetrics, stayed_of
+from operate.doctor.metrics import NoMetrics, small_faces_of, stayed_of
 from proto.permissions import ACCOUNTS, rights_of
 from proto.public import CameraV1, GapReason, Lifetime
 from proto.subjects import STREAMS, TABLE, covers, stream
@@ -310,14 +310,30 @@ def test_a_camera_where_half_of_the_passages_stay_is_named():
     assert [one.state for one in judged.staying({})] == ["left out"]
 
 
-def test_who_stays_is_read_off_a_page_of_metrics():
-    """Of yesterday alone; a page of something else has no camera, or can't be read."""
+def test_a_camera_whose_faces_are_larger_than_needed_is_named():
+    """By its own `long_side`; one whose faces are smaller, and one of which nothing is known, is not."""
+    tenths = {("cannes", "gate"): 32.0, ("cannes", "hall"): 31.0, ("cannes", "far"): 47.0, ("cannes", "bus"): 90.0}
+    sides = {("cannes", "gate"): 640, ("cannes", "hall"): 640, ("cannes", "far"): 960, ("cannes", "bus"): 480}
+    [found] = judged.face_sizes(tenths, sides | {("cannes", "new"): 640})
+    assert (found.check, found.state) == ("face sizes at cannes/gate", "ok")
+    assert found.found == "nine of ten of yesterday's faces had 32 px or more of a picture of 640 px"
+    assert found.todo.startswith("`long_side: 480` would do")
+    assert judged.face_sizes({}, sides) == []
+
+
+def test_what_a_camera_saw_is_read_off_a_page_of_metrics():
+    """Of yesterday alone, and of sizes the smallest tenth; a page of something else has no camera, or can't be read."""
     page = """# HELP moretta_drift_stayed_share Share
 # TYPE moretta_drift_stayed_share gauge
 moretta_drift_stayed_share{camera="gate",day="yesterday",site="cannes"} 0.7
 moretta_drift_stayed_share{camera="hall",day="today",site="cannes"} 0.9
 """
+    page += "# TYPE moretta_drift_size_pixels gauge\n" + "".join(
+        f'moretta_drift_size_pixels{{site="cannes",camera="gate",day="{day}",quantile="0.{tenths}"}} {size}\n'
+        for day, tenths, size in (("yesterday", 1, 33.5), ("yesterday", 5, 50.0), ("baseline", 1, 20.0))
+    )
     assert stayed_of(page) == {("cannes", "gate"): 0.7}
+    assert small_faces_of(page) == {("cannes", "gate"): 33.5}
     assert stayed_of("# TYPE up gauge\nup 1\n") == {}
     for text in ("<html>", 'moretta_drift_stayed_share{day="yesterday"} 0.5', "up secret-123"):
         with pytest.raises(NoMetrics, match=r"^(ValueError|KeyError)$"):
