@@ -4,12 +4,12 @@ import { address, Bus, Refused } from "./bus.js";
 import { readConfig } from "./config.js";
 import { head } from "./csv.js";
 import { arrange, put } from "./elements.js";
-import { Days } from "./days.js";
 import { History, stepOf } from "./history.js";
 import { askKey, hideKey, onKey } from "./key.js";
 import { Latest } from "./latest.js";
 import { empty, extend, period, sites, take } from "./model.js";
 import { hush, Notice, tell } from "./notice.js";
+import { Picked } from "./picked.js";
 import { hasRules, learn, profileOf, WHOLE } from "./profile.js";
 import { alertLine } from "./alerts.js";
 import { SiteSection } from "./site.js";
@@ -33,7 +33,10 @@ let pending = null;
 
 const now = () => ownClock() + (bus?.offsetMs ?? 0);
 const zoneOf = (site) => zones.get(site) ?? config.names[site]?.timezone;
-const days = new Days((key, from, until) => history.ask(known.windows.get(key), stepOf(known.windows.get(key)), from, until), soon);
+const picked = new Picked((key, step, from, until) => {
+  const window = known.windows.get(key);
+  return history.ask(window, step === "window" ? stepOf(window) : step, from, until);
+}, soon);
 const boundsOf = (site) => (zone) => {
   const rules = Object.entries(config.names[site]?.rules ?? {}).filter(([key]) => key.startsWith(`${zone}/`));
   return [...new Set(rules.map(([, { below }]) => below).filter(Number.isFinite))].sort();
@@ -57,7 +60,7 @@ function show() {
   for (const { site, zones: ids } of found) {
     if (!sections.has(site)) sections.set(site, new SiteSection(site));
     const named = { timeZone: zoneOf(site), zoneName: nameOf(site), ruleOf: rulesOf(site), boundsOf: boundsOf(site) };
-    const picking = { pick: (date) => days.pick(site, date), pickedOf: (zone) => days.of(site, zone, zoneOf(site)) };
+    const picking = { pick: (span) => picked.pick(site, span), pickedOf: (zone) => picked.of(site, zone, zoneOf(site), nowMs) };
     const where = { nowMs, offsetMs: bus?.offsetMs ?? 0, ...named, ...picking, history, latest };
     sections.get(site).show(known, ids, config.names[site]?.name, where);
     if (notice.state === "live" && latest.states.WINDOWS !== "asking") {
@@ -85,7 +88,7 @@ function changed(state) {
   if (state === "live") {
     hideKey();
     history.restart();
-    days.restart();
+    picked.restart();
     latest.start();
   } else history.interrupt();
   if (state === "refused" && !notice.wasLive) askKey("");

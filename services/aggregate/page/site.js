@@ -2,15 +2,20 @@
 
 import { Alerts } from "./alerts.js";
 import { cameras } from "./cameras.js";
-import { dateOf, day } from "./day.js";
 import { arrange, make, put } from "./elements.js";
 import { alerts, hasFilm, isOver } from "./model.js";
+import { Picker } from "./picker.js";
 import { hasRules, hasZones, isTrial, profileOf, under, WHOLE } from "./profile.js";
 import { Cameras, Promised } from "./promised.js";
 import { number, text } from "./text.js";
 import { ZoneCard } from "./zone.js";
 
 let made = 0;
+
+/** What a profile allows of a picked span's periods and totals. */
+const allowed = (profile, { periods, totals }) => ({
+  periods: periods.map((one) => under(profile, one)), totals: totals.map((one) => one && under(profile, one)),
+});
 
 export class SiteSection {
   constructor(id) {
@@ -19,12 +24,7 @@ export class SiteSection {
     this.title = Object.assign(make("h2"), { id: heading });
     this.profile = make("span", "badge");
     this.up = make("span", "badge up");
-    this.day = Object.assign(make("input"), { type: "date" });
-    this.dayLabel = make("span");
-    this.day.addEventListener("change", () => this.picks(this.day.value));
-    this.other = Object.assign(make("button"), { type: "button" });
-    this.other.addEventListener("click", () => this.picks(this.day.value === "" ? this.yesterday : ""));
-    const picker = make("div", "day", make("label", null, this.dayLabel, " ", this.day), this.other);
+    this.picker = new Picker();
     this.whole = make("div");
     this.zones = make("div", "zones");
     this.zoneless = make("p", "hint");
@@ -34,7 +34,7 @@ export class SiteSection {
     this.cameras = new Cameras();
     const main = make("div", "main", this.whole, this.zones, this.zoneless);
     const columns = make("div", "columns", this.alerts.element, main, this.promise.element, this.cameras.element);
-    this.element = make("section", "site", make("div", "title", this.title, this.profile, this.up, picker), columns);
+    this.element = make("section", "site", make("div", "title", this.title, this.profile, this.up, this.picker.element), columns);
     this.element.setAttribute("aria-labelledby", heading);
   }
 
@@ -47,24 +47,9 @@ export class SiteSection {
     this.showZones(known, zones, profile, where);
     this.zoneless.hidden = profile === null || hasZones(profile);
     put(this.zoneless, text("zones.not"));
-    this.showDay(where);
+    this.picker.show(where);
     this.alerts.show(alerts(known, this.id, where.nowMs), profile, where);
     this.showCameras(cameras(known, this.id, where.nowMs, where.offsetMs), where);
-  }
-
-  showDay({ nowMs, timeZone, pick }) {
-    this.pick = pick;
-    put(this.dayLabel, text("day"));
-    const [midnight] = day(nowMs, timeZone);
-    this.yesterday = dateOf(midnight - 1, timeZone);
-    this.day.max = this.yesterday;
-    put(this.other, text(this.day.value === "" ? "day.yesterday" : "day.today"));
-  }
-
-  /** Show this day; today for none, and for one that has not been: the field is empty then. */
-  picks(date) {
-    this.day.value = date > this.yesterday ? "" : date;
-    this.pick(this.day.value || null);
   }
 
   showZones(known, zones, profile, { zoneName, history, boundsOf, pickedOf, ...when }) {
@@ -74,7 +59,7 @@ export class SiteSection {
       const periods = known.trends.get(key).map((one) => under(profile, one));
       const asked = history?.stateOf(key);
       const picked = pickedOf(zone);
-      const shown = picked && { ...picked, periods: picked.periods.map((one) => under(profile, one)) };
+      const shown = picked && { ...picked, ...allowed(profile, picked) };
       const bounds = profile !== null && hasRules(profile) ? boundsOf(zone) : [];
       const films = { hasFilm: hasFilm(known, this.id), isOver: isOver(known, this.id) };
       const about = { ...when, ...films, asked, bounds, picked: shown, file: `${this.id}-${zone}` };

@@ -1,6 +1,7 @@
 // Words, numbers and times as the reader writes them. Times are milliseconds.
 
 import { dateOf } from "./day.js";
+import { lastOf } from "./spans.js";
 import { chosen, words } from "./words.js";
 
 let language = "en";
@@ -47,6 +48,19 @@ export function clock(ms, timeZone, nowMs = ms, seconds = ms % 60_000 !== 0) {
 /** The day at the site. */
 export function dayName(ms, timeZone) {
   return new Date(ms).toLocaleDateString(locale(), { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone });
+}
+
+/** The day at the site, without its year. */
+export function shortDay(ms, timeZone) {
+  return new Date(ms).toLocaleDateString(locale(), { weekday: "short", day: "numeric", month: "short", timeZone });
+}
+
+/** What a trend of a span is called; `middleMs` is a moment in the middle of it. */
+export function spanName({ kind, first }, middleMs, timeZone) {
+  if (kind === "day") return text("trend.day", { day: dayName(middleMs, timeZone) });
+  const [from, to] = [first, lastOf({ kind, first })].map((date) => Date.parse(date));
+  if (kind === "week") return text("trend.week", { first: shortDay(from, "UTC"), last: dayName(to, "UTC") });
+  return text("trend.month", { month: new Date(from).toLocaleDateString(locale(), { month: "long", year: "numeric", timeZone: "UTC" }) });
 }
 
 /** How long ago, roughly. */

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ import pytest_asyncio
 from msgspec import structs
 from numbers_page import card, percent
 from page_pictures import looked_at
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Locator, Page, expect
 from published_sites import LENGTH, MARKET, Published, published
 from windows import HOUR, SECOND, hidden, window
 
@@ -131,9 +131,9 @@ async def test_another_day_is_shown_when_it_is_picked(place, tmp_path: Path):
     await page.goto(url)
     whole = card(page, "Whole site")
     await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
-    there = datetime.fromtimestamp(then / SECOND, ZoneInfo(sites.timezone))
+    there = at_the_site(sites, then)
     market = page.get_by_role("region", name="Marché Forville")
-    day = market.get_by_label("Day", exact=True)
+    day = market.get_by_label("Date", exact=True)
     await day.fill(f"{there:%Y-%m-%d}")
     await expect(whole.locator("figcaption")).to_contain_text(
         re.compile(rf"Trend of \w+,? {there.day} {there:%b} {there.year}$")
@@ -141,13 +141,8 @@ async def test_another_day_is_shown_when_it_is_picked(place, tmp_path: Path):
     await whole.locator("summary").click()
     await expect(whole.locator("tbody").get_by_text("25%", exact=True)).to_be_visible()
     await expect(whole.locator(".rate")).to_have_text(percent(sites.market("_site")[-1].rate))
-    async with page.expect_download() as saving:
-        await whole.get_by_role("button", name="Download as CSV").click()
-    saved = await saving.value
-    assert saved.suggested_filename == f"{MARKET}-_site-{there:%Y-%m-%d}.csv"
-    await saved.save_as(tmp_path / "saved.csv")
-    with (tmp_path / "saved.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
+    name, (row,) = await saved(page, whole, tmp_path)
+    assert name == f"{MARKET}-_site-{there:%Y-%m-%d}.csv"
     start = datetime.fromtimestamp((then - LENGTH) / SECOND, UTC)
     assert datetime.fromisoformat(row["start"]) == start
     assert (row["rate"], row["persons"], row["suppressed"]) == ("0.25", "4", "")
@@ -159,6 +154,61 @@ async def test_another_day_is_shown_when_it_is_picked(place, tmp_path: Path):
     await day.fill(f"{there.year + 1}-01-01")  # has not been: today, and the field says nothing else
     await expect(whole.locator("figcaption")).to_have_text("Trend of the day")
     await expect(day).to_have_value("")
+
+
+async def test_a_week_and_a_month_are_compared_with_the_ones_before(place, tmp_path: Path):
+    """The hours of a week and the days of a month, with what they add up to beside the span before."""
+    sites, url, watched = place
+    page, now = watched.page, at_the_site(sites, sites.now)
+    month = (now.replace(day=1) - timedelta(days=1)).replace(day=3, hour=12, minute=0)
+    week = (now - timedelta(days=7 + now.weekday())).replace(hour=12, minute=0)
+    for at, masked in ((month, 3), (week, 1)):
+        start = int(at.timestamp()) * SECOND
+        await sites.bus.store(WINDOWS, window(start, masked, others=(4 - masked, 0, 0), site=MARKET))
+    await sites.publish()
+    await page.goto(url)
+    market, whole = page.get_by_role("region", name="Marché Forville"), card(page, "Whole site")
+    title, totals = whole.locator("figcaption"), whole.locator(".compared")
+    kind, date = market.get_by_label("Period"), market.get_by_label("Date", exact=True)
+    await expect(title).to_have_text("Trend of the day")
+    await expect(totals).to_be_hidden()
+    await kind.select_option("Week")
+    await expect(title).to_contain_text("Trend of the week from Mon")
+    await expect(totals).to_contain_text(re.compile(r"Total so far[\d.]+% .+Week before25% \(.+\), 4 people"))
+    await expect(card(page, "Halle aux poissons").locator(".compared")).to_contain_text("Week beforeno numbers")
+    await looked_at(page, "week")
+    await market.get_by_role("button", name="Last week").click()
+    await expect(totals).to_contain_text(re.compile(r"Total25% .+Week before"))
+    await expect(date).to_have_value(f"{week:%Y-%m-%d}")
+    await whole.locator("summary").click()
+    row = whole.locator("tbody tr").filter(has_text="25%")
+    await expect(row.locator("th")).to_have_text(re.compile(rf"^Mon,? {week.day} {week:%b}, 12:00$"))
+    name, (found,) = await saved(page, whole, tmp_path)
+    assert (name, found["rate"], found["persons"]) == (f"{MARKET}-_site-{week:%Y-%m-%d}-week.csv", "0.25", "4")
+    await kind.select_option("Month")
+    await date.fill(f"{now:%Y-%m-%d}")
+    await expect(title).to_have_text(f"Trend of {now:%B %Y}")
+    await expect(totals).to_contain_text(re.compile(r"Total so far[\d.]+% .+Month before[\d.]+% \("))
+    await looked_at(page, "month")
+    await market.get_by_role("button", name="Last month").click()
+    await expect(title).to_have_text(f"Trend of {month:%B %Y}")
+    await expect(whole.locator("tbody tr").filter(has_text="75%")).to_have_count(1)
+    assert (await saved(page, whole, tmp_path))[0] == f"{MARKET}-_site-{month:%Y-%m}.csv"
+
+
+def at_the_site(sites: Published, time: int) -> datetime:
+    """A moment in nanoseconds by the clock of the site."""
+    return datetime.fromtimestamp(time / SECOND, ZoneInfo(sites.timezone))
+
+
+async def saved(page: Page, whole: Locator, folder: Path) -> tuple[str, list[dict[str, str]]]:
+    """The name and the rows of the file that a trend is saved as."""
+    async with page.expect_download() as saving:
+        await whole.get_by_role("button", name="Download as CSV").click()
+    download = await saving.value
+    await download.save_as(folder / "saved.csv")
+    with (folder / "saved.csv").open(newline="") as file:
+        return download.suggested_filename, list(csv.DictReader(file))
 
 
 async def test_what_comes_is_shown_and_told(place):
@@ -207,7 +257,7 @@ async def test_what_is_old_says_of_which_day_by_the_clock_of_the_site(place):
     last = sites.now - 30 * HOUR
     await sites.bus.store(WINDOWS, window(last - LENGTH, site=MARKET))
     await watched.page.goto(url)
-    due = datetime.fromtimestamp((last + LENGTH) / SECOND, ZoneInfo(sites.timezone))
+    due = at_the_site(sites, last + LENGTH)
     words = f"{due.day} {due:%b}, {due:%H:%M}"
     await expect(watched.page.locator("#notice")).to_have_text(f"Data are old since {words}.")
     await expect(card(watched.page, "Whole site").locator(".old")).to_have_text(f"old since {words}")

@@ -1,4 +1,4 @@
-// Days, waits, and what is asked again until there is an answer, under Node's own test runner; test_page_modules.py runs this file.
+// Days, weeks and months, waits, and what is asked again until there is an answer, under Node's own test runner; test_page_modules.py runs this file.
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
@@ -6,7 +6,8 @@ import { mock, test } from "node:test";
 const page = new URL("../../../services/aggregate/page/", import.meta.url);
 const load = (name) => import(new URL(name, page));
 const { dateOf, day, dayOf, isZone } = await load("day.js");
-const { Days } = await load("days.js");
+const { Picked } = await load("picked.js");
+const { before, borders, fileName, lastOf, spanAt } = await load("spans.js");
 const { backoff, ownClock } = await load("timing.js");
 const { settled } = await load("config.js");
 const { Latest } = await load("latest.js");
@@ -45,38 +46,102 @@ test("a day of short windows is asked for by the hour", () => {
   assert.deepEqual([4, 299, 300, 1_200].map((s) => stepOf({ start: 0, end: s * 1e9 })), ["hour", "hour", "window", "window"]);
 });
 
-test("a picked day is asked for once, and again when it failed; an answer about another day comes too late", async () => {
+test("a week begins on Monday, and a month has the days that it has", () => {
+  const dates = (kind, date) => {
+    const span = spanAt(kind, date);
+    return [before(span).first, span.first, lastOf(span), fileName(span)];
+  };
+  assert.deepEqual(dates("day", "2026-03-01"), ["2026-02-28", "2026-03-01", "2026-03-01", "2026-03-01"]);
+  const week = ["2026-12-21", "2026-12-28", "2027-01-03", "2026-12-28-week"];
+  assert.deepEqual(["2026-12-28", "2027-01-01", "2027-01-03"].map((date) => dates("week", date)), [week, week, week]);
+  assert.deepEqual(dates("month", "2026-01-31"), ["2025-12-01", "2026-01-01", "2026-01-31", "2026-01"]);
+  assert.deepEqual(dates("month", "2028-02-29"), ["2028-01-01", "2028-02-01", "2028-02-29", "2028-02"]);
+  const hours = (kind, date) => borders(spanAt(kind, date), "Europe/Paris").reduce((from, until) => (until - from) / HOUR);
+  assert.deepEqual([hours("week", "2026-03-29"), hours("month", "2026-10-01"), hours("month", "2026-02-28")], [7 * 24 - 1, 31 * 24 + 1, 28 * 24]);
+});
+
+/** What is picked at a site, where it is `nowMs`; `come` answers the question that was asked first. */
+function picking(nowMs = Date.UTC(2026, 11, 24)) {
+  const [asked, replies] = [[], []];
+  const picked = new Picked((...question) => (asked.push(question), new Promise((resolve) => replies.push(resolve))), () => {});
+  const come = async (state, ...rates) => {
+    replies.shift()({ state, reply: state === "answered" ? { periods: rates.map((rate) => ({ start: 0, end: 1, rate, profile: "lab" })) } : undefined });
+    await turns();
+  };
+  const shown = async (laterMs = 0) => {
+    const found = picked.of("s", "z", "UTC", nowMs + laterMs);
+    await turns();
+    return found;
+  };
+  return { picked, asked, come, shown };
+}
+const rates = (periods) => periods.map((one) => one?.rate ?? null);
+
+test("a picked day is asked for once, and again when it failed; an answer about another day comes too late", async (t) => {
   mock.timers.enable({ apis: ["setTimeout"] });
-  try {
-    const [asked, replies] = [[], []];
-    const ask = (...question) => (asked.push(question), new Promise((resolve) => replies.push(resolve)));
-    const days = new Days(ask, () => {});
-    const come = async (state, rate) => {
-      replies.shift()({ state, reply: { periods: [{ start: 0, end: 1, rate, profile: "lab" }] } });
-      await new Promise(setImmediate);
-    };
-    assert.equal(days.of("s", "z", "UTC"), null);
-    days.pick("s", "2026-11-25");
-    for (let n = 0; n < 2; n += 1) assert.deepEqual(days.of("s", "z", "UTC").periods, []);
-    assert.deepEqual(asked, [["s/z", Date.UTC(2026, 10, 25) * MS, Date.UTC(2026, 10, 26) * MS]]);
-    days.pick("s", "2026-11-24");
-    days.of("s", "z", "UTC");
-    await come("answered", 0.1);
-    assert.equal(days.of("s", "z", "UTC").asked, "asking");
-    await come("failed");
-    assert.equal(days.of("s", "z", "UTC").asked, "failed");
-    mock.timers.tick(10_000);
-    assert.equal(days.of("s", "z", "UTC").asked, "asking");
-    await come("answered", 0.3);
-    assert.deepEqual(days.of("s", "z", "UTC").periods.map(({ rate }) => rate), [0.3]);
-    assert.equal(asked.length, 3);
-    days.restart();
-    assert.equal(days.of("s", "z", "UTC").asked, "answered");
-    days.pick("s", null);
-    assert.equal(days.of("s", "z", "UTC"), null);
-  } finally {
-    mock.timers.reset();
-  }
+  t.after(() => mock.timers.reset());
+  const { picked, asked, come, shown } = picking();
+  assert.equal(await shown(), null);
+  picked.pick("s", spanAt("day", "2026-11-25"));
+  for (let n = 0; n < 2; n += 1) assert.deepEqual((await shown()).periods, []);
+  assert.deepEqual(asked, [["s/z", "window", Date.UTC(2026, 10, 25) * MS, Date.UTC(2026, 10, 26) * MS]]);
+  picked.pick("s", spanAt("day", "2026-11-24"));
+  await shown();
+  await come("answered", 0.1);
+  assert.equal((await shown()).asked, "asking");
+  await come("failed");
+  assert.equal((await shown()).asked, "failed");
+  for (const rate of [0.2, 0.4]) await come("answered", rate); // the totals, whose turn it was
+  mock.timers.tick(10_000);
+  assert.equal((await shown()).asked, "asking");
+  await come("answered", 0.3);
+  const { periods, totals } = await shown();
+  assert.deepEqual([rates(periods), rates(totals), asked.length], [[0.3], [0.2, 0.4], 5]);
+  picked.restart();
+  assert.equal((await shown()).asked, "answered");
+  picked.pick("s", spanAt("day", "2026-11-20"));
+  await shown();
+  for (let n = 0; n < 3; n += 1) await come("answered");
+  assert.deepEqual((await shown()).totals.map(({ published }) => published), [0, 0]); // of a zone that was not there yet
+  picked.pick("s", null);
+  assert.equal(await shown(), null);
+});
+
+test("of a week its hours are asked for, its total, and that of the week before, one after another", async (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.after(() => mock.timers.reset());
+  const { picked, asked, come, shown } = picking();
+  const date = (day) => Date.UTC(2026, 10, day) * MS;
+  picked.pick("s", spanAt("week", "2026-11-25"));
+  await shown();
+  assert.equal(asked.length, 1);
+  await come("answered", 0.1, 0.3);
+  await come("answered", 0.2);
+  await come("failed");
+  assert.deepEqual(rates((await shown()).totals), [0.2, null]);
+  mock.timers.tick(10_000);
+  await shown();
+  await come("answered", 0.4);
+  assert.deepEqual(rates((await shown()).totals), [0.2, 0.4]);
+  const total = ["s/z", "total", date(16), date(23)];
+  assert.deepEqual(asked, [["s/z", "hour", date(23), date(30)], ["s/z", "total", date(23), date(30)], total, total]);
+  assert.equal((await shown(HOUR)).asked, "answered"); // the week is over
+  assert.equal(asked.length, 4);
+});
+
+test("a month that is not over is asked for again, and what was known is shown meanwhile", async () => {
+  const { picked, asked, come, shown } = picking(Date.UTC(2026, 10, 25));
+  picked.pick("s", spanAt("month", "2026-11-25"));
+  await shown();
+  for (const rate of [0.1, 0.2, 0.3]) await come("answered", rate);
+  assert.deepEqual(asked.map(([, step]) => step), ["day", "total", "total"]);
+  await shown(HOUR / 20);
+  assert.equal(asked.length, 3);
+  const { periods, totals } = await shown(HOUR);
+  assert.deepEqual([rates(periods), rates(totals)], [[0.1], [0.2, 0.3]]);
+  for (const rate of [0.4, 0.5]) await come("answered", rate);
+  const later = await shown(HOUR);
+  assert.deepEqual([rates(later.periods), rates(later.totals), asked.length], [[0.4], [0.5, 0.3], 5]);
 });
 
 test("waits double up to a limit, with full jitter", () => {
