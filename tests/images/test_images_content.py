@@ -62,6 +62,7 @@ def test_it_says_what_it_is(service: str):
     assert config["Entrypoint"] == (moretta if service == "box" else [PYTHON, "-P", "-m", f"services.{service}"])
     assert config["Cmd"] == (["--help"] if service == "box" else ["-c", "/etc/moretta/settings/settings.yaml"])
     assert (config["User"], config["StopSignal"], config["WorkingDir"]) == (f"{USER}:{USER}", "SIGTERM", "/")
+    assert ("XDG_DATA_HOME=/var/lib" in config["Env"]) == (service == "box")
     variables = dict(line.split("=", 1) for line in config["Env"])
     ours = {k: v for k, v in variables.items() if k.startswith(("MALLOC", "GLIBC", "LD_", "ORT", "PYTHONU", "MORETTA"))}
     assert ours == MALLOC | {"ORT_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
@@ -77,16 +78,22 @@ def test_it_says_what_it_is(service: str):
 
 
 def test_its_files(service: str, files: Path):
-    """Nothing gives rights, builds or installs; nothing of the build is left; all is compiled; its licence is there."""
+    """Nothing gives rights, builds or installs; nothing of the build is left; all is compiled; its licence is there.
+
+    The box's user has one folder, for its numbers; the services' own nothing.
+    """
     everything = [path for path in files.rglob("*") if not path.is_symlink() and files / "dev" not in path.parents]
     assert not [path for path in everything if path.is_file() and path.stat().st_mode & 0o6000]
     assert not [path for path in everything if path.parent.name in {"bin", "sbin"} and path.name in TOOLS]
     theirs = [path for path in everything if path.stat().st_uid == USER or path.stat().st_gid == USER]
     writable = [path for path in everything if path.stat().st_mode & 0o002]
-    assert (theirs, {path.relative_to(files).as_posix() for path in writable}) == ([], {"tmp", "var/tmp", "run/lock"})
+    numbers = [files / "var/lib/moretta"] if service == "box" else []
+    assert theirs == numbers
+    assert {path.relative_to(files).as_posix() for path in writable} == {"tmp", "var/tmp", "run/lock"}
     assert not [name for name in ("etc/pip.conf", "root/.cache", "out", "dist", "src") if (files / name).exists()]
     opt = files / "opt/moretta"
-    assert not [path for path in everything if opt not in path.parents and "moretta" in path.name and path != opt]
+    elsewhere = [path for path in everything if opt not in path.parents and "moretta" in path.name and path != opt]
+    assert elsewhere == numbers
     for name in ("LICENSE", "NOTICE"):
         assert (opt / name).read_bytes() == (ROOT / name).read_bytes()
     assert {path.name for path in (opt / "bin").iterdir()} - {"python", "python3", "python3.13"} == (

@@ -3,27 +3,18 @@
 import asyncio
 import socket
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import nats.errors
-import nats.js.errors
 import pytest
 import yaml
 from booted import BootedMachine
-from patience import patient, until
+from box_windows import assert_it_counts_on, more_windows
 
-from operate.orders import OperatorFile
 from proto.public import WindowV1
-from proto.subjects import WINDOWS
-from services.bus import Bus
-from services.kernel.settings import load
 from testbed.proof.site import make_film
 
 MORETTA = Path(sys.executable).with_name("moretta")
-NOT_YET = (TimeoutError, OSError, nats.errors.Error, nats.js.errors.Error)
-"""What a box says that is just starting."""
 pytestmark = pytest.mark.long
 
 
@@ -31,17 +22,6 @@ pytestmark = pytest.mark.long
 def _machine(tmp_path: Path) -> Iterator[BootedMachine]:
     with BootedMachine(tmp_path) as machine:
         yield machine
-
-
-async def _windows(data: Path) -> list[WindowV1]:
-    """What readers of the box get, from the first window on."""
-    settings = load(data / "identities/subscriber.yaml", OperatorFile).nats
-    async with asyncio.timeout(patient(5)):  # a client waits for a server that is gone, by the key of before
-        bus = await Bus.connect(settings, "subscriber")
-        try:
-            return [stored.message for stored in await bus.history(WINDOWS)]
-        finally:
-            await bus.close()
 
 
 @pytest.mark.timeout(400)
@@ -58,25 +38,13 @@ async def test_no_closed_window_is_lost_or_doubled(machine: BootedMachine, tmp_p
     assert done.stdout.splitlines()[1:3] == [f"settings: {file}", f"numbers are kept in {data}"]
     before: list[WindowV1] = []
     for _ in range(2):
-        known = len(before)
-
-        async def more(known: int = known) -> list[WindowV1] | None:
-            found = await _windows(data)
-            return found if len(found) >= known + 3 else None
-
-        before = await until(more, "three windows more", 90, ignoring=NOT_YET)
+        before = await more_windows(data, before)
         assert machine.run(MORETTA, "service", "status").returncode == 0
         await asyncio.sleep(1)
         machine.cut_power()
         await asyncio.to_thread(machine.boot)
 
-    async def goes_on() -> list[WindowV1] | None:
-        found = await _windows(data)
-        return found if any(one.end > before[-1].end and one.persons for one in found) else None
-
-    after = await until(goes_on, "people are counted again", 120, ignoring=NOT_YET)
-    assert [one for one in before if one not in after] == []
-    assert [start for start, times in Counter((one.zone, one.start) for one in after).items() if times > 1] == []
+    await assert_it_counts_on(data, before)
     assert (
         '"sync_interval": "always"' in (data / "identities/nats.conf").read_text()
     )  # what is confirmed is on the disk
