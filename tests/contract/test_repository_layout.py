@@ -40,6 +40,7 @@ TOP = {
         "SECURITY.md",
         ".github",
     ),  # where GitHub looks for them, and so whoever wants to help or to warn
+    "compose.yaml",  # where Docker's compose and podman-compose look for it
 }
 
 
