@@ -27,6 +27,7 @@ from proto.aiming import (
 )
 from proto.subjects import AIM, AIM_REPORTS
 from services.bus import Bus, NoWorkers, Request
+from services.ingest.core.aiming import less_in_words
 from services.kernel.settings import SettingsError
 
 _COLOURS = (
@@ -65,9 +66,7 @@ def in_words(advice: Advice) -> str:
         "move-closer": f"move closer: {some} of the faces are under {limit}",
         "turn-to-faces": f"{some} of the faces cannot be judged: turn the camera to face people, or expose shorter",
         "faces-withheld": "nothing is said of faces: this site's profile allows nothing finer than the whole site",
-        "fine": f"fine; `long_side: {advice.limit:g}` would do, with a third less work for inference"
-        if advice.limit
-        else "fine",
+        "fine": f"fine; {less_in_words(advice.limit)}" if advice.limit else "fine",
     }[advice.code]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from operate.doctor.core.findings import Finding, fail, left_out, ok, warn
 from proto.public import CameraV1, WindowV1
-from services.ingest.core.aiming import LESS_PX, would_do_with_less
+from services.ingest.core.aiming import LESS_PX, less_in_words, would_do_with_less
 
 SOON_S = 21 * 86_400.0
 """A certificate that ends within three weeks needs renewal: tools that renew by themselves would have done it."""
@@ -169,8 +169,7 @@ def face_sizes(tenths: Mapping[SiteCamera, float], long_sides: Mapping[SiteCamer
             f"face sizes at {'/'.join(place)}",
             "ok",
             f"nine of ten of yesterday's faces had {tenths[place]:.0f} px or more of a picture of {side} px",
-            f"`long_side: {LESS_PX}` would do: about one face of 100 is found no more, for a third less work of"
-            " inference (docs/cameras.md)",
+            f"{less_in_words(LESS_PX)} (docs/cameras.md)",
         )
         for place, side in sorted(long_sides.items())
         if would_do_with_less(side, tenths.get(place, 0.0))

@@ -256,6 +256,11 @@ def would_do_with_less(long_side: float, smallest_px: float) -> bool:
     return long_side > LESS_PX and smallest_px * LESS_PX / long_side >= _GOOD_PX
 
 
+def less_in_words(long_side: float) -> str:
+    """Return what an analysed picture of this longer side (px) saves and costs (docs/model/speed.md)."""
+    return f"`long_side: {long_side:g}` would do: a third less work for inference, about one face of 100 fewer found"
+
+
 def _of_light(report: AimReportV1) -> Iterator[Advice]:
     assert report.brightness is not None
     if (report.clipped or 0.0) >= _GLARE and (report.dark or 0.0) >= _SHADE:

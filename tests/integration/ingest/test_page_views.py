@@ -327,6 +327,23 @@ async def test_aiming_tells_sizes_light_and_what_to_do(watched):
     await expect(page.locator("#heat")).to_have_attribute("aria-label", "Where faces are. Most faces are at the right.")
 
 
+@pytest.mark.parametrize("options", [{"locale": "en-GB"}, {"locale": "fr-FR"}], ids=str)
+async def test_aiming_says_where_a_smaller_analysed_picture_would_do(watched, options):
+    """The setting by its name, what it saves and what it costs, beside the good news."""
+    page = watched.page
+    await page.set_viewport_size({"width": 360, "height": 780})
+    await show(page, "aim")
+    large = REPORT | {"ended": "time", "too_small": 0.0, "advice": [{"code": "fine", "limit": 480}]}
+    await page.route("**/aim", lambda route: route.fulfill(json=large))
+    await aim(page)
+    saved, lost = {
+        "en-GB": ("long_side: 480 would do: a third less work", "about one face of 100 fewer"),
+        "fr-FR": ("long_side: 480 suffirait : un tiers de calcul en moins", "environ un visage sur 100 de moins"),
+    }[options["locale"]]
+    await expect(page.locator(".advice.good")).to_contain_text(saved)
+    await expect(page.locator(".advice.good")).to_contain_text(lost)
+
+
 async def test_a_name_that_the_audit_does_not_take_is_told_before_anything_is_asked(watched):
     """With what a name may have; the field's hint says it beforehand."""
     page = watched.page
