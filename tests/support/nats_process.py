@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -68,15 +69,17 @@ class NatsProcess:
         conf.write_text((self.whole or self._open)(self.port, f"{self.folder}/js"))
         command = [binary(), "-c", str(conf)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | self.environment)
-        ready = threading.Event()
+        ready: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, args=(ready,), name=f"reads {self.folder}")
         self._reader.start()
-        in_time = ready.wait(patient(20))
-        if in_time and not self.is_over:
+        try:
+            state = ready.get(timeout=patient(20))
+        except queue.Empty:
+            state = "did not start"
+        if state == "is ready":
             return self
         self.kill()
-        last = "".join(self.output[-5:])
-        raise AssertionError(f"nats-server {'died' if in_time else 'did not start'}: {last}")
+        raise AssertionError(f"nats-server {state}: {''.join(self.output[-5:])}")
 
     def _open(self, port: int, store: str) -> str:
         return (
@@ -84,7 +87,8 @@ class NatsProcess:
             f'jetstream {{ store_dir: "{store}", max_mem: 1GB, max_file: 1GB }}\n{self.config}\n'
         )
 
-    def _read(self, ready: threading.Event) -> None:
+    def _read(self, ready: queue.SimpleQueue[str]) -> None:
+        """Keep its lines. The end of its output is its death: the process may take a moment longer to be gone."""
         assert self._process
         assert self._process.stderr
         for line in self._process.stderr:
@@ -93,8 +97,8 @@ class NatsProcess:
             if match := _LISTENING.search(line):
                 self.port = int(match.group(1))
             if "Server is ready" in line:
-                ready.set()
-        ready.set()
+                ready.put("is ready")
+        ready.put("died")
 
     def signal(self, number: int) -> None:
         assert self._process
