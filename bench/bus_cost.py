@@ -16,7 +16,7 @@ import psutil
 import uvloop
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from operate.box.box import MALLOC, SERVER, nats_server
+from operate.box.programs import MALLOC, SERVER, nats_server
 from proto.frames import FrameReplyV1, FrameV1
 from proto.subjects import FRAMES
 from services.bus import Bus, NatsSettings, NoWorkers, Request

@@ -24,7 +24,7 @@ import yaml
 
 from bench.bus_cost import server_url, start_program
 from bench.verdicts import Row, at_most
-from operate.box.box import MALLOC, SERVER, nats_server
+from operate.box.programs import MALLOC, SERVER, nats_server
 from proto.public import AlertV1, DeliveryV1
 from proto.subjects import ALERTS, DELIVERIES
 from services.bus import Bus, NatsSettings

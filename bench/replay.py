@@ -26,7 +26,7 @@ from rich.table import Table
 
 from bench.bus_cost import server_url, start_program
 from bench.verdicts import Row, at_most
-from operate.box.box import SERVER, nats_server
+from operate.box.programs import SERVER, nats_server
 from proto.sightings import CODES, PassageV1, SightingsV1, SightingV1
 from proto.subjects import PASSAGES, SIGHTINGS
 from services.aggregate.core.config import SECOND, CameraConfig, SiteConfig

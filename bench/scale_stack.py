@@ -20,7 +20,7 @@ from bench.bus_cost import server_url, start_program
 from bench.histogram import Samples, read
 from bench.scale_load import Load
 from bench.system import Restarted
-from operate.box.box import MALLOC, SERVER, nats_server
+from operate.box.programs import MALLOC, SERVER, nats_server
 from operate.identities import Identities, server
 from proto.subjects import STREAMS, Identity
 from services.bus import Bus, NatsSettings

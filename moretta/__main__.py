@@ -16,6 +16,7 @@ from moretta.doctor import doctor
 from moretta.nats import app as nats
 from moretta.notify import notify, silence
 from moretta.operating import CellSeparator, operating
+from moretta.page import page
 from moretta.size import sizing
 from moretta.systemd import service_unit
 from moretta.trials import trials
@@ -72,6 +73,7 @@ def options(
 
 app.add_typer(box)
 app.add_typer(trials)
+app.add_typer(page)
 app.add_typer(operating)
 app.add_typer(sizing)
 app.add_typer(transparency)

@@ -27,6 +27,13 @@ def up(
     profile: Annotated[
         Profile | None, typer.Option(help="what is published about people at a --camera; default: the one for trials")
     ] = None,
+    page_host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="this machine's address at which others see the page, too, by HTTPS and a key; 0.0.0.0: each it has",
+        ),
+    ] = None,
     simulate: Annotated[
         bool,
         typer.Option(
@@ -52,12 +59,19 @@ def up(
         from services.sites.profiles import TRIAL, USUAL
 
     _require_cameras(config, camera, profile, simulate=simulate)
+    if page_host is not None and config is not None:
+        raise SettingsError(_COMMAND, [("--page-host", f"goes without -c; in {config} it is `aggregate.page.host`")])
     if temporary and data is not None:
         raise SettingsError(_COMMAND, [("--temporary", "keeps nothing, so goes without --data")])
     door = browsers_of_box(_COMMAND, websocket, origin or [])
     chosen = chosen_folder(data, keeps=not (simulate or temporary))
     with tempfile.TemporaryDirectory(prefix="moretta-") as scratch:
-        made = _simulated(Path(scratch)) if simulate else _given(config, camera or [], Path(scratch), profile or TRIAL)
+        place = Path(scratch)
+        made = (
+            _simulated(place, page_host)
+            if simulate
+            else _given(config, camera or [], place, profile or TRIAL, page_host)
+        )
         _require_usable(made, config, camera or [])
         with held(chosen or Path(scratch, "data")) as folder:
             rename_accounts(folder)
@@ -80,18 +94,18 @@ def _require_cameras(config: Path | None, camera: list[str] | None, profile: Pro
         raise SettingsError(_COMMAND, [("--profile", why)])
 
 
-def _simulated(folder: Path) -> Path:
+def _simulated(folder: Path, page_host: str | None) -> Path:
     from testbed.simulation.market import looped
 
-    return looped(folder)
+    return looped(folder, page_host)
 
 
-def _given(config: Path | None, cameras: list[str], folder: Path, profile: Profile) -> Path:
+def _given(config: Path | None, cameras: list[str], folder: Path, profile: Profile, page_host: str | None) -> Path:
     from operate.settings_file import require, with_cameras
 
     if config is not None:
         require(config)
-    return with_cameras(config, cameras, folder, profile)
+    return with_cameras(config, cameras, folder, profile, page_host)
 
 
 def _require_usable(file: Path, config: Path | None, cameras: list[str]) -> None:

@@ -189,14 +189,19 @@ def elsewhere(file: Path) -> str | None:
     return redact(str(url)) if url is not None else None
 
 
-def with_cameras(file: Path | None, cameras: list[str], folder: Path, profile: Profile = TRIAL) -> Path:
+def with_cameras(
+    file: Path | None, cameras: list[str], folder: Path, profile: Profile = TRIAL, page_host: str | None = None
+) -> Path:
     """Return the settings file to run: the user's own, or one in `folder` with the cameras added to its first site.
 
-    Each camera is `NAME=URL`; SettingsError names one that is not. `profile` is that of a site without a file.
+    Each camera is `NAME=URL`; SettingsError names one that is not. `profile` and `page_host` are those of settings
+    without a file.
     """
     if file is not None and not cameras:
         return file
-    raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else {"sites": [quick_site(profile)]}
+    page = {"aggregate": {"page": {"host": page_host}}} if page_host else {}
+    quick = {"sites": [quick_site(profile)]} | page
+    raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else quick
     if file is not None:
         raw = _absolute(raw, file.resolve().parent)
     if not raw.get("sites"):

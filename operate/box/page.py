@@ -1,16 +1,25 @@
-"""The page of a box: where it and its NATS listener are, for browsers on this machine (ADR 35)."""
+"""The page of a box: for browsers on this machine, or by HTTPS and with a key for those of its network (ADR 35)."""
 
+import datetime as dt
 import json
+import socket
 from collections.abc import Sequence
+from pathlib import Path
 
+from cryptography import x509
 from msgspec import structs
 
 from operate.box.machine import BoxError, free_port, is_free
+from operate.box.page_link import KEY, PageLink
 from operate.box.ports import ANYWHERE, Claim, Port
 from operate.identities import WebSocket
 from operate.nats.nats_yaml import is_loopback
 from services.aggregate.settings import PageSettings
 from services.ingest.settings import WebSettings
+from services.kernel.tls.files import Certificate
+from services.kernel.tls.self_signed import kept, names_of
+
+_HERE = "127.0.0.1"
 
 
 def usual_page(ports: Sequence[Port], door: WebSocket | None, usual_port: Claim) -> PageSettings:
@@ -29,36 +38,93 @@ def linked(page: PageSettings, web: WebSettings | None) -> PageSettings:
     """Return the page's settings with a link to the camera page, if that has a port of its own."""
     if page.cameras or web is None or not web.port:
         return page
-    here = "127.0.0.1" if web.host in ANYWHERE else web.host
-    return structs.replace(page, cameras=f"https://{f'[{here}]' if ':' in here else here}:{web.port}/")
+    here = name_at(page.host) if web.host in ANYWHERE else web.host
+    return structs.replace(page, cameras=f"https://{_in_url(here)}:{web.port}/")
+
+
+def name_at(host: str) -> str:
+    """Return how browsers name this machine if a server listens at `host`: by its first address, if that is any."""
+    if is_loopback(host):
+        return _HERE
+    return names_of([])[0] if host in ANYWHERE else host
 
 
 class Page:
-    """The addresses of the page and of its NATS listener, both for browsers on this machine (ADR 35).
+    """The addresses of the page and of its NATS listener, which is for this machine alone (ADR 35).
 
-    The page asks for no key, unless the settings say `ask_key`.
+    On loopback the page asks for no key, unless the settings say `ask_key`. Elsewhere it always does, is served by
+    HTTPS, and passes browsers on to NATS, so that they need one port and trust one certificate.
     """
 
-    def __init__(self, settings: PageSettings) -> None:
-        """Raise BoxError if other machines could reach the page."""
-        if not is_loopback(settings.host):
-            why = f"{settings.host} is not this machine alone; take 127.0.0.1, and a web server with TLS before it"
-            raise BoxError(f"aggregate.page.host: {why}")
+    def __init__(self, settings: PageSettings, folder: Path, web: WebSettings | None = None) -> None:
+        """Make the certificate in the box's folder if need be; BoxError if this machine has no such address.
+
+        `web` is the camera page, which shows the same certificate unless it has its own.
+        """
+        self._settings, self._identities, self._web = settings, folder / "identities", web
+        self._certificates = folder / "certificate"
         self._port = settings.port or free_port()
-        self.url = f"http://127.0.0.1:{self._port}/"
         self.bus_port = -1
-        self.asks_key, self._cameras = settings.ask_key, settings.cameras
+        self.is_shared = not is_loopback(settings.host)
+        if not self.is_shared:
+            self.link = PageLink(f"http://{_HERE}:{self._port}/", asks_key=settings.ask_key)
+            return
+        _require_address(settings.host)
+        shown = self._certified()
+        self.link = PageLink(f"https://{_in_url(name_at(settings.host))}:{self._port}/", True, shown)
+
+    def _certified(self) -> str:
+        """Return the fingerprint of a certificate of our own; empty with one of the settings, which is trusted."""
+        if self._settings.certificate is not None:
+            return ""
+        wanted = [] if self._settings.host in ANYWHERE else [self._settings.host]
+        wanted += self._web.names if self._web else []
+        try:
+            self._certificates.mkdir(mode=0o700, exist_ok=True)
+            certificate, key = kept(self._certificates, wanted, dt.datetime.now(dt.UTC))
+        except OSError as error:
+            raise BoxError(f"{self._certificates} can't be written: {error.strerror}") from None
+        self._settings = structs.replace(self._settings, certificate=str(certificate), key=str(key))
+        return Certificate.of(x509.load_pem_x509_certificate(certificate.read_bytes())).fingerprint
 
     @property
     def websocket(self) -> WebSocket:
         """Return NATS's listener for browsers that show this page."""
-        origins = [f"http://{host}:{self._port}" for host in ("127.0.0.1", "localhost")]
-        return WebSocket(f"127.0.0.1:{self.bus_port}", origins, is_open=not self.asks_key)
+        origins = [f"http://{host}:{self._port}" for host in (_HERE, "localhost")]
+        return WebSocket(f"{_HERE}:{self.bus_port}", origins, is_open=not self.link.asks_key)
 
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables for aggregate, in addition to the settings file."""
-        bus = f"ws://127.0.0.1:{self.bus_port}"
-        own = {"HOST": "127.0.0.1", "PORT": str(self._port), "SERVER": bus, "ASK_KEY": json.dumps(self.asks_key)}
-        own |= {"CERTIFICATE": "null", "KEY": "null", "CAMERAS": json.dumps(self._cameras)}
+        bus, page = f"ws://{_HERE}:{self.bus_port}", self._settings
+        own = {"PORT": str(self._port), "ASK_KEY": json.dumps(self.link.asks_key), "CAMERAS": json.dumps(page.cameras)}
+        if self.is_shared:
+            own |= {"HOST": page.host, "SERVER": "/nats", "UPSTREAM": bus, "SEED_FILE": str(self._identities / KEY)}
+            own |= {"CERTIFICATE": str(page.certificate), "KEY": str(page.key)}
+        else:
+            own |= {"HOST": _HERE, "SERVER": bus, "UPSTREAM": "null", "CERTIFICATE": "null", "KEY": "null"}
         return {f"MORETTA_AGGREGATE__PAGE__{key}": value for key, value in own.items()}
+
+    @property
+    def ingest_environment(self) -> dict[str, str]:
+        """Environment variables for ingest, so that people compare one certificate for both pages."""
+        web = self._web
+        if not self.link.fingerprint or web is None or web.certificate is not None or web.certificate_dir is not None:
+            return {}
+        return {"MORETTA_INGEST__WEB__CERTIFICATE_DIR": str(self._certificates)}
+
+
+def _require_address(host: str) -> None:
+    """Raise BoxError unless a server of this machine can listen there."""
+    try:
+        (family, _, _, _, address), *_ = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind(address)
+    except OSError:
+        own = ", ".join(name for name in names_of([]) if name != "localhost")
+        why = f"{host} is no address of this machine; it has {own}, and 0.0.0.0 is all of them"
+        raise BoxError(f"aggregate.page.host: {why}") from None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

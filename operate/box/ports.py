@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from operate.box.machine import BoxError, is_free
 from operate.identities import WebSocket
+from operate.nats.nats_yaml import is_loopback
 from proto.permissions import SERVICES
 from services.aggregate.settings import PageSettings
 from services.ingest.settings import IngestFile
@@ -13,7 +14,7 @@ from services.ingest.settings import IngestFile
 ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
 """Hosts that stand for every address of this machine."""
 _HERE = "127.0.0.1"
-"""Where a box's page and probes listen, whatever the settings say."""
+"""Where a box's probes listen, whatever the settings say, and its page unless other machines are to reach it."""
 _LAST = 65_535
 
 
@@ -52,7 +53,7 @@ def wanted(ingest: IngestFile, page: PageSettings | None, door: WebSocket | None
     """Return the ports that are asked for; one that is not given is any free one."""
     web = ingest.ingest.web
     found = [Port("probes.port", _HERE, port) for port in _probes(ingest.probes.port)]
-    found += [Port("aggregate.page.port", _HERE, page.port)] if page else []
+    found += [Port("aggregate.page.port", _HERE if is_loopback(page.host) else page.host, page.port)] if page else []
     found += [Port("ingest.web.port", web.host, web.port)] if web else []
     if door:
         host, _, port = door.listen.rpartition(":")

@@ -3,7 +3,6 @@
 The page is shown with its address, a QR code of it, and its certificate's fingerprint.
 """
 
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +11,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-import segno
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -20,6 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from operate.box.page_link import drawn, warning
 from operate.live_state import LiveState, count_text, rate_text, share_text
 from proto.public import CameraV1, WindowV1
 from proto.types import WHOLE_SITE
@@ -173,9 +172,4 @@ def page_sign(line: str) -> str | None:
         return None
     if logged.event != "camera page":
         return None
-    drawn = io.StringIO()
-    segno.make(logged.url, micro=False).terminal(drawn, compact=True, border=2)
-    return (
-        f"{drawn.getvalue()}camera page: {logged.url}\n"
-        f"a browser that warns must show this certificate (SHA-256): {logged.fingerprint}"
-    )
+    return f"{drawn(logged.url)}camera page: {logged.url}\n{warning(logged.fingerprint)}"

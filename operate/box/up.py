@@ -19,7 +19,9 @@ from rich.live import Live
 from rich.text import Text
 
 from operate.box.box import Box
-from operate.box.page import linked, usual_page
+from operate.box.data_folder import usual_folder
+from operate.box.page import Page, linked, usual_page
+from operate.box.page_link import KEY
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.ready import notify_ready
 from operate.box.screen import Screen, first_numbers, page_sign
@@ -74,12 +76,14 @@ async def up(
             on_line=_with_page(print_line, screen),
             probes_port=ingest.probes.port,
             page=linked(file.aggregate.page or usual_page(ports, door, claim), ingest.ingest.web),
+            web=ingest.ingest.web,
             door=door,
             sizes=file.nats.sizes,
         )
-        key = f", with the key in {box.page_key}" if box.page_key else ""
-        screen.page = f"numbers in a browser: {box.page_url}{key}"
-        _print_log("moretta", f"{screen.page}\n{facts}\n{first_numbers(sites, time.time_ns())}")
+        assert box.page is not None
+        screen.page = _page_line(box.page, folder)
+        own = box.page.link.in_words(box.page_key) if box.page.is_shared and sys.stderr.isatty() else screen.page
+        _print_log("moretta", f"{own}\n{facts}\n{first_numbers(sites, time.time_ns())}")
         # Without this handler SIGHUP would end the process at once and leave its secrets behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
         await stack.enter_async_context(box)
@@ -106,6 +110,15 @@ async def up(
     for fault in faults:
         print(fault, file=sys.stderr)
     return 2 if faults else 0
+
+
+def _page_line(page: Page, folder: Path) -> str:
+    """Return where the page is, and how one gets its key, which a log must not have."""
+    line, asked = f"numbers in a browser: {page.link.url}", page.link.asks_key
+    if not page.is_shared:
+        return f"{line}, with the key in {(folder / 'identities' / KEY).absolute()}" if asked else line
+    where = "" if folder == usual_folder() else f" --data {shlex.quote(str(folder.absolute()))}"
+    return f"{line}, by the link that `moretta page{where}` shows"
 
 
 async def listen(box: Box, view: LiveState, each: Callable[[str, Any], None] | None) -> Bus:

@@ -25,11 +25,11 @@ class Identities:
     seeds: Mapping[str, Seed]
 
     @classmethod
-    def make(cls, folder: Path) -> "Identities":
-        """Make new identities below `folder`."""
+    def make(cls, folder: Path, kept: Mapping[str, Seed] | None = None) -> "Identities":
+        """Make new identities below `folder`, but for the seeds that are `kept`, by user name."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)  # it may have existed, open to others
-        made = cls(folder, {user_of(*user): Seed.new() for user in users()})
+        made = cls(folder, {user_of(*user): Seed.new() for user in users()} | dict(kept or {}))
         for user, seed in made.seeds.items():
             made.write(f"{user}.nk", seed.reveal())
         for name in PEERS:
@@ -42,6 +42,10 @@ class Identities:
     def public(self) -> dict[str, list[str]]:
         """The public keys, as the server's configuration takes them."""
         return {user: [seed.public] for user, seed in self.seeds.items()}
+
+    def replaced(self, user: str, seed: Seed) -> "Identities":
+        """Return these identities with another seed of a user, whose file has it already."""
+        return Identities(self.folder, {**self.seeds, user: seed})
 
     def write(self, name: str, text: str) -> Path:
         """Write one file, readable by its owner alone; returns its path. OSError names it, on a full disk, too."""

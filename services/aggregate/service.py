@@ -177,7 +177,7 @@ async def wire(app: App, file: AggregateFile) -> None:
     async def apply(new: AggregateFile) -> None:
         if page is not None:
             page.reload()
-            page.apply(new.sites)
+            page.apply(new.sites, new.aggregate.page)
         sites.apply(new)
         await sharing.turn()
         await stats.apply(new.sites)

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 from proto.leases import ReplicaId
 from services.aggregate.core import policy
 from services.bus import NatsSettings
+from services.bus.nkey import RIGHT, Seed
 from services.kernel.log import LogSettings
 from services.kernel.probes import ProbesSettings
 from services.kernel.tls import Named, Tls, server_tls
@@ -34,6 +35,14 @@ class PageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = "/nats"
     """NATS's WebSocket address as browsers reach it. `./nats` is relative to the page, wherever a proxy serves that.
     Under `moretta up` it is the box's own."""
+    upstream: Annotated[str, Meta(pattern=r"^ws://[^\s/]+\Z", description="NATS's listener, ws://HOST:PORT")] | None = (
+        None
+    )
+    """NATS's WebSocket listener, such as ws://127.0.0.1:8443, to which this server passes on connections to the path
+    `server`. None: a web server in front of both does."""
+    seed: Annotated[Seed, Meta(description=RIGHT)] | None = None
+    """The page's seed (page.nk): the names of sites, zones and rules are for browsers alone that have it. None: they
+    are for whoever reaches the page."""
     cameras: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]+$", max_length=2048)] | None = None
     """URL of the camera page (`ingest.web`), where operators aim cameras and phones publish. None: no link to it."""
     ask_key: bool = False
@@ -61,6 +70,8 @@ class PageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                 "aggregate.page.server",
                 f"{why}; take a host's name, or a path such as /nats of the page's own web server",
             )
+        if self.upstream is not None and not self.server.startswith("/"):
+            yield "aggregate.page.upstream", "goes with a path of this server, such as `server: /nats`"
         if self.certificate is not None and self.server.startswith("ws://"):
             yield "aggregate.page.server", "is ws://, which no browser opens from a page over HTTPS; take wss://"
 

@@ -1,10 +1,11 @@
 """Serves the read-only page: its files from memory, by HTTP or HTTPS, and a config.json that names the NATS server.
 
-No numbers pass through here: the page reads them from NATS itself, as the subscriber (ADR 34).
+The page reads its numbers from NATS itself, as the subscriber (ADR 34); a `NatsRelay` may pass them on.
 """
 
 import asyncio
 import gzip
+import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from services.aggregate.nats_relay import NatsRelay
+from services.aggregate.page_config import config, known, proof
 from services.aggregate.settings import PageSettings
 from services.kernel.faults import StartError
 from services.kernel.listener import Listener, runner_of
 from services.kernel.log import get_logger
 from services.kernel.tls import Tls
-from services.sites.columns import COLUMNS
-from services.sites.gap_reasons import page_gaps
-from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
 
 log = get_logger()
@@ -33,6 +33,8 @@ _TYPES = {
     ".txt": "text/plain",
     ".svg": "image/svg+xml",
 }
+_OF_ERRORS = ("Allow", "Upgrade")
+"""Headers that an answer of status 405 or 426 must have (RFC 9110, sections 15.5.6 and 15.5.22)."""
 _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -63,16 +65,6 @@ def policy(server: str) -> str:
     )
 
 
-def _names(site: SiteSettings) -> dict[str, Any]:
-    """Return what people call a site, its zones and rules, when a rule fires and what to do, its clock and language."""
-    rules = {
-        f"{rule.zone}/{rule.id}": {"name": rule.name or None, "action": rule.action or None, "below": rule.fire_below}
-        for rule in site.rules
-    }
-    zones = {zone.id: zone.name for zone in site.zones}
-    return {"name": site.name, "timezone": site.timezone, "language": site.language, "zones": zones, "rules": rules}
-
-
 class PageServer:
     """The web server of the page; `url` is the page's address."""
 
@@ -83,28 +75,24 @@ class PageServer:
         self._tls: Tls | None = None
         server = web.Application(client_max_size=1, middlewares=[_plain])
         server.on_response_prepare.append(self._add_headers)
+        if settings.upstream is not None:
+            server.add_routes([web.get(settings.server, NatsRelay(settings.upstream).serve)])
         server.add_routes([web.get("/{name:[^/]*}", self._file)])
         self._runner = runner_of(server)
         self._listener: Listener | None = None
+        self._whole: _File | None = None
+        self._proof: bytes | None = None
         self.url = ""
 
-    def apply(self, sites: Sequence[SiteSettings]) -> None:
-        """Make config.json: names of sites, zones and rules, what profiles allow, CSV's columns, words for gaps."""
-        names = {one.id: _names(one) for one in sites}
-        config = {
-            "server": self._settings.server,
-            "key": self._settings.ask_key,
-            "cameras": self._settings.cameras,
-            "profiles": [
-                {"name": name, "rules": terms.rules, "zones": terms.zones, "trial": terms.is_trial}
-                for name, terms in PROFILES.items()
-            ],
-            "columns": COLUMNS,
-            "gaps": page_gaps(),
-            "names": names,
-        }
-        body = msgspec.json.encode(config)
-        self._files["config.json"] = _File(body, gzip.compress(body, mtime=0), "application/json")
+    def apply(self, sites: Sequence[SiteSettings], new: PageSettings | None = None) -> None:
+        """Make config.json from these sites. Names are for browsers alone that have the seed, if there is one.
+
+        Of the `new` settings of a reload the seed comes into force. If they have no page any more, it stays.
+        """
+        given, seed = config(self._settings), (new or self._settings).seed
+        whole = _json(given | known(self._settings, sites))
+        self._files["config.json"] = whole if seed is None else _json(given)
+        self._whole, self._proof = whole, None if seed is None else proof(seed)
 
     async def start(self) -> None:
         """Serve; StartError if the port is taken or the certificate can't be used."""
@@ -135,20 +123,32 @@ class PageServer:
         await self._runner.cleanup()
 
     async def _file(self, request: web.Request) -> web.Response:
-        found = self._files.get(request.match_info["name"] or "index.html")
+        name = request.match_info["name"] or "index.html"
+        found = self._whole if name == "config.json" and self._has_key(request) else self._files.get(name)
         if found is None:
             raise web.HTTPNotFound
         packs = "gzip" in request.headers.get("Accept-Encoding", "")
         body, headers = (found.packed, {"Content-Encoding": "gzip"}) if packs else (found.body, {})
         return web.Response(body=body, headers=headers, content_type=found.content_type, charset="utf-8")
 
+    def _has_key(self, request: web.Request) -> bool:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self._proof is not None and hmac.compare_digest(given.encode(errors="surrogateescape"), self._proof)
+
     async def _add_headers(self, _request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers.update(self._headers)
 
 
 def _packed(file: Path) -> _File:
-    body = file.read_bytes()
-    return _File(body, gzip.compress(body, mtime=0), _TYPES[file.suffix])
+    return _of(file.read_bytes(), _TYPES[file.suffix])
+
+
+def _json(value: dict[str, Any]) -> _File:
+    return _of(msgspec.json.encode(value), "application/json")
+
+
+def _of(body: bytes, content_type: str) -> _File:
+    return _File(body, gzip.compress(body, mtime=0), content_type)
 
 
 @web.middleware
@@ -159,7 +159,8 @@ async def _plain(
     try:
         return await handler(request)
     except web.HTTPException as error:
-        return web.Response(status=error.status, text=f"{error.status} {error.reason}\n")
+        kept = {name: error.headers[name] for name in _OF_ERRORS if name in error.headers}
+        return web.Response(status=error.status, headers=kept, text=f"{error.status} {error.reason}\n")
     except asyncio.CancelledError:
         raise
     except Exception:

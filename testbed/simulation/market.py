@@ -48,10 +48,16 @@ async def films(folder: Path, drawn: Mapping[str, Plan], console: Console) -> di
     return made
 
 
-def looped(folder: Path) -> Path:
-    """Make the films below `folder`, and return a settings file whose cameras show them again and again."""
+def looped(folder: Path, page_host: str | None = None) -> Path:
+    """Make the films below `folder`, and return a settings file whose cameras show them again and again.
+
+    With `page_host` other machines see its page there.
+    """
     made = asyncio.run(films(folder, plans(), Console(stderr=True)))
-    return write(settings(cameras(made, loop=True)), folder)
+    found = settings(cameras(made, loop=True))
+    if page_host is not None:
+        found["aggregate"]["page"] = {"host": page_host}
+    return write(found, folder)
 
 
 def cameras(made: Mapping[str, Path], *, loop: bool = False) -> list[dict[str, Any]]:

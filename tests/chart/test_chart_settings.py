@@ -9,7 +9,7 @@ import yaml
 from chart import CHART, RELEASE, ROOT, container, environment, merged, ours, pods, render
 from chart_values import EVERYTHING, PAGE
 
-from operate.box.box import MALLOC
+from operate.box.programs import MALLOC
 from operate.identities import Identities, IdentityFolder, Release, ServerEntry
 from services.aggregate.settings import AggregateFile
 from services.inference.settings import InferenceFile

@@ -12,7 +12,7 @@ import pytest
 from container import IMAGES, PYTHON, SERVICES, USER, inspected, mount, once, podman, require
 from packaging.requirements import Requirement
 
-from operate.box.box import MALLOC
+from operate.box.programs import MALLOC
 
 ROOT = Path(__file__).parents[2]
 WHOSE = {

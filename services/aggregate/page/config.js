@@ -6,12 +6,16 @@ import { backoff, pause } from "./timing.js";
 const FIRST_MS = 1_000;
 const MOST_MS = 60_000;
 
-/** The settings; asked for again until they can be read. `told` is called with the key of what is wrong, or with null. */
-export async function readConfig(told) {
+/**
+ * The settings; asked for again until they can be read. `told` is called with the key of what is wrong, or with null.
+ * With the proof of a key the server gives names, too, which it may have for nobody else.
+ */
+export async function readConfig(told, proof = null) {
   for (let failures = 0; ; failures += 1) {
     try {
       // beside this file: an address that a web server or a proxy made of another one still finds it
-      const answer = await fetch(new URL("config.json", import.meta.url), { cache: "no-store" });
+      const headers = proof === null ? {} : { Authorization: `Bearer ${proof}` };
+      const answer = await fetch(new URL("config.json", import.meta.url), { cache: "no-store", headers });
       const config = settled(answer.ok ? await answer.json() : null);
       told(null);
       return config;
@@ -40,5 +44,6 @@ export function settled(found) {
     return [site, { name, language, zones: zones ?? {}, rules: rules ?? {}, timezone: isZone(timezone) ? timezone : undefined }];
   });
   const cameras = /^https?:\/\//.test(found.cameras) ? found.cameras : null;
-  return { server: found.server, key: found.key === true, cameras, profiles, columns: known, gaps: found.gaps ?? {}, names: Object.fromEntries(names) };
+  const named = { isNamed: found.names !== undefined, names: Object.fromEntries(names) };
+  return { server: found.server, key: found.key === true, cameras, profiles, columns: known, gaps: found.gaps ?? {}, ...named };
 }

@@ -5,7 +5,7 @@ import { readConfig } from "./config.js";
 import { head } from "./csv.js";
 import { arrange, put } from "./elements.js";
 import { History, stepOf } from "./history.js";
-import { askKey, hideKey, onKey } from "./key.js";
+import { askKey, hideKey, keyOf, linkedSeed, onKey } from "./key.js";
 import { Latest } from "./latest.js";
 import { empty, extend, period, sites, take } from "./model.js";
 import { hush, Notice, tell } from "./notice.js";
@@ -100,9 +100,10 @@ function answered(key, reply) {
   extend(known, key, reply.periods.map(period));
 }
 
-async function connect(authenticator) {
+async function connect(key) {
+  if (key?.proof && !config.isNamed) await configure(key.proof);
   bus?.stop();
-  bus = new Bus(address(config.server, location.href), authenticator, { told, changed, denied: (stream) => latest.set(stream, "refused") });
+  bus = new Bus(address(config.server, location.href), key?.authenticator ?? null, { told, changed, denied: (stream) => latest.set(stream, "refused") });
   latest = new Latest(bus, { found: (message, heardMs) => take(known, message, heardMs) && soon(), read: soon });
   history = new History(bus, { found: answered, gone: (key) => known.gone.add(key), changed: soon });
   try {
@@ -111,6 +112,18 @@ async function connect(authenticator) {
     if (!(error instanceof Refused)) throw error;
     askKey(text("key.refused"));
   }
+}
+
+async function configure(proof) {
+  config = await readConfig((fault) => {
+    notice.fault = fault;
+    show();
+  }, proof);
+  learn(config.profiles);
+  head(config.columns);
+  learnGaps(config.gaps);
+  byId("cameras").hidden = config.cameras === null;
+  if (config.cameras !== null) byId("cameras").firstElementChild.href = config.cameras;
 }
 
 function speak(wanted) {
@@ -129,14 +142,8 @@ onKey(connect);
 speak(navigator.languages);
 setInterval(show, TICK_MS);
 
-config = await readConfig((fault) => {
-  notice.fault = fault;
-  show();
-});
-learn(config.profiles);
-head(config.columns);
-learnGaps(config.gaps);
-byId("cameras").hidden = config.cameras === null;
-if (config.cameras !== null) byId("cameras").firstElementChild.href = config.cameras;
-if (config.key) askKey("");
-else await connect(null);
+await configure(null);
+const seed = linkedSeed(location.hash);
+const key = seed && (await keyOf(seed));
+if (key || !config.key) await connect(key);
+else if (!seed) askKey("");

@@ -18,6 +18,7 @@ from services.kernel.faults import StartError
 from services.kernel.listener import Listener, runner_of
 from services.kernel.log import get_logger
 from services.kernel.tls import Tls
+from services.kernel.tls.self_signed import names_of
 
 log = get_logger()
 
@@ -98,7 +99,7 @@ class WebServer:
 
     def _host(self) -> str:
         """Return the name that people type: the first configured, the listen address, or this machine's first one."""
-        names = certificate.names_of(self._settings.names)
+        names = names_of(self._settings.names)
         is_anywhere = self._settings.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
         name = names[0] if self._settings.names or is_anywhere else self._settings.host
         return f"[{name}]" if _is_ipv6(name) else name

@@ -22,7 +22,7 @@ from up_process import UpProcess
 from operate.backup.backup_folder import described
 from operate.backup.contents import LIST, Contents, with_digest
 from operate.backup.snapshots import remove
-from operate.box.box import nats_server
+from operate.box.programs import nats_server
 from operate.identities import settings_file
 from proto.notifications import SilenceV1
 from proto.permissions import stream_info

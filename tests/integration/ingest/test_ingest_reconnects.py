@@ -14,7 +14,7 @@ from http_camera import HttpCamera
 from lying_rtsp import Lie, LyingRtsp, at_pace, units_of
 from patience import patient
 
-from operate.box.box import MALLOC
+from operate.box.programs import MALLOC
 
 SCRIPT = Path(__file__).parents[2] / "support" / "reconnecting.py"
 BEFORE, AFTER = 60, 300

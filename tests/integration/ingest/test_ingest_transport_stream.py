@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from operate.box.box import MALLOC
+from operate.box.programs import MALLOC
 from services.ingest.core.picture import i420_size
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.decoder import Decoder

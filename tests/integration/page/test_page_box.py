@@ -1,12 +1,16 @@
 """The page of `moretta up`: told first, open on this machine unless a key is asked for, right after a restart."""
 
 import asyncio
+import contextlib
 import json
+import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 import yaml
+from command_line import assert_mistakes, moretta
 from golden import BY_TYPE
 from msgspec import structs
 from on_bus import connected
@@ -72,9 +76,18 @@ async def test_an_alert_that_fires_is_shown_after_a_restart(tmp_path: Path):
         assert box.stop() == 0
 
 
+@contextlib.asynccontextmanager
+async def trusting() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+        yield session
+
+
 async def told(url: str) -> dict:
     """What the page is told, once aggregate serves it."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+    async with trusting() as session, asyncio.timeout(60):
         while True:
             try:
                 async with session.get(f"{url}config.json") as answer:
@@ -85,7 +98,8 @@ async def told(url: str) -> dict:
 
 async def comes(server: str, seed: Seed | None) -> bool:
     """Whether a browser is let in with this seed, or without one."""
-    async with aiohttp.ClientSession() as session, session.ws_connect(server) as socket:
+    origin = {"Origin": f"https://{server.removeprefix('wss://').partition('/')[0]}"} if "wss:" in server else {}
+    async with trusting() as session, session.ws_connect(server, headers=origin) as socket:
         info = json.loads((await socket.receive_bytes(timeout=20)).split(b"\r\n")[0].removeprefix(b"INFO "))
         shown = {"nkey": seed.public, "sig": seed.sign(info["nonce"]).decode()} if seed else {}
         await socket.send_bytes(b"CONNECT " + json.dumps(shown | {"verbose": False}).encode() + b"\r\nPING\r\n")
@@ -109,3 +123,58 @@ async def test_a_page_that_asks_for_a_key_is_closed_without(tmp_path: Path):
         assert "no_auth_user" not in config["websocket"]
     finally:
         assert box.stop() == 0
+
+
+def link_of(data: Path, *options: str) -> tuple[str, Seed]:
+    """What `moretta page` shows: the page's address and its key."""
+    shown = moretta("page", "--data", data, *options)
+    assert shown.returncode == 0, shown.stderr
+    (line,) = [one for one in shown.stdout.splitlines() if one.startswith(_SAID)]
+    url, _, key = line.removeprefix(_SAID).partition("#key=")
+    return url, Seed(key)
+
+
+@pytest.mark.timeout(300)
+async def test_other_machines_come_in_by_a_link(tmp_path: Path):
+    """`moretta page` alone shows it, no line of a log. It holds over a restart, and until `--new-link`."""
+    data = tmp_path / "data"
+    options = ["--camera", "gate=rtsp://127.0.0.1:9/none", "--page-host", "0.0.0.0", "--data", str(data)]
+    box = UpProcess(options).start()
+    try:
+        box.wait_for(lambda: len(box.words) > 3, 90, "the first lines")
+        assert box.words[0].startswith(f"{_SAID}https://")
+        assert box.words[0].strip().endswith(f", by the link that `moretta page --data {data}` shows")
+        url, key = link_of(data)
+        assert box.words[0].startswith(f"{_SAID}{url}, ")
+        page = await told(url)
+        assert (page["server"], page["key"], "names" in page) == ("/nats", True, False)
+        server = f"{url.replace('https:', 'wss:')}nats"
+        assert [await comes(server, seed) for seed in (None, Seed.new(), key)] == [False, False, True]
+        again, new = link_of(data, "--new-link")
+        assert (again, new == key) == (url, False)
+        assert [await comes(server, seed) for seed in (key, new)] == [False, True]
+    finally:
+        assert box.stop() == 0
+    assert not any(key.reveal() in line or new.reveal() in line for line in [*box.words, *map(str, box.lines)])
+    box = UpProcess(options).start()
+    try:
+        box.wait_for(lambda: len(box.words) > 3, 90, "the first lines")
+        url, kept = link_of(data)
+        assert kept == new
+        await told(url)
+        assert await comes(f"{url.replace('https:', 'wss:')}nats", kept)
+    finally:
+        assert box.stop() == 0
+
+
+def test_mistakes_about_the_page_are_named(tmp_path: Path):
+    """A folder without a box; an option that a file's setting stands for; an address of another machine."""
+    camera = ("--camera", "gate=rtsp://127.0.0.1:9/none", "--data", tmp_path / "data")
+    no_box = f"moretta page: --data: '{tmp_path}' has no page of a `moretta up`; start that first, or name its folder"
+    assert_mistakes(moretta("page", "--data", tmp_path), no_box)
+    file = settings(tmp_path / "site.yaml")
+    why = f"moretta up: --page-host: goes without -c; in {file} it is `aggregate.page.host`"
+    assert_mistakes(moretta("up", "-c", file, "--page-host", "0.0.0.0"), why)
+    elsewhere = moretta("up", *camera, "--page-host", "192.0.2.77")
+    assert elsewhere.returncode == 2
+    assert "aggregate.page.host: 192.0.2.77 is no address of this machine; it has " in elsewhere.stderr

@@ -12,7 +12,6 @@ from authority import Authority
 from nats_process import NatsProcess
 from playwright.async_api import Browser, expect
 
-from operate.box.box import Box, BoxError
 from operate.identities import Identities, ServerTls, WebSocket, nats_config
 from proto.subjects import Identity
 from services.aggregate.settings import AggregateFile, PageSettings
@@ -108,6 +107,9 @@ async def test_a_taken_port_is_told(page: PageServer):
         ({"server": "wss://::1:8443"}, "aggregate.page.server"),
         ({"certificate": "x.pem"}, "aggregate.page.key: is missing"),
         ({"certificate": "x", "key": "x", "server": "ws://x"}, "aggregate.page.server: is ws://"),
+        ({"upstream": "ws://127.0.0.1:8443/nats"}, "aggregate.page.upstream"),
+        ({"upstream": "ws://127.0.0.1:8443", "server": "./nats"}, "aggregate.page.upstream: goes with a path of this"),
+        ({"seed": "SU"}, "aggregate.page.seed"),
     ],
 )
 def test_wrong_settings_are_told(tmp_path: Path, given: dict, why: str):
@@ -115,12 +117,6 @@ def test_wrong_settings_are_told(tmp_path: Path, given: dict, why: str):
     (file := tmp_path / "s.yaml").write_text(json.dumps({"aggregate": {"page": given}}))
     with pytest.raises(SettingsError, match=re.escape(why)):
         load(file, AggregateFile)
-
-
-def test_a_box_shows_its_page_to_its_own_machine_alone(tmp_path: Path):
-    """Its server's websocket has no TLS, and asks for no key."""
-    with pytest.raises(BoxError, match=r"aggregate\.page\.host: 0\.0\.0\.0 is not this machine alone"):
-        Box(tmp_path, tmp_path / "s.yaml", page=PageSettings(host="0.0.0.0"))
 
 
 @pytest.mark.asyncio(loop_scope="session")

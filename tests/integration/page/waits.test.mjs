@@ -153,7 +153,7 @@ test("waits double up to a limit, with full jitter", () => {
 test("a config.json says where NATS is, what profiles allow, and the columns of CSV; the rest may be missing", () => {
   const [profiles, columns] = [[{ name: "lab", rules: true, zones: true }], ["site", "interval_low"]];
   const given = { profiles, columns };
-  assert.deepEqual(settled({ server: "/nats", ...given }), { server: "/nats", key: false, cameras: null, ...given, gaps: {}, names: {} });
+  assert.deepEqual(settled({ server: "/nats", ...given }), { server: "/nats", key: false, cameras: null, ...given, gaps: {}, isNamed: false, names: {} });
   const addresses = ["https://192.0.2.7:8443/", "javascript:alert(1)", 5].map((cameras) => settled({ server: "x", ...given, cameras }).cameras);
   assert.deepEqual(addresses, ["https://192.0.2.7:8443/", null, null]);
   const names = { s: { name: "S", language: "fr", timezone: "Europe/Paris" }, t: { timezone: "Nowhere" } };

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from operate.box.box import nats_server
+from operate.box.programs import nats_server
 
 HERE = Path(__file__).parents[3]
 MAGIC = b"\xff Go buildinf:"

@@ -145,6 +145,13 @@ def test_cameras_alone_make_a_site_for_trials(scratch: Path):
     assert "cameras" not in QUICK_SITE
 
 
+def test_cameras_alone_with_a_page_for_other_machines(scratch: Path):
+    """The page's host is the one that was asked for."""
+    made = with_cameras(None, ["gate=rtsp://10.0.0.5/s"], scratch, page_host="0.0.0.0")
+    assert yaml.safe_load(made.read_text())["aggregate"] == {"page": {"host": "0.0.0.0"}}
+    assert check(made) == []
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_cameras_alone_under_another_profile(scratch: Path, profile: Profile):
     """The site has it, with windows as short as it lets them be: services take it."""

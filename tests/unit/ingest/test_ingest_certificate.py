@@ -1,4 +1,4 @@
-"""The web server's certificate: services.ingest.web.certificate."""
+"""The camera page's certificate: services.ingest.web.certificate, and services.kernel.tls.self_signed."""
 
 import datetime as dt
 import stat
@@ -7,8 +7,9 @@ import pytest
 from cryptography import x509
 
 from services.ingest.settings import WebSettings
-from services.ingest.web import certificate as sut
+from services.ingest.web.certificate import served
 from services.kernel.faults import StartError
+from services.kernel.tls import self_signed as sut
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 
@@ -31,7 +32,7 @@ def test_one_of_our_own_names_this_machine(tmp_path):
 def test_in_memory_unless_a_folder_is_set(tmp_path, monkeypatch):
     """Without `certificate_dir` nothing is written, and each start shows another one."""
     monkeypatch.chdir(tmp_path)
-    first, second = (sut.served(WebSettings(), NOW) for _ in range(2))
+    first, second = (served(WebSettings(), NOW) for _ in range(2))
     assert first.fingerprint != second.fingerprint
     assert list(tmp_path.iterdir()) == []
 
@@ -40,13 +41,13 @@ def test_it_is_kept_in_the_folder_until_it_no_longer_fits(tmp_path, monkeypatch)
     """The same over restarts and new addresses, its key for its owner alone; another one a month before its end or for
     a name that people are to type."""
     settings = WebSettings(certificate_dir=str(tmp_path))
-    shown = [sut.served(settings, NOW).fingerprint]
+    shown = [served(settings, NOW).fingerprint]
     monkeypatch.setattr(sut, "names_of", lambda wanted: [*wanted, "192.0.2.99", "localhost"])  # a lease ran out
-    shown.append(sut.served(settings, NOW).fingerprint)
+    shown.append(served(settings, NOW).fingerprint)
     assert shown[0] == shown[1]
     assert stat.S_IMODE((tmp_path / "moretta.key").stat().st_mode) == 0o600
-    later = sut.served(settings, NOW + dt.timedelta(days=sut.VALID_DAYS - 20)).fingerprint
-    renamed = sut.served(WebSettings(certificate_dir=str(tmp_path), names=["new.example.org"]), NOW).fingerprint
+    later = served(settings, NOW + dt.timedelta(days=sut.VALID_DAYS - 20)).fingerprint
+    renamed = served(WebSettings(certificate_dir=str(tmp_path), names=["new.example.org"]), NOW).fingerprint
     assert len({shown[0], later, renamed}) == 3
 
 
@@ -56,7 +57,7 @@ def test_the_operators_own_is_taken_and_taken_again(tmp_path):
     settings = WebSettings(**{name: str(file) for name, file in files.items()})
     for name, content in zip(files, sut.self_signed(["a.example.org"], NOW), strict=True):
         files[name].write_bytes(content)
-    serving = sut.served(settings, NOW)
+    serving = served(settings, NOW)
     first = (serving.context, serving.fingerprint)
     assert serving.context is first[0]
     for name, content in zip(files, sut.self_signed(["a.example.org"], NOW), strict=True):
@@ -69,4 +70,4 @@ def test_the_operators_own_is_taken_and_taken_again(tmp_path):
     assert (serving.context, serving.fingerprint) == second
     files["certificate"].unlink()
     with pytest.raises(StartError, match="No such file"):
-        sut.served(settings, NOW)
+        served(settings, NOW)
