@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import services.sites.plotting  # noqa: F401 - before matplotlib  # isort: skip
+import services.charts.plotting  # noqa: F401 - before matplotlib  # isort: skip
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -24,8 +24,8 @@ from modelling.evaluation.labelled import InputError, Photo
 from modelling.evaluation.measuring import predict, selected_photos, what_became
 from modelling.evaluation.outcomes import Outcome
 from services.inference.model import FaceModel, ModelError, load_model
-from services.sites.proportions import newcombe
 from services.sites.settings import TrackingSettings
+from services.statistics.proportions import newcombe
 
 SIZES = (0.85, 0.89, 0.93, 0.96, 1.0, 1.04, 1.07, 1.11, 1.15)
 MIN_HITS = TrackingSettings().min_hits

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.sites.columns import Separator
+from services.statistics.columns import Separator
 
 operating = typer.Typer()
 CONFIG = "MORETTA_CONFIG"

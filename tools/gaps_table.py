@@ -1,10 +1,10 @@
-"""Writes the table of reasons for gaps in docs/messages.md from services/sites/gap_reasons.py."""
+"""Writes the table of reasons for gaps in docs/messages.md from services/statistics/gap_reasons.py."""
 
 import re
 import sys
 from pathlib import Path
 
-from services.sites.gap_reasons import GAP_REASONS
+from services.statistics.gap_reasons import GAP_REASONS
 
 _TABLE = re.compile(r"(### Gaps\n\n(?:\|.*\n){2})(?:\|.*\n)*")
 

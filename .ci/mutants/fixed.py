@@ -41,10 +41,11 @@ PARTS = {
         for name in (
             "frames/budget",
             "destinations",
-            "sites/history",
-            "sites/measurement",
-            "sites/proportions",
-            "sites/steps",
+            "privacy/steps",
+            "statistics/calendar",
+            "statistics/measurement",
+            "statistics/proportions",
+            "statistics/roll_ups",
         )
     ),
 }
@@ -52,8 +53,8 @@ PARTS = {
 
 TESTS = (
     "tests/unit/aggregate", "tests/unit/notify", "tests/unit/ingest", "tests/unit/inference", "tests/unit/evaluation",
-    "tests/unit/leases", "tests/unit/kernel", "tests/unit/budget", "tests/unit/destinations", "tests/unit/history",
-    "tests/unit/measurement", "tests/unit/proportions", "tests/unit/sites",
+    "tests/unit/leases", "tests/unit/kernel", "tests/unit/budget", "tests/unit/destinations", "tests/unit/privacy",
+    "tests/unit/sites", "tests/unit/statistics",
 )  # fmt: skip
 """The tests that may kill: those of the services and libraries that the cores belong to, so none of a command."""
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from modelling.evaluation.outcomes import Outcome
 from modelling.evaluation.scoring import CROWD, SIZE_LIMITS, box_px, size_name
-from services.sites.proportions import newcombe, wilson
+from services.statistics.proportions import newcombe, wilson
 
 CLASSES = ("mask", "no_mask", "incorrect")
 

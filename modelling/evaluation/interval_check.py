@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from modelling.evaluation.errors import LEAST_JUDGED, PhotoCounts, Sources, estimate
 from proto.model_errors import ModelErrors
-from services.sites.measurement import Judged, interval
-from services.sites.proportions import Interval, wilson
+from services.statistics.measurement import Judged, interval
+from services.statistics.proportions import Interval, wilson
 
 Truth = Literal["passed", "place"]
 

@@ -21,11 +21,12 @@ from services.bus import Bus
 from services.ingest.sources.address import SourceError
 from services.ingest.sources.source import open_source
 from services.kernel.settings import SettingsError
-from services.sites import history
-from services.sites.figures import observed, rates
-from services.sites.measurement import Judged
 from services.sites.profiles import TRIAL
 from services.sites.settings import CameraSettings
+from services.statistics.calendar import TimeRange
+from services.statistics.figures import observed, rates
+from services.statistics.measurement import Judged
+from services.statistics.roll_ups import Tally
 
 SITE, CAMERA = "count", "file"
 _DAY_S = 86_400.0
@@ -124,8 +125,8 @@ class FilmCount:
         It begins when the film was read, and is as long as the film. `coverage` is the film's, not its windows'.
         """
         start = self.first or 0
-        span = history.TimeRange(start, start + round(self.seconds() * 1e9))
-        tally = history.Tally(span)
+        span = TimeRange(start, start + round(self.seconds() * 1e9))
+        tally = Tally(span)
         for window in sorted(self.windows.values(), key=lambda one: one.start):
             tally.add(window)
         whole = tally.period(SITE, WHOLE_SITE)
@@ -137,7 +138,7 @@ class FilmCount:
             periods=[period] if self.frames else [],
         )  # fmt: skip
 
-    def _coverage(self, film: history.TimeRange) -> float | None:
+    def _coverage(self, film: TimeRange) -> float | None:
         """Return the observed share of the film, by the rule of windows: theirs is rounded to seconds of an hour."""
         if self.watch is None:
             return None

@@ -26,9 +26,9 @@ from services.notify.texts.message import Letter, MailSender
 from services.notify.texts.names import own_text
 from services.notify.texts.page import page_of
 from services.notify.texts.words import Words
-from services.sites.history import local
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, local_zone
+from services.statistics.calendar import local
 
 _COMMAND = "moretta notify preview"
 

@@ -14,11 +14,11 @@ from proto.public import AlertV1, OperationalAlertV1, WindowV1
 from proto.types import WHOLE_SITE, AlertState, ZoneId
 from services.aggregate.core.policy import publishable
 from services.notify.reports.day import day_of
-from services.sites.figures import rates
-from services.sites.history import SECOND, instant, local
-from services.sites.measurement import Judged
 from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings, SiteSettings, local_zone
+from services.statistics.calendar import SECOND, instant, local
+from services.statistics.figures import rates
+from services.statistics.measurement import Judged
 
 _DIP = range(14, 16)
 """The hours of the day, by the site's clock, in which few people wear a mask."""

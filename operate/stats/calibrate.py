@@ -15,9 +15,10 @@ from proto.public import WindowV1
 from proto.stats import PeriodV1
 from proto.subjects import WINDOWS
 from services.kernel.settings import SettingsError
-from services.sites.figures import rounded
-from services.sites.history import Tally, TimeRange
-from services.sites.proportions import Interval
+from services.statistics.calendar import TimeRange
+from services.statistics.figures import rounded
+from services.statistics.proportions import Interval
+from services.statistics.roll_ups import Tally
 
 COMMAND = "moretta calibrate"
 HEADING = ["start", "end", "masked", "others"]

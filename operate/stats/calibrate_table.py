@@ -9,7 +9,7 @@ from rich.table import Table
 from operate.output import percent
 from operate.stats.calibrate import Calibration
 from proto.types import WHOLE_SITE
-from services.sites.proportions import Interval
+from services.statistics.proportions import Interval
 
 NONE = "–"
 

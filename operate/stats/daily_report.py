@@ -16,10 +16,10 @@ from services.kernel.settings import SettingsError, load
 from services.notify.languages import languages, words_in
 from services.notify.reports.daily import question_of, read_day
 from services.notify.reports.day import DayReport, Question
-from services.sites.history import day_start, local
 from services.sites.problems import Problem
 from services.sites.problems import problems as site_problems
 from services.sites.settings import SiteSettings, local_zone
+from services.statistics.calendar import day_start, local
 
 _COMMAND = "moretta report"
 

@@ -19,8 +19,9 @@ from proto.stats import StatsReplyV1, StatsRequestV1, Step
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NoWorkers
 from services.kernel.settings import SettingsError
-from services.sites.columns import Separator
-from services.sites.history import MAX_PERIODS, day_start, instant
+from services.statistics.calendar import day_start, instant
+from services.statistics.columns import Separator
+from services.statistics.roll_ups import MAX_PERIODS
 
 _COMMAND = "moretta stats"
 _FIRST, _LAST = date(1970, 1, 2), date(9998, 12, 31)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.sites import charts as drawing
-from services.sites.charts import Axes, Figure
+from services.charts import periods as drawing
+from services.charts.periods import Axes, Figure
 
-# After services.sites.charts, which sets where matplotlib keeps its list of fonts.
+# After services.charts.periods, which sets where matplotlib keeps its list of fonts.
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # isort: skip
 
 from operate.live_state import SUPPRESSED
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
-from services.sites.history import local
+from services.statistics.calendar import local
 
 _DPI = 150
 _FIRST = ("rate", "95 % interval")

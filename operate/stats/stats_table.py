@@ -17,10 +17,10 @@ from rich.text import Text
 from operate.live_state import SUPPRESSED, count_text, share_text
 from proto.stats import PeriodV1, StatsReplyV1
 from proto.types import WHOLE_SITE
-from services.sites.columns import COLUMNS, Separator
-from services.sites.gap_reasons import gap_short
-from services.sites.history import local
 from services.sites.profiles import PROFILES
+from services.statistics.calendar import local
+from services.statistics.columns import COLUMNS, Separator
+from services.statistics.gap_reasons import gap_short
 
 _BAR = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

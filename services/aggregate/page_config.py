@@ -6,10 +6,10 @@ from typing import Any
 
 from services.aggregate.settings import PageSettings
 from services.bus.nkey import Seed
-from services.sites.columns import COLUMNS
-from services.sites.gap_reasons import page_gaps
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
+from services.statistics.columns import COLUMNS
+from services.statistics.gap_reasons import page_gaps
 
 
 def config(settings: PageSettings) -> dict[str, Any]:

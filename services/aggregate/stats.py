@@ -15,9 +15,10 @@ from proto.subjects import STATS, WINDOWS
 from proto.types import WHOLE_SITE
 from services.aggregate.core.config import AHEAD
 from services.bus import Bus, Endpoint, Refusal, Unavailable
-from services.sites.history import SECOND, RollUp, TimeRange, TooMany, day_start, local
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, clock_phase_s, local_zone
+from services.statistics.calendar import SECOND, TimeRange, day_start, local
+from services.statistics.roll_ups import RollUp, TooMany
 
 ANSWER_S = 4.0
 """A slower answer is an error: clients wait for about five seconds, the time in the queue included."""

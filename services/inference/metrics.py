@@ -1,4 +1,4 @@
-"""Metrics of frames. Where people depend on a site, they change once a minute and in steps (services.sites.steps).
+"""Metrics of frames. Where people depend on a site, they change once a minute and in steps (services.privacy.steps).
 
 Analysing a picture takes longer for each face in it, so at the rate of pictures they would tell whether somebody is in
 front of a camera.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from prometheus_client import Counter, Histogram
 
 from proto.frames import Outcome
-from services.sites.counted import PERIOD_S, Outcomes, Times
+from services.privacy.counters import PERIOD_S, Outcomes, Times
 from services.sites.profiles import any_lasting
 from services.sites.settings import SiteSettings
 

@@ -16,9 +16,9 @@ from services.notify.routing.plan import Hours, Route, RoutingPlan, Schedule, Si
 from services.notify.routing.settings import RouteSettings, TimeSettings
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
 from services.notify.texts.message import MailSender
-from services.sites.history import SECOND
 from services.sites.settings import DAYS, CameraSettings, SiteSettings, local_zone
 from services.sites.texts import Text
+from services.statistics.calendar import SECOND
 
 
 def plan_of(file: NotifyFile) -> RoutingPlan:

@@ -9,8 +9,8 @@ from operate.notify.test_message import example
 from proto.public import AlertV1
 from services.inference.errors import read_errors
 from services.inference.model import MODELS, load_model
-from services.sites.figures import Rates, rates
-from services.sites.measurement import Judged
+from services.statistics.figures import Rates, rates
+from services.statistics.measurement import Judged
 
 
 def figures(text: str) -> list[str]:

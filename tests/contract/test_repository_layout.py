@@ -16,7 +16,7 @@ KERNEL = [
     *("process.py", "rate_limited_log.py", "settings", "tls", "tracing"),
 ]
 """How a service runs; anything else that two of them need is a domain noun with a decision of its own."""
-SHARED = ["bus", "destinations.py", "frames", "kernel", "leases", "sandbox", "sites"]
+SHARED = ["bus", "charts", "destinations.py", "frames", "kernel", "leases", "privacy", "sandbox", "sites", "statistics"]
 SERVICES = ["aggregate", "inference", "ingest", "notify"]
 TOP = {
     *(

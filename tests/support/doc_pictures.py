@@ -42,8 +42,8 @@ from services.notify.templates import render
 from services.notify.texts.chart import chart_of
 from services.notify.texts.describe import describe
 from services.notify.texts.view import MailImage
-from services.sites.history import day_start
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
+from services.statistics.calendar import day_start
 
 FOLDER = Path(__file__).parents[2] / "docs/pictures"
 ERRORS = Path(__file__).parents[2] / "services/inference/models/errors.json"

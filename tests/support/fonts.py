@@ -5,7 +5,7 @@ import os
 import pytest
 from matplotlib import font_manager
 
-from services.sites.charts import Figure
+from services.charts.periods import Figure
 
 
 def open_fonts() -> None:

@@ -1,7 +1,7 @@
 """One camera's metrics. None of them counts people.
 
 Where people depend on the site (any profile but `lab`), what tells how long pictures took changes once a minute and in
-steps (services.sites.steps): at the rate of pictures it would tell whether somebody is in front of the camera.
+steps (services.privacy.steps): at the rate of pictures it would tell whether somebody is in front of the camera.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from services.ingest.camera.playback import CameraStats
 from services.ingest.core.attempts import Ended
 from services.ingest.core.figures import Figures
 from services.ingest.core.lifetime import PROMISE_S
-from services.sites.counted import Outcomes, Times
+from services.privacy.counters import Outcomes, Times
 
 _CAMERA = ["site", "camera"]
 STATE = Gauge("moretta_camera_state", "1 for the state a camera is in", [*_CAMERA, "state"])

@@ -18,7 +18,7 @@ from services.ingest.camera.sender import FrameSender
 from services.ingest.core.figures import Figures, Spans, Totals
 from services.kernel.clock import boottime
 from services.kernel.log import get_logger
-from services.sites.counted import PERIOD_S
+from services.privacy.counters import PERIOD_S
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, clock_phase_s
 

@@ -7,7 +7,7 @@ picture would tell whether somebody is in front of the camera.
 import math
 from dataclasses import dataclass
 
-from services.sites.steps import at_most, published_loss, share_of, two_digits, two_digits_up
+from services.privacy.steps import at_most, published_loss, share_of, two_digits, two_digits_up
 
 SECOND = 1_000_000_000
 

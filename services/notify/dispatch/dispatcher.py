@@ -13,7 +13,7 @@ from services.notify.dispatch.muting import Inhibition, Silences
 from services.notify.dispatch.notification_log import Alert, NotificationLog, hour_end, next_notification, withhold
 from services.notify.notification import Decision, Group, Notice, record_of
 from services.notify.routing.plan import RoutingPlan
-from services.sites.history import SECOND
+from services.statistics.calendar import SECOND
 
 _RANK: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 _STEPPED_BACK = SECOND

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from proto.notifications import NotificationV1, WithheldReason
 from proto.public import AlertV1
 from proto.types import AlertId, ReceiverId, RuleId, ZoneId
-from services.sites.history import TimeRange
+from services.statistics.calendar import TimeRange
 
 
 @dataclass(frozen=True)

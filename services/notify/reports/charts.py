@@ -4,7 +4,7 @@ Each chart is a Figure of its own, so charts share no state. They are narrow, so
 """
 
 # Imported first: it says where matplotlib keeps its list of fonts.
-from services.sites import charts as drawing  # isort: skip
+from services.charts import periods as drawing  # isort: skip
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from proto.public import Suppression
+from services.charts.periods import drawable, png
 from services.notify.reports.day import DayReport, ZoneDay, day_of
 from services.notify.reports.report_view import suppressed
 from services.notify.texts.words import Words
-from services.sites.charts import drawable, png
-from services.sites.history import instant, local
+from services.statistics.calendar import instant, local
 
 WIDTH = 4.0
 """Inches. A mail shows it 540 pixels wide, a phone 330; the letters must still be readable there."""

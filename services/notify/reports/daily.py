@@ -17,8 +17,8 @@ from services.kernel.log import get_logger
 from services.notify.notification import Notification, record_of
 from services.notify.reports.day import DayReport, Question, report_of
 from services.notify.reports.schedule import CATCH_UP, ReportKey, ReportPlan, due, next_due, notification_of
-from services.sites.history import SECOND, TimeRange, day_start
 from services.sites.settings import SiteSettings, local_zone
+from services.statistics.calendar import SECOND, TimeRange, day_start
 
 log = get_logger()
 

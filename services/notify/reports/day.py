@@ -17,9 +17,10 @@ from proto.public import AlertV1, GapReason, Suppression, WindowV1
 from proto.stats import PeriodV1, Step
 from proto.types import WHOLE_SITE, Interval, Profile, ReceiverId, SiteId, ZoneId
 from services.notify.reports.alerts import HeldBack, RuleDay, held_back, rule_days
-from services.sites.history import SECOND, RollUp, TimeRange, day_start
 from services.sites.profiles import PROFILES
-from services.sites.proportions import newcombe
+from services.statistics.calendar import SECOND, TimeRange, day_start
+from services.statistics.proportions import newcombe
+from services.statistics.roll_ups import RollUp
 
 STRICT_S = 1_200
 """Length of the shortest windows that a strict report shows one by one, s."""

@@ -15,10 +15,10 @@ from services.notify.texts.figures import covers_errors
 from services.notify.texts.headlines import marked
 from services.notify.texts.names import rule_name, sent_to, site_name, zone_name
 from services.notify.texts.words import Words, offset
-from services.sites.gap_reasons import gap_short
-from services.sites.history import local
 from services.sites.profiles import PROFILES, any_trial
 from services.sites.settings import SiteSettings, local_zone
+from services.statistics.calendar import local
+from services.statistics.gap_reasons import gap_short
 
 
 class ReportRow(NamedTuple):

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from proto.notifications import NotificationV1
 from proto.types import AlertState, NotificationId, ReceiverId, RuleId, SiteId
 from services.notify.notification import Group, Notification, notification_id
-from services.sites.history import SECOND, day_start, instant, local
+from services.statistics.calendar import SECOND, day_start, instant, local
 
 STATE: AlertState = "resolved"
 """The state of a report in delivery records: its day is over. Its `alert` there is the notification."""

@@ -8,9 +8,9 @@ from msgspec import Meta, Struct
 
 from proto.types import ReceiverId, SiteId
 from services.notify.reports.schedule import ReportPlan
-from services.sites.history import SECOND
 from services.sites.problems import Problem
 from services.sites.settings import SiteSettings, WallTime, local_zone
+from services.statistics.calendar import SECOND
 
 
 class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

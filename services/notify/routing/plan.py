@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from proto.types import WHOLE_SITE, CameraId, ReceiverId, RuleId, Severity, SiteId, ZoneId
 from services.notify.notification import Audience, Group, Notice
-from services.sites.history import SECOND, day_start, instant, local
+from services.statistics.calendar import SECOND, day_start, instant, local
 
 _MIDNIGHT = time()
 _AHEAD_DAYS = 8

@@ -8,8 +8,8 @@ from services.notify.texts.figures import AlertFigure, field_alert, figure_of, s
 from services.notify.texts.names import action_of, is_about_delivery, listed, rule_name
 from services.notify.texts.view import Bar, bar, mark
 from services.notify.texts.words import LocalSpan, Words, instant
-from services.sites.gap_reasons import gap_mail
 from services.sites.settings import SiteSettings, local_zone
+from services.statistics.gap_reasons import gap_mail
 
 OFTEN = 95
 """How often an interval holds the rate, as it is made (ADR 41)."""

@@ -17,8 +17,8 @@ from services.aggregate import stats as module
 from services.aggregate.stats import Stats
 from services.bus import NoWorkers, Refusal, Unavailable
 from services.kernel.settings import convert
-from services.sites.history import RollUp
 from services.sites.settings import SiteSettings
+from services.statistics.roll_ups import RollUp
 
 DAY = 1_761_429_600_000_000_000
 """2025-10-26T00:00+02:00 in Paris: a day of 25 hours."""

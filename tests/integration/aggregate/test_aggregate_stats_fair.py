@@ -27,8 +27,8 @@ from services.bus.nkey import Seed
 from services.bus.service import micro
 from services.bus.service.micro import asker_of
 from services.kernel.settings import convert
-from services.sites.history import RollUp
 from services.sites.settings import SiteSettings
+from services.statistics.roll_ups import RollUp
 
 DAY = 24 * HOUR
 NOW = 1_795_474_800_000_000_000

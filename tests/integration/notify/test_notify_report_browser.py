@@ -12,8 +12,8 @@ from windows import HOUR, decree, hidden, market_day, window
 from services.notify.languages import languages, words_in
 from services.notify.reports.day import Question, report_of
 from services.notify.reports.writer import report_file
-from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
+from services.statistics.calendar import day_start
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = date(2026, 11, 24)

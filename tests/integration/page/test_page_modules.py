@@ -22,9 +22,10 @@ from proto.codec import as_json
 from proto.public import OperationalKind, Suppression
 from proto.stats import StatsReplyV1
 from proto.types import AlertState, CameraState, Severity
-from services.sites.columns import COLUMNS
-from services.sites.history import Tally, TimeRange
 from services.sites.profiles import PROFILES
+from services.statistics.calendar import TimeRange
+from services.statistics.columns import COLUMNS
+from services.statistics.roll_ups import Tally
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "services/aggregate/page"

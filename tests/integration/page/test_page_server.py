@@ -19,10 +19,10 @@ from services.aggregate.web import PageServer, policy
 from services.bus.nkey import Seed
 from services.kernel.faults import StartError
 from services.kernel.settings import SettingsError, convert, load
-from services.sites.columns import COLUMNS
-from services.sites.gap_reasons import page_gaps
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings
+from services.statistics.columns import COLUMNS
+from services.statistics.gap_reasons import page_gaps
 
 SOURCE = Path(__file__).parents[3] / "services/aggregate/page"
 _WEBSOCKET = re.compile(r"websocket clients on wss://127\.0\.0\.1:(\d+)")

@@ -12,9 +12,9 @@ from proto.sightings import PassageV1
 from services.aggregate.core.config import CameraConfig
 from services.aggregate.core.exchange import Dropped, Reset
 from services.aggregate.core.site import SiteCore
-from services.sites.figures import observed, rates
-from services.sites.measurement import Judged
 from services.sites.settings import RuleSettings
+from services.statistics.figures import observed, rates
+from services.statistics.measurement import Judged
 
 TWO = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 

@@ -9,8 +9,8 @@ from msgspec import structs
 from PIL import Image
 
 from proto.stats import PeriodV1
-from services.sites import charts
-from services.sites.charts import Figure, Labels, coverage, marks, rates
+from services.charts import periods
+from services.charts.periods import Figure, Labels, coverage, marks, rates
 
 HOUR = 3_600 * 10**9
 LABELS = Labels(
@@ -68,7 +68,7 @@ def test_pictures_drawn_at_once_are_as_if_alone():
     open_fonts()
 
     def picture(number):
-        return charts.png(drawn(rates, *[SHOWN] * number).figure)
+        return periods.png(drawn(rates, *[SHOWN] * number).figure)
 
     alone, made = [picture(n) for n in range(1, 4)], {}
     threads = [threading.Thread(target=lambda n=n: made.setdefault(n, picture(n))) for n in range(1, 4)]

@@ -17,7 +17,7 @@ print(os.environ.get("MPLCONFIGDIR"), get_cachedir())
 @pytest.mark.parametrize(
     "module",
     [
-        "services.sites.charts",
+        "services.charts.periods",
         "services.notify.channels.email.drawing",
         "services.notify.reports.charts",
         "bench.capacity_report",

@@ -11,7 +11,7 @@ from windows import SECOND, window
 from operate.box.count import FilmCount
 from operate.stats.stats_table import as_csv
 from proto.sightings import SightingsV1
-from services.sites.columns import COLUMNS
+from services.statistics.columns import COLUMNS
 
 T = 1_795_953_600 * SECOND
 """2026-11-29 12:00 UTC."""

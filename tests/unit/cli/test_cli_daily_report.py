@@ -9,8 +9,8 @@ import yaml
 from operate.stats import daily_report
 from operate.stats.daily_report import ReportFile
 from services.kernel.settings import SettingsError, load
-from services.sites.history import SECOND, instant
 from services.sites.settings import SiteSettings
+from services.statistics.calendar import SECOND, instant
 
 PARIS = SiteSettings(id="forville", timezone="Europe/Paris", profile="alerting", window_s=300)
 

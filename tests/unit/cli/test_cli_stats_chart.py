@@ -13,8 +13,9 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from operate.stats.stats_chart import chart
 from proto.stats import StatsReplyV1
-from services.sites.charts import runs
-from services.sites.history import RollUp, TimeRange
+from services.charts.periods import runs
+from services.statistics.calendar import TimeRange
+from services.statistics.roll_ups import RollUp
 
 DAY = 1_795_474_800_000_000_000
 """2026-11-24T00:00+01:00."""

@@ -17,8 +17,9 @@ from operate.stats.stats import between, parse
 from operate.stats.stats_table import as_csv, bar, table
 from proto.stats import StatsReplyV1
 from services.kernel.settings import SettingsError
-from services.sites.columns import COLUMNS
-from services.sites.history import RollUp, TimeRange
+from services.statistics.calendar import TimeRange
+from services.statistics.columns import COLUMNS
+from services.statistics.roll_ups import RollUp
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = 1_795_474_800_000_000_000

@@ -10,7 +10,7 @@ from measured import everything, face, false_alarm, missed, pictures
 
 from modelling.evaluation.breakdown import by_size, likeliest, mask_rate, published, row, truth, unknown_effect
 from modelling.evaluation.scoring import Prediction, Terms, score
-from services.sites.proportions import newcombe, wilson
+from services.statistics.proportions import newcombe, wilson
 
 
 def scores_of(some, threshold=0.3):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from proto.codec import decode_as, encode_as
 from proto.public import CameraV1, Lifetime
 from services.ingest.core.figures import Figures, Spans, Totals
-from services.sites.steps import STEPS
+from services.privacy.steps import STEPS
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

@@ -14,7 +14,7 @@ from separation import Figures, Separation, separation
 
 from services.ingest.core.figures import Spans, Totals
 from services.ingest.core.lifetime import Lifetimes
-from services.sites.counted import Outcomes, Times
+from services.privacy.counters import Outcomes, Times
 from testbed.proof.core.presence import AREA, UPPER
 
 RECORDED = json.loads(Path(__file__).with_name("lifetimes.json").read_text(encoding="utf-8"))

@@ -13,8 +13,8 @@ from proto.subjects import WINDOWS
 from services.kernel.app import end_tasks
 from services.notify.reports.daily import DailyReports
 from services.notify.reports.schedule import ReportPlan
-from services.sites.history import day_start
 from services.sites.settings import SiteSettings
+from services.statistics.calendar import day_start
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = date(2026, 11, 24)

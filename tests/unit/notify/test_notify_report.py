@@ -14,8 +14,9 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from services.aggregate.core.policy import publishable
 from services.notify.reports.day import Question, report_of
-from services.sites.history import RollUp, TimeRange, day_start
-from services.sites.proportions import newcombe
+from services.statistics.calendar import TimeRange, day_start
+from services.statistics.proportions import newcombe
+from services.statistics.roll_ups import RollUp
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = date(2026, 11, 24)

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 from windows import HOUR, decree, hidden, market_day, window
 
+from services.charts.periods import drawable
 from services.notify.languages import words_in
 from services.notify.reports.charts import hours_chart, zones_chart
 from services.notify.reports.day import Question, report_of
-from services.sites.charts import drawable
-from services.sites.history import day_start
+from services.statistics.calendar import day_start
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = date(2026, 11, 24)

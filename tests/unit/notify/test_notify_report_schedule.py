@@ -20,7 +20,7 @@ from services.notify.reports.schedule import (
     notification_again,
     notification_of,
 )
-from services.sites.history import day_start, instant, local
+from services.statistics.calendar import day_start, instant, local
 
 ZONES = [ZoneInfo(n) for n in ("Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Africa/Cairo", "UTC")]
 CHANGES = [date(2026, 3, 28), date(2026, 10, 24), date(2026, 4, 23), date(2026, 11, 24)]

@@ -20,8 +20,8 @@ from services.notify.reports.day import Question, report_of
 from services.notify.reports.report_view import Footer, suppressed, view_of
 from services.notify.templates import render
 from services.notify.texts.describe import describe
-from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
+from services.statistics.calendar import day_start
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = date(2026, 11, 24)

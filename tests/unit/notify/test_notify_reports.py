@@ -30,8 +30,8 @@ from services.notify.reports.schedule import due, notification_of
 from services.notify.reports.writer import ReportWriter
 from services.notify.settings import NotifyFile
 from services.notify.templates import render
-from services.sites.history import day_start
 from services.sites.settings import SiteSettings, ZoneSettings
+from services.statistics.calendar import day_start
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = date(2026, 11, 24)

@@ -7,7 +7,7 @@ on a page of any colour.
 from collections.abc import Iterator
 
 # Imported first: it says where matplotlib keeps its list of fonts.
-from services.sites.charts import png  # isort: skip
+from services.charts.periods import png  # isort: skip
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg

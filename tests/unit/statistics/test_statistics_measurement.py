@@ -7,8 +7,8 @@ from msgspec import structs
 from scipy.optimize import brentq
 
 from proto.model_errors import ModelErrors
-from services.sites.measurement import NO_ERRORS, Judged, expected, interval
-from services.sites.proportions import Z_95, wilson
+from services.statistics.measurement import NO_ERRORS, Judged, expected, interval
+from services.statistics.proportions import Z_95, wilson
 
 MANY = 10**12
 """So many people that chance moves nothing."""

@@ -1,11 +1,11 @@
-"""How coarsely figures about pictures are told: services.sites.steps and services.sites.counted."""
+"""How coarsely figures about pictures are told: services.privacy.steps and services.privacy.counters."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.sites.counted import Outcomes, Times
-from services.sites.steps import LEAST, STEPS, at_most, published_loss, two_digits, two_digits_up
+from services.privacy.counters import Outcomes, Times
+from services.privacy.steps import LEAST, STEPS, at_most, published_loss, two_digits, two_digits_up
 
 PARTS = st.integers(0, 10**6).flatmap(lambda whole: st.tuples(st.integers(0, whole), st.just(whole)))
 

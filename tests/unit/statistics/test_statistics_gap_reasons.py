@@ -9,11 +9,11 @@ import pytest
 from gaps_table import with_table
 from proto.public import GapReason
 from services.notify.languages import languages
-from services.sites.gap_reasons import GAP_REASONS, gap_mail, gap_short, page_gaps
+from services.statistics.gap_reasons import GAP_REASONS, gap_mail, gap_short, page_gaps
 
 ROOT = Path(__file__).parents[3]
 REASONS = get_args(GapReason)
-LISTS = {"proto/public.py", "services/sites/gap_reasons.py"}
+LISTS = {"proto/public.py", "services/statistics/gap_reasons.py"}
 TEXTS = {".py", ".js", ".json", ".po", ".html", ".txt"}
 PRODUCT = ("proto", "services", "operate", "testbed", "moretta")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sites.proportions import Z_95, newcombe, wilson
+from services.statistics.proportions import Z_95, newcombe, wilson
 
 
 @st.composite

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from math import ceil, floor
 from typing import NamedTuple
 
-from services.sites.measurement import Judged, interval
-from services.sites.proportions import Interval, wilson
+from services.statistics.measurement import Judged, interval
+from services.statistics.proportions import Interval, wilson
 
 DECIMALS = 3
 _STEPS = 10**DECIMALS

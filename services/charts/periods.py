@@ -13,7 +13,7 @@ from io import BytesIO
 from threading import Lock
 from typing import Any
 
-import services.sites.plotting  # noqa: F401 - before matplotlib  # isort: skip
+import services.charts.plotting  # noqa: F401 - before matplotlib  # isort: skip
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -15,9 +15,10 @@ from windows import HOUR, MINUTE, decree, hidden, market_day, window
 
 from proto.codec import encode_as
 from services.aggregate.core.policy import publishable
-from services.sites.figures import rates
-from services.sites.history import MAX_PERIODS, RollUp, TimeRange, TooMany
-from services.sites.measurement import Judged
+from services.statistics.calendar import TimeRange
+from services.statistics.figures import rates
+from services.statistics.measurement import Judged
+from services.statistics.roll_ups import MAX_PERIODS, RollUp, TooMany
 
 T = 1_795_537_200_000_000_000 // HOUR * HOUR
 COUNTS = ("persons", "masked", "unmasked", "incorrect", "unknown")

@@ -1,12 +1,12 @@
-"""Shares as they are published: tenths of a per cent, in intervals that only grow: services.sites.figures."""
+"""Shares as they are published: tenths of a per cent, in intervals that only grow: services.statistics.figures."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sites.figures import Rates, observed, rates
-from services.sites.measurement import Judged, interval
-from services.sites.proportions import wilson
+from services.statistics.figures import Rates, observed, rates
+from services.statistics.measurement import Judged, interval
+from services.statistics.proportions import wilson
 
 
 def in_tenths(share: float) -> bool:

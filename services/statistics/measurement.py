@@ -30,7 +30,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from proto.model_errors import ModelErrors
-from services.sites.proportions import Z_95, Interval, wilson
+from services.statistics.proportions import Z_95, Interval, wilson
 
 _HALVINGS = 24
 """The ends are found to 2 ** -24, less than a millionth of a point."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sites.history import SECOND, TimeRange, day_start, instant, local, spans
+from services.statistics.calendar import SECOND, TimeRange, day_start, instant, local, spans
 
 PARIS = ZoneInfo("Europe/Paris")
 HOUR = 3_600 * SECOND

@@ -3,7 +3,7 @@
 from collections import Counter
 from threading import Lock
 
-from services.sites.steps import published_loss
+from services.privacy.steps import published_loss
 
 PERIOD_S = 60.0
 """Metrics of pictures change once in this time where people depend on a site, and not with each picture."""

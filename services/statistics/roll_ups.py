@@ -1,9 +1,7 @@
-"""Published figures over time: windows folded into periods of a site's calendar (ADR 15).
+"""Roll-ups: windows folded into the periods of a site's calendar (ADR 15).
 
 Roll-ups use published windows alone and count nothing again. So subtracting published figures from those of a longer
 period reveals nothing that was not published.
-
-A day has 23 or 25 hours where clocks change, and an hour that clocks repeat is two hours.
 """
 
 from __future__ import annotations
@@ -11,8 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import tzinfo
 from itertools import islice
 from typing import get_args
 
@@ -20,64 +17,9 @@ from proto.model_errors import ModelErrors
 from proto.public import GapReason, Suppression, WindowV1
 from proto.stats import PeriodV1, Step
 from proto.types import ModelId, Profile
-from services.sites.figures import Rates, observed, rates, rounded
-from services.sites.measurement import Judged
-
-SECOND = 1_000_000_000
-"""In nanoseconds."""
-_HOUR = 3_600
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class TimeRange:
-    """A piece of time: `start` is inside, `end` is not."""
-
-    start: int
-    end: int
-
-
-def local(at: int, zone: tzinfo) -> datetime:
-    """Return what clocks in the zone show at an instant, cut to the second."""
-    return (_EPOCH + timedelta(seconds=at // SECOND)).astimezone(zone)
-
-
-def instant(moment: datetime) -> int:
-    """Return the instant at which a clock shows this; of a repeated time `fold` says which, as in PEP 495."""
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
-
-
-def day_start(day: date, zone: tzinfo) -> int:
-    """Return the first instant of a day; where clocks skip midnight that is later than 00:00."""
-    return instant(datetime(day.year, day.month, day.day, tzinfo=zone))
-
-
-def spans(since: int, until: int, step: Step, zone: tzinfo) -> Iterator[TimeRange]:
-    """Yield [since, until) cut at the borders of hours or days; in one piece for `total` and `window`."""
-    at = since
-    while at < until:
-        end = until
-        if step == "hour":
-            end = min(until, _hour_end(at, zone))
-        elif step == "day":
-            end = min(until, day_start(local(at, zone).date() + timedelta(days=1), zone))
-        yield TimeRange(at, end)
-        at = end
-
-
-def _hour_end(at: int, zone: tzinfo) -> int:
-    """Return when the hour ends: at the next full one, or at a change of the clocks within it (Chatham, 02:45)."""
-    shown = local(at, zone)
-    end = at - at % SECOND + (_HOUR - 60 * shown.minute - shown.second) * SECOND
-    if local(end, zone).utcoffset() == shown.utcoffset():
-        return end
-    before, after = at // SECOND, end // SECOND
-    while after - before > 1:
-        middle = (before + after) // 2
-        same = local(middle * SECOND, zone).utcoffset() == shown.utcoffset()
-        before, after = (middle, after) if same else (before, middle)
-    return after * SECOND
-
+from services.statistics.calendar import TimeRange, spans
+from services.statistics.figures import Rates, observed, rates, rounded
+from services.statistics.measurement import Judged
 
 MAX_PERIODS = 10_000
 """The most periods in one answer."""
