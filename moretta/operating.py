@@ -17,9 +17,11 @@ def _reached(ctx: typer.Context, config: Path | None) -> Path:
     """Return the file that is given, else that of `moretta up` in this user's data folder."""
     if config is not None:
         return config
-    from operate.box.data_folder import operator_file, usual_box
+    from operate.box.data_folder import operator_file, require_running, usual_box
 
-    return operator_file(usual_box(ctx.command_path))
+    folder = usual_box(ctx.command_path)
+    require_running(ctx.command_path, folder)
+    return operator_file(folder)
 
 
 OperatorConfig = Annotated[
@@ -101,8 +103,8 @@ def aim(
 
 @operating.command()
 def stats(
-    site: SiteArgument,
     config: OperatorConfig,
+    site: Annotated[str | None, typer.Argument(metavar="[SITE]", help="without it the only one")] = None,
     since: Annotated[
         str | None, typer.Option("--from", metavar="WHEN", help="a date, or a time, by the site's clock; today")
     ] = None,

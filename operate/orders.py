@@ -149,6 +149,17 @@ def in_words(reply: PauseReplyV1) -> str:
     return f"{reply.site}: paused are {own}" if own else f"{reply.site}: goes on; no order to pause is in force"
 
 
+async def site_of(bus: Bus, command: str, site: str | None) -> str:
+    """Return the site; without one the only site that aggregates answer for. SettingsError unless there is just one."""
+    if site is not None:
+        return site
+    known = sorted(await counted_sites(bus))
+    if len(known) == 1:
+        return known[0]
+    there = f"aggregate counts here for {', '.join(known)}" if known else "no aggregate is connected to this NATS"
+    raise SettingsError(command, [("SITE", f"is needed: {there}")])
+
+
 async def counted_sites(bus: Bus) -> dict[str, dict[str, str]]:
     """Return each site that aggregates answer for, with its time zone, its zones and what closes its windows."""
     answers = [json.decode(data) for data in await bus.ask_all(info_subject(STATS_SERVICE), wait_s=_OTHERS_S)]

@@ -1,9 +1,11 @@
 """Settings of a run: the user's file, cameras from the command line, and checks of the whole file."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import msgspec
 import yaml
@@ -37,9 +39,20 @@ QUICK_SITE: dict[str, Any] = {"id": "site", "profile": TRIAL, "window_s": 60.0, 
 
 
 def quick_site(profile: Profile) -> dict[str, Any]:
-    """Return that site under a profile, with windows as short as it lets them be."""
+    """Return that site under a profile, by this machine's clock, with windows as short as the profile lets them be."""
     window_s = max(QUICK_SITE["window_s"], PROFILES[profile].min_window_s)
-    return QUICK_SITE | {"profile": profile, "window_s": window_s}
+    return QUICK_SITE | {"profile": profile, "window_s": window_s, "timezone": machine_timezone()}
+
+
+def machine_timezone() -> str:
+    """Return this machine's time zone by its name in the tz database: that of TZ, else of /etc/localtime (localtime(5)).
+
+    UTC if neither has a name there.
+    """
+    named = os.environ.get("TZ", "").removeprefix(":")
+    linked = os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
+    found = next((name for name in (named, linked) if name in available_timezones()), "UTC")
+    return "UTC" if found == "Etc/UTC" else found
 
 
 def check(file: Path, *, secrets: bool = True) -> list[Problem]:
@@ -199,7 +212,7 @@ def with_cameras(
     """
     if file is not None and not cameras:
         return file
-    page = {"aggregate": {"page": {"host": page_host}}} if page_host else {}
+    page = {"aggregate": {"page": {"host": page_host, "port": 0}}} if page_host else {}
     quick = {"sites": [quick_site(profile)]} | page
     raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else quick
     if file is not None:

@@ -87,6 +87,18 @@ def is_held(folder: Path) -> bool:
         return not _locked(lock)
 
 
+def require_running(command: str, folder: Path) -> None:
+    """Raise SettingsError of this command unless a `moretta up` uses the folder: it says how to start it again."""
+    if is_held(folder):
+        return
+    again = f"moretta up -c {shlex.quote(str(folder / _SETTINGS))}"
+    why = (
+        f"the box that keeps its numbers in {folder} does not run; start it again, and ask once more: {again} "
+        "(to count nobody meanwhile, with a copy of that file that has `cameras: []`)"
+    )
+    raise SettingsError(command, [("", why)])
+
+
 def _locked(lock: TextIO) -> bool:
     """Return whether the lock is ours now, until the file is closed."""
     try:

@@ -22,16 +22,29 @@ from services.kernel.tls.self_signed import kept, names_of
 _HERE = "127.0.0.1"
 
 
-def usual_page(ports: Sequence[Port], door: WebSocket | None, usual_port: Claim) -> PageSettings:
-    """Return the page of settings that name none: at its usual port, or a free one if that is taken or wanted.
+USUAL_PORT = PageSettings().port
+"""The port of a page whose settings name none."""
 
-    It is taken, too, where another box has claimed it and does not listen yet.
+
+def usual_page(door: WebSocket | None) -> PageSettings:
+    """Return the page of settings that have none.
+
     NATS has one listener for browsers: one that other pages need a key for stays so, and this page asks for it, too.
     """
-    usual = PageSettings(ask_key=door is not None)
-    is_wanted = usual.port in {port.number for port in ports}
-    is_ours = usual_port.is_ours and is_free(usual.port) and not is_wanted
-    return usual if is_ours else structs.replace(usual, port=0)
+    return PageSettings(port=0, ask_key=door is not None)
+
+
+def placed(page: PageSettings, last: int, ports: Sequence[Port], usual: Claim) -> PageSettings:
+    """Return the page at a port: its own; with 0 that of the last time, else the usual one, else any that is free.
+
+    None of these that the settings want for something else. The usual one is taken, too, where another box has claimed
+    it and does not listen yet.
+    """
+    if page.port:
+        return page
+    candidates = {last, USUAL_PORT if usual.is_ours else 0} - {0, *(port.number for port in ports)}
+    free = (port for port in sorted(candidates, key=lambda port: port != last) if is_free(port, page.host))
+    return structs.replace(page, port=next(free, None) or free_port())
 
 
 def linked(page: PageSettings, web: WebSettings | None) -> PageSettings:

@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import segno
@@ -36,6 +37,11 @@ class PageLink(Struct, frozen=True):
     """SHA-256 of a certificate that browsers warn of; empty if they need not."""
 
     @property
+    def port(self) -> int:
+        """The port of `url`; 0 if it has none."""
+        return urlsplit(self.url).port or 0
+
+    @property
     def text(self) -> str:
         """Return it as JSON, for the file `LINK`."""
         return msgspec.json.encode(self).decode()
@@ -62,6 +68,14 @@ def drawn(link: str) -> str:
 def warning(fingerprint: str) -> str:
     """Return what people compare before they trust a certificate of our own; empty without one."""
     return fingerprint and f"a browser that warns must show this certificate (SHA-256): {fingerprint}"
+
+
+def last_port(folder: Path) -> int:
+    """Return the port of the page of the last `moretta up` in a folder, for bookmarks' sake; 0 if there was none."""
+    try:
+        return msgspec.json.decode((folder / "identities" / LINK).read_bytes(), type=PageLink).port
+    except (OSError, ValueError):
+        return 0
 
 
 def found(folder: Path) -> tuple[PageLink, Seed]:

@@ -115,6 +115,9 @@ def first_numbers(sites: Iterable[SiteSettings], now: int) -> str:
 
     It is a window later if the services start only once it has closed. Windows of recordings close by their clocks.
     """
+    sites = list(sites)
+    if not any(site.cameras for site in sites):
+        return "no camera: nobody is counted, and windows in which nothing was observed follow the earlier ones"
     closing = []
     for site in sites:
         if not site.close_on_end:

@@ -20,8 +20,8 @@ from rich.text import Text
 
 from operate.box.box import Box
 from operate.box.data_folder import usual_folder
-from operate.box.page import Page, linked, usual_page
-from operate.box.page_link import KEY
+from operate.box.page import USUAL_PORT, Page, linked, placed, usual_page
+from operate.box.page_link import KEY, last_port
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.ready import notify_ready
 from operate.box.screen import Screen, first_numbers, page_sign
@@ -32,7 +32,7 @@ from proto.codec import as_json
 from proto.permissions import READER, heard_by, mirrored
 from proto.public import AlertV1
 from proto.subjects import ALERTS, CAMERAS, DELIVERIES, NOTIFICATIONS, OPERATIONS, RULES, WINDOWS
-from services.aggregate.settings import AggregateFile, PageSettings
+from services.aggregate.settings import AggregateFile
 from services.bus import Bus, Request
 from services.ingest.settings import IngestFile
 from services.kernel.app import end_tasks
@@ -69,13 +69,15 @@ async def up(
     ports = wanted(ingest, file.aggregate.page, door)
     require_free(ports)
     async with contextlib.AsyncExitStack() as stack:
-        claim = stack.enter_context(Claim((file.aggregate.page or PageSettings()).port))
+        wished = file.aggregate.page or usual_page(door)
+        claim = stack.enter_context(Claim(wished.port or USUAL_PORT))
+        page = placed(wished, last_port(folder), ports, claim)
         box = Box(
             folder,
             settings_file,
             on_line=_with_page(print_line, screen),
             probes_port=ingest.probes.port,
-            page=linked(file.aggregate.page or usual_page(ports, door, claim), ingest.ingest.web),
+            page=linked(page, ingest.ingest.web),
             web=ingest.ingest.web,
             door=door,
             sizes=file.nats.sizes,
@@ -90,9 +92,10 @@ async def up(
         screen.notes.append(f"operators: -c {box.operator_file}")
         if door is not None:
             _add_note(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
+        reached = "" if folder == usual_folder() else f" -c {shlex.quote(str(box.operator_file))}"
         for site in sites:
-            order = f"operators: moretta pause {site.id} [CAMERA] -c {box.operator_file}"
-            print(order, file=sys.stderr, flush=True)
+            print(f"numbers as a table: moretta stats {site.id}{reached}", file=sys.stderr)
+            print(f"operators: moretta pause {site.id} [CAMERA]{reached}", file=sys.stderr, flush=True)
         bus = await listen(box, view, None if console.is_terminal else _print_message)
         address = f"subscribers: export NATS_URL={box.url} NATS_NKEY={shlex.quote(str(box.seed_file))}"
         readable = asyncio.create_task(_begin_readers(screen, view, bus, address))

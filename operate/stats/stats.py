@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 from rich.console import Console
 
-from operate.orders import ANSWER_S, checked, counted_sites, operator_bus
+from operate.orders import ANSWER_S, checked, counted_sites, operator_bus, site_of
 from operate.stats.stats_table import as_csv, table
 from proto.codec import as_json
 from proto.stats import StatsReplyV1, StatsRequestV1, Step
@@ -86,20 +86,21 @@ def _known(day: date) -> date:
     return day
 
 
-async def ask(file: Path, site: str, zone: str, step: Step, since: str | None, until: str | None) -> StatsReplyV1:
+async def ask(file: Path, site: str | None, zone: str, step: Step, since: str | None, until: str | None) -> StatsReplyV1:
     """Return the answer; SettingsError if the user can mend the problem, else NoStatsError.
 
-    Without dates the answer is about today. Dates are by the clock of the site, which only an answer tells. So with
-    dates, a first question asks for the clock.
+    Without a site the answer is about the only one, and without dates about today. Dates are by the clock of the site,
+    which only an answer tells. So with dates, a first question asks for the clock.
     """
     for option, text in (("--from", since), ("--to", until)):
         if text is not None:
             parse(option, text, UTC)  # a mistake is told before anything is asked
-    question = checked(_COMMAND, StatsRequestV1(site=site, zone=zone, step=step))
+    question = checked(_COMMAND, StatsRequestV1(site=site or "site", zone=zone, step=step))
     bus = await operator_bus(file)
     try:
+        question = structs.replace(question, site=await site_of(bus, _COMMAND, site))
         if since is not None or until is not None:
-            today = await _answer(bus, StatsRequestV1(site=site, step="total"))
+            today = await _answer(bus, StatsRequestV1(site=question.site, step="total"))
             question = _between(question, today, since, until)
         return _published(await _answer(bus, question))
     finally:

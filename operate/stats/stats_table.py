@@ -25,6 +25,8 @@ from services.statistics.gap_reasons import gap_short
 _BAR = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _DAY = timedelta(days=1)
+_NARROW = 0.02
+"""Intervals that are narrower are shown to a tenth of a per cent, as they are published."""
 _WHEN = 22
 """The most characters of a time that is not wrapped: `02:00 to 03:00 (+0200)`."""
 
@@ -91,8 +93,10 @@ def _figures(period: PeriodV1) -> tuple[RenderableType, ...]:
     if period.persons is None:
         return "–", "–", "–", share_text(period.coverage)
     nobody = "nobody judged" if period.persons else "nobody"
-    rate = nobody if period.rate is None else f"{period.rate:.0%}"
-    interval = f"{period.interval[0]:.0%} to {period.interval[1]:.0%}" if period.interval else "–"
+    low, high = period.interval or (0.0, 1.0)
+    digits = 1 if high - low < _NARROW else 0
+    rate = nobody if period.rate is None else f"{period.rate:.{digits}%}"
+    interval = f"{low:.{digits}%} to {high:.{digits}%}" if period.interval else "–"
     return rate, interval, count_text(period.persons), share_text(period.coverage)
 
 
@@ -133,8 +137,18 @@ def _below(reply: StatsReplyV1) -> list[str]:
     if any("camera-down" in period.gaps for period in reply.periods):
         notes.append("a camera was down: no picture came from it. A recorded film that is over counts as down.")
     if any(period.windows_suppressed for period in reply.periods):
-        notes.append("Windows that are not shown are in no figure here, in no sum and in no rate.")
+        notes.append(f"Windows that are not shown are in no figure here, in no sum and in no rate{_few(reply)}.")
     return notes
+
+
+def _few(reply: StatsReplyV1) -> str:
+    """Return how few people a window must have had not to be shown, where a profile says so."""
+    small = {PROFILES[name].small: name for period in reply.periods for name in period.profiles if PROFILES[name].small}
+    if not small:
+        return ""
+    least = max(small)
+    few = f"fewer than {least} people passed, or than `suppress_below` says (profile {small[least]})"
+    return f": {few}, or nothing was observed"
 
 
 class Clock:

@@ -7,14 +7,19 @@ let columns = [];
 /** Take in the columns of config.json. */
 export const head = (known) => { columns = known; };
 
-/** Periods as CSV; times are UTC, shares 0 to 1, lists have spaces between, and what was not published is empty. */
-export function csv(periods) {
+/**
+ * Periods as CSV; times are UTC, shares 0 to 1, lists have spaces between, and what was not published is empty.
+ * With `;` between cells, numbers have a decimal comma, as spreadsheets expect where that is the decimal sign.
+ */
+export function csv(periods, separator = ",") {
   const lines = periods.filter((one) => one.published > 0).map((one) => {
     const values = { ...one, ...ends(one, "interval"), ...ends(one, "sampling_interval"), start: asText(one.start), end: asText(one.end) };
-    return columns.map((name) => cell(values[name]));
+    return columns.map((name) => written(cell(values[name]), separator));
   });
-  return [columns, ...lines].map((cells) => `${cells.join(",")}\r\n`).join("");
+  return [columns, ...lines].map((cells) => `${cells.join(separator)}\r\n`).join("");
 }
+
+const written = (value, separator) => (separator === ";" && typeof value === "number" ? `${value}`.replace(".", ",") : value);
 
 function ends(one, name) {
   const [low, high] = one[name] ?? [];

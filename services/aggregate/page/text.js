@@ -20,6 +20,9 @@ export function text(key, values = {}, otherwise = key.slice(key.indexOf(".") + 
 /** A text of the settings in the reader's language, or else in the site's own; one that is for all readers as it is. */
 export const own = (texts, otherwise) => (typeof texts === "string" ? texts : texts?.[language] ?? texts?.[otherwise]);
 
+/** What stands between cells of a file for this reader's spreadsheet: a comma, unless that is the decimal sign. */
+export const separator = () => (language === "fr" ? ";" : ",");
+
 const locale = () => (language === "fr" ? "fr-FR" : "en-GB");
 
 /** A share in percent: as many decimals as it needs, one at most. */

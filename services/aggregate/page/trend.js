@@ -9,7 +9,7 @@ import { said, values } from "./figures.js";
 import { figure, MS } from "./model.js";
 import { Reading } from "./reading.js";
 import { fileName } from "./spans.js";
-import { clock, dayName, percent, shortDay, spanName, text } from "./text.js";
+import { clock, dayName, percent, separator, shortDay, spanName, text } from "./text.js";
 
 const LEGEND = ["rate", "interval", "bound", "suppressed", "gap"];
 const COUNTED = { day: "windows", week: "hours", month: "days" };
@@ -28,7 +28,7 @@ export class Trend {
     this.table.details.addEventListener("toggle", () => this.showRows());
     this.compared = new Compared();
     this.csv = Object.assign(make("button"), { type: "button" });
-    this.csv.addEventListener("click", () => save(`${this.file}.csv`, csv(this.rows.shown)));
+    this.csv.addEventListener("click", () => save(`${this.file}.csv`, csv(this.rows.shown, separator())));
     const plot = make("div", "plot", this.scale, this.chart.svg, this.axis, this.reading.element);
     this.element = make("figure", "trend", this.title, this.compared.element, plot, this.legend, make("div", "below", this.table.details, this.csv));
   }

@@ -14,7 +14,7 @@ const { csv, head } = await load("csv.js");
 head(["start", "end", "rate", "interval_low", "interval_high", "persons", "coverage", "suppressed"]);
 const { placeOf } = await load("reading.js");
 const { read } = await load("trend.js");
-const { choose, age, clock, own, percent, text } = await load("text.js");
+const { choose, age, clock, own, percent, separator, text } = await load("text.js");
 const { chosen, LANGUAGES, learnGaps, words } = await load("words.js");
 
 const MINUTE = 60_000 * model.MS;
@@ -228,16 +228,19 @@ test("a file for spreadsheets has what was published, and nothing in the place o
   ]);
 });
 
-test("a file for spreadsheets is the same in every language and time zone: UTC, and points in decimals", () => {
+test("a file for spreadsheets has UTC's times in every time zone, and the reader's decimal sign", () => {
   const zone = process.env.TZ;
   const files = ["en", "fr"].flatMap((language) => ["UTC", "Europe/Paris", "Asia/Tokyo"].map((TZ) => {
     process.env.TZ = TZ;
     choose([language]);
-    return csv([at(0)]).split("\r\n")[1];
+    return csv([at(0)], separator()).split("\r\n")[1];
   }));
   choose(["en"]);
   if (zone === undefined) delete process.env.TZ; else process.env.TZ = zone;
-  assert.deepEqual([...new Set(files)], ["1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,"]);
+  assert.deepEqual([...new Set(files)], [
+    "1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,",
+    "1970-01-01T00:00:00.000Z;1970-01-01T00:05:00.000Z;0,5;0,2;0,8;10;1;",
+  ]);
 });
 
 test("both languages have the same words with the same places for values", () => {
