@@ -21,7 +21,7 @@ from moretta.size import sizing
 from moretta.systemd import service_unit
 from moretta.trials import trials
 from moretta.up import box
-from operate.box.machine import BoxError
+from operate.box.machine import BoxError, NotYetError
 from operate.output import outlive_readers
 from operate.transparency.write import transparency
 from services.kernel.log import LogSettings, configure
@@ -179,7 +179,7 @@ def main() -> None:
         app(prog_name="moretta")
     except (SettingsError, BoxError) as error:
         typer.echo(str(error), err=True)
-        sys.exit(USAGE)
+        sys.exit(1 if isinstance(error, NotYetError) else USAGE)
     except OSError as error:
         typer.echo(f"{error.filename or 'moretta'}: {error.strerror or error}", err=True)
         sys.exit(USAGE)

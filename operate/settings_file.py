@@ -45,9 +45,9 @@ def quick_site(profile: Profile) -> dict[str, Any]:
 
 
 def machine_timezone() -> str:
-    """Return this machine's time zone by its name in the tz database: that of TZ, else of /etc/localtime (localtime(5)).
+    """Return this machine's time zone by its name in the tz database; UTC if it has none there.
 
-    UTC if neither has a name there.
+    It is that of the variable TZ, else that of /etc/localtime (localtime(5)).
     """
     named = os.environ.get("TZ", "").removeprefix(":")
     linked = os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
@@ -212,7 +212,7 @@ def with_cameras(
     """
     if file is not None and not cameras:
         return file
-    page = {"aggregate": {"page": {"host": page_host, "port": 0}}} if page_host else {}
+    page = {"aggregate": {"page": {"host": page_host, "port": 0}}} if page_host is not None else {}
     quick = {"sites": [quick_site(profile)]} | page
     raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file else quick
     if file is not None:

@@ -7,14 +7,16 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from operate.box.child import Child, Program
-from operate.box.machine import BoxError, PortError, free_port, kept_limits, kept_port, roomy
+from operate.box.machine import BoxError, PortError, free_port, has_room, kept_limits, kept_port, roomy
 from operate.box.page import Page
-from operate.box.page_link import LINK, follow, kept_key
+from operate.box.page_key import follow, kept_key
+from operate.box.page_link import LINK
 from operate.box.programs import MALLOC, SERVER, LivenessProbe, nats_server
 from operate.identities import CLIENT_IDENTITIES, Identities, WebSocket, context, nats_config, settings_file
 from proto.permissions import SERVICES, user_of
@@ -36,17 +38,7 @@ _START_LIMIT_S = 20.0
 _PAGE = user_of("page", "MORETTA")
 _SPEAKERS: tuple[Identity, ...] = ("operator", "subscriber", "page", "backup", "ingest", "inference")
 """Identities of other programs: operator, readers, backup; ingest and inference, as `moretta simulate` needs them."""
-
-
 _FULL = "no space left on device"
-_ROOM = 64 << 20
-"""Free bytes from which on a restart of nats-server makes sense."""
-
-
-def has_room(folder: Path) -> bool:
-    """Return whether the folder can be written to again: free bytes, and free files if the file system counts them."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize >= _ROOM and (found.f_favail > 0 or not found.f_files)
 
 
 class Box:
@@ -84,8 +76,7 @@ class Box:
         except PortError as error:
             raise BoxError(str(error)) from None
         self.page = Page(page, folder, web) if page is not None else None
-        asks_key = self.page is not None and self.page.link.asks_key
-        key = kept_key(folder / "identities") if asks_key else None
+        key = kept_key(folder / "identities")
         self._identities = Identities.make(folder / "identities", {_PAGE: key} if key else {})
         if self.page is not None:
             self._identities.write(LINK, self.page.link.text)
@@ -115,8 +106,9 @@ class Box:
             self._identities.write(f"{identity}.yaml", whole)
         for identity in CLIENT_IDENTITIES:
             self._identities.write(f"{identity}.json", context(self.url, identity, self._identities.folder))
-        if self.page is not None:
-            following = follow(self._identities.folder, self.page_key, self._change_page_key)
+        if self.page is not None and self.page.link.asks_key:
+            failed = partial(self._on_line, "moretta")
+            following = follow(self._identities.folder, self.page_key, self._change_page_key, failed)
             self._following = asyncio.create_task(following, name="follow the page's key")
         for name in ("notify", "aggregate", "inference", "ingest"):
             self._start(name, self._service_program(name))
@@ -250,7 +242,7 @@ class Box:
         self._was_full = self._was_full or _FULL in line
         if "Server is ready" in line:
             self._nats_ready.set()
-        is_visitor = self.page is not None and self.page.is_shared and _VISITOR in line
+        is_visitor = self.page is not None and self.page.link.is_shared and _VISITOR in line
         if any(mark in line for mark in ("[ERR]", "[FTL]", "[WRN]")) and _NO_TLS not in line and not is_visitor:
             self._on_line("nats-server", line)
 
@@ -280,21 +272,20 @@ class Box:
 
         def command() -> list[str]:
             probe.port = self._probes_port + SERVICES.index(name) if self._probes_port else free_port()
-            environment["MORETTA_PROBES__PORT"] = str(probe.port)
+            own = self.page.ingest_environment(self._settings_file) if name == "ingest" and self.page else {}
+            environment.clear()
+            environment.update(base | own | {"MORETTA_PROBES__PORT": str(probe.port)})
             service = [sys.executable, "-P", "-m", f"services.{name}", "-c", str(self._settings_file)]
             return [*self._under(name), *service]
 
-        environment = {**os.environ, **MALLOC, **self._identities.environment(name)}
-        environment |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
+        environment: dict[str, str] = {}
+        base = {**os.environ, **MALLOC, **self._identities.environment(name)}
+        base |= {"MORETTA_NATS__URL": self.url, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
         # The box's own server is on loopback without TLS; TLS settings in the file are for another server.
-        environment |= dict.fromkeys(
-            [f"MORETTA_NATS__{key}_FILE" for key in ("CA", "CLIENT_CERT", "CLIENT_KEY")], "null"
-        )
-        environment["MORETTA_PROBES__HOST"] = "127.0.0.1"
+        base |= dict.fromkeys([f"MORETTA_NATS__{key}_FILE" for key in ("CA", "CLIENT_CERT", "CLIENT_KEY")], "null")
+        base["MORETTA_PROBES__HOST"] = "127.0.0.1"
         if name in {"ingest", "aggregate"}:  # the only replica: after a restart it has its leases at once
-            environment[f"MORETTA_{name.upper()}__REPLICA"] = "box"
+            base[f"MORETTA_{name.upper()}__REPLICA"] = "box"
         if name == "aggregate":  # a trial beside a running box must not claim that box's port
-            environment |= self.page.environment if self.page else {"MORETTA_AGGREGATE__PAGE": "null"}
-        if name == "ingest" and self.page:
-            environment |= self.page.ingest_environment
+            base |= self.page.environment if self.page else {"MORETTA_AGGREGATE__PAGE": "null"}
         return Program(name, command, environment, probe.alive, lambda line: self._on_line(name, line))

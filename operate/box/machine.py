@@ -7,6 +7,7 @@ changes none on the disk. A later version of Moretta could then not start there.
 
 import errno
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -86,5 +87,19 @@ def roomy(config: str, before: Limits) -> str:
     return json.dumps(whole, indent=1)
 
 
+_ROOM = 64 << 20
+"""Free bytes from which on a restart of nats-server makes sense."""
+
+
+def has_room(folder: Path) -> bool:
+    """Return whether the folder can be written to again: free bytes, and free files if the file system counts them."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= _ROOM and (found.f_favail > 0 or not found.f_files)
+
+
 class BoxError(Exception):
     """The box cannot run; the text says why."""
+
+
+class NotYetError(BoxError):
+    """A later start may go well without anybody's doing: an address that this machine does not have yet."""

@@ -1,6 +1,8 @@
 """The page of a box: for browsers on this machine, or by HTTPS and with a key for those of its network (ADR 35)."""
 
+import contextlib
 import datetime as dt
+import ipaddress
 import json
 import socket
 from collections.abc import Sequence
@@ -9,17 +11,19 @@ from pathlib import Path
 from cryptography import x509
 from msgspec import structs
 
-from operate.box.machine import BoxError, free_port, is_free
-from operate.box.page_link import KEY, PageLink
+from operate.box.machine import BoxError, NotYetError, free_port, is_free
+from operate.box.page_key import KEY
+from operate.box.page_link import PageLink, in_url, name_at
 from operate.box.ports import ANYWHERE, Claim, Port
 from operate.identities import WebSocket
-from operate.nats.nats_yaml import is_loopback
 from services.aggregate.settings import PageSettings
-from services.ingest.settings import WebSettings
+from services.ingest.settings import IngestFile, WebSettings
+from services.ingest.web.self_signed import kept, names_of
+from services.kernel.settings import SettingsError, load
 from services.kernel.tls.files import Certificate
-from services.kernel.tls.self_signed import kept, names_of
 
 _HERE = "127.0.0.1"
+_CERTIFICATE_DIR = "MORETTA_INGEST__WEB__CERTIFICATE_DIR"
 
 
 USUAL_PORT = PageSettings().port
@@ -52,14 +56,7 @@ def linked(page: PageSettings, web: WebSettings | None) -> PageSettings:
     if page.cameras or web is None or not web.port:
         return page
     here = name_at(page.host) if web.host in ANYWHERE else web.host
-    return structs.replace(page, cameras=f"https://{_in_url(here)}:{web.port}/")
-
-
-def name_at(host: str) -> str:
-    """Return how browsers name this machine if a server listens at `host`: by its first address, if that is any."""
-    if is_loopback(host):
-        return _HERE
-    return names_of([])[0] if host in ANYWHERE else host
+    return structs.replace(page, cameras=f"https://{in_url(here)}:{web.port}/")
 
 
 class Page:
@@ -78,13 +75,10 @@ class Page:
         self._certificates = folder / "certificate"
         self._port = settings.port or free_port()
         self.bus_port = -1
-        self.is_shared = not is_loopback(settings.host)
-        if not self.is_shared:
-            self.link = PageLink(f"http://{_HERE}:{self._port}/", asks_key=settings.ask_key)
-            return
-        _require_address(settings.host)
-        shown = self._certified()
-        self.link = PageLink(f"https://{_in_url(name_at(settings.host))}:{self._port}/", True, shown)
+        self.link = PageLink(settings.host, self._port, settings.ask_key)
+        if self.link.is_shared:
+            _require_address(settings.host)
+            self.link = structs.replace(self.link, asks_key=True, fingerprint=self._certified())
 
     def _certified(self) -> str:
         """Return the fingerprint of a certificate of our own; empty with one of the settings, which is trusted."""
@@ -111,33 +105,42 @@ class Page:
         """Environment variables for aggregate, in addition to the settings file."""
         bus, page = f"ws://{_HERE}:{self.bus_port}", self._settings
         own = {"PORT": str(self._port), "ASK_KEY": json.dumps(self.link.asks_key), "CAMERAS": json.dumps(page.cameras)}
-        if self.is_shared:
-            own |= {"HOST": page.host, "SERVER": "/nats", "UPSTREAM": bus, "SEED_FILE": str(self._identities / KEY)}
+        if self.link.is_shared:
+            own |= {
+                "HOST": json.dumps(page.host),
+                "SERVER": "/nats",
+                "UPSTREAM": bus,
+                "SEED_FILE": str(self._identities / KEY),
+            }
             own |= {"CERTIFICATE": str(page.certificate), "KEY": str(page.key)}
         else:
             own |= {"HOST": _HERE, "SERVER": bus, "UPSTREAM": "null", "CERTIFICATE": "null", "KEY": "null"}
         return {f"MORETTA_AGGREGATE__PAGE__{key}": value for key, value in own.items()}
 
-    @property
-    def ingest_environment(self) -> dict[str, str]:
-        """Environment variables for ingest, so that people compare one certificate for both pages."""
-        web = self._web
-        if not self.link.fingerprint or web is None or web.certificate is not None or web.certificate_dir is not None:
-            return {}
-        return {"MORETTA_INGEST__WEB__CERTIFICATE_DIR": str(self._certificates)}
+    def ingest_environment(self, file: Path) -> dict[str, str]:
+        """Return environment variables for ingest that starts with this file, so that both pages have one certificate.
+
+        The variable alone would open a camera page: it is empty where the file has none by now, or one with a
+        certificate of its own.
+        """
+        with contextlib.suppress(SettingsError):  # ingest says what is wrong
+            web = load(file, IngestFile).ingest.web
+            if self.link.fingerprint and web and web.certificate is None and web.certificate_dir is None:
+                return {_CERTIFICATE_DIR: str(self._certificates)}
+        return {}
 
 
 def _require_address(host: str) -> None:
-    """Raise BoxError unless a server of this machine can listen there."""
+    """Raise NotYetError unless a server of this machine can listen there, for others to reach it."""
+    own = ", ".join(name for name in names_of([]) if name not in {"localhost", _HERE})
     try:
         (family, _, _, _, address), *_ = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind(address)
-    except OSError:
-        own = ", ".join(name for name in names_of([]) if name != "localhost")
-        why = f"{host} is no address of this machine; it has {own}, and 0.0.0.0 is all of them"
-        raise BoxError(f"aggregate.page.host: {why}") from None
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    except (OSError, UnicodeError):
+        why = f"{host!r} is no address of this machine, at least not yet; it has {own}, and 0.0.0.0 is all of them"
+        raise NotYetError(f"aggregate.page.host: {why}") from None
+    found = ipaddress.ip_address(str(address[0]).partition("%")[0])
+    if found.is_loopback or found.is_link_local:
+        why = f"others do not reach {host!r} ({found}); this machine has {own}, and 0.0.0.0 is all of them"
+        raise BoxError(f"aggregate.page.host: {why}")

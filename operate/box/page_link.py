@@ -1,45 +1,46 @@
-"""The link that opens a box's page: with the page's key in its fragment, which browsers send to no server.
+"""The link that opens a box's page: with the page's key in its fragment, which browsers send to no server."""
 
-The key is kept over restarts, so that bookmarks and printed QR codes hold, until `moretta page --new-link`.
-"""
-
-import asyncio
 import io
-import os
-from collections.abc import Callable
+import socket
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import segno
 from msgspec import Struct
 
-from operate.orders import connect_as
+from operate.box.page_key import KEY
+from operate.box.ports import ANYWHERE
+from operate.nats.nats_yaml import is_loopback
 from services.bus.nkey import Seed
+from services.ingest.web.self_signed import names_of
 from services.kernel.settings import SettingsError
 
-KEY = "page.nk"
-"""The file of the page's seed in the folder of identities."""
 LINK = "page-link.json"
-"""The file beside it that has a `PageLink`."""
-_CLIENT = "page.yaml"
-_LOOK_S = 0.5
-_TRIES = 5
-_UNCONFIRMED = "the new key is in {file}, and NATS does not take it yet: stop `moretta up` and start it again"
+"""The file in the folder of identities that has a `PageLink`."""
+_HERE = "127.0.0.1"
+_ELSEWHERE = ("198.51.100.1", 9)
+"""An address of documentation (RFC 5737) at which nobody is; connecting a datagram socket sends nothing."""
 
 
 class PageLink(Struct, frozen=True):
     """Where a box serves its page, and whether it asks for a key. The box leaves it in its folder."""
 
-    url: str
+    host: str
+    """Where the page listens."""
+    port: int
     asks_key: bool = False
     fingerprint: str = ""
     """SHA-256 of a certificate that browsers warn of; empty if they need not."""
 
     @property
-    def port(self) -> int:
-        """The port of `url`; 0 if it has none."""
-        return urlsplit(self.url).port or 0
+    def is_shared(self) -> bool:
+        """Whether other machines reach the page."""
+        return not is_loopback(self.host)
+
+    @property
+    def url(self) -> str:
+        """The page's address, by the name that this machine has now."""
+        return f"http{'s' if self.is_shared else ''}://{in_url(name_at(self.host))}:{self.port}/"
 
     @property
     def text(self) -> str:
@@ -53,9 +54,31 @@ class PageLink(Struct, frozen=True):
     def in_words(self, seed: Seed) -> str:
         """Return the link, drawn as a QR code, too, where other machines can open it; and what browsers warn of."""
         line = f"numbers in a browser: {self.with_key(seed)}"
-        if not self.url.startswith("https:"):
+        if not self.is_shared:
             return line
         return "\n".join(filter(None, (f"{drawn(self.with_key(seed))}{line}", warning(self.fingerprint))))
+
+
+def name_at(host: str) -> str:
+    """Return how browsers name this machine if a server listens at `host`: by its own address, if that is any."""
+    if is_loopback(host):
+        return _HERE
+    return _own_address() if host in ANYWHERE else host
+
+
+def in_url(host: str) -> str:
+    """Return a host as a URL has it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _own_address() -> str:
+    """Return this machine's address on its way to others; without such a way the first one that it has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_ELSEWHERE)
+        except OSError:
+            return names_of([])[0]
+        return str(probe.getsockname()[0])
 
 
 def drawn(link: str) -> str:
@@ -81,51 +104,12 @@ def last_port(folder: Path) -> int:
 def found(folder: Path) -> tuple[PageLink, Seed]:
     """Return the link of the last `moretta up` in a folder, and its key; SettingsError if there is none."""
     identities = folder / "identities"
+    why = f"{str(folder)!r} has no page of a `moretta up`; start that first, or name its folder"
     try:
         link = msgspec.json.decode((identities / LINK).read_bytes(), type=PageLink)
         return link, Seed((identities / KEY).read_text(encoding="utf-8"))
+    except PermissionError:
+        why = f"{str(folder)!r} may be read by the user alone who runs `moretta up` there; call this as that user"
     except (OSError, ValueError):
-        why = f"{str(folder)!r} has no page of a `moretta up`; start that first, or name its folder"
-        raise SettingsError("moretta page", [("--data", why)]) from None
-
-
-def make_key(folder: Path) -> Seed:
-    """Put a new key of the page in the place of the old one, for who owns the folder; return it."""
-    identities, seed = folder / "identities", Seed.new()
-    owner, new = identities.stat(), identities / f".{KEY}.new"
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    if os.geteuid() == 0:  # by sudo, of a box that another user runs
-        os.chown(new, owner.st_uid, owner.st_gid)
-    new.write_text(seed.reveal(), encoding="utf-8")
-    new.replace(identities / KEY)
-    return seed
-
-
-async def confirm(folder: Path) -> None:
-    """Wait until the box has the page's present key in force; SettingsError if that takes too long."""
-    for _ in range(_TRIES):
-        try:
-            await (await connect_as("page", folder / "identities" / _CLIENT)).close()
-        except SettingsError:
-            await asyncio.sleep(_LOOK_S)
-        else:
-            return
-    raise SettingsError("moretta page", [("--new-link", _UNCONFIRMED.format(file=folder / "identities" / KEY))])
-
-
-async def follow(identities: Path, present: Seed, changed: Callable[[Seed], None]) -> None:
-    """Call `changed` with each new key of the page that somebody puts into the folder, until cancelled."""
-    while True:
-        await asyncio.sleep(_LOOK_S)
-        if (seed := kept_key(identities)) is not None and seed != present:
-            present = seed
-            changed(seed)
-
-
-def kept_key(identities: Path) -> Seed | None:
-    """Return the key of the page in the folder; None if there is none that can be used."""
-    try:
-        return Seed((identities / KEY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        pass
+    raise SettingsError("moretta page", [("--data", why)]) from None

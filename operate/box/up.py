@@ -21,7 +21,8 @@ from rich.text import Text
 from operate.box.box import Box
 from operate.box.data_folder import usual_folder
 from operate.box.page import USUAL_PORT, Page, linked, placed, usual_page
-from operate.box.page_link import KEY, last_port
+from operate.box.page_key import KEY
+from operate.box.page_link import last_port
 from operate.box.ports import Claim, require_free, wanted
 from operate.box.ready import notify_ready
 from operate.box.screen import Screen, first_numbers, page_sign
@@ -84,7 +85,7 @@ async def up(
         )
         assert box.page is not None
         screen.page = _page_line(box.page, folder)
-        own = box.page.link.in_words(box.page_key) if box.page.is_shared and sys.stderr.isatty() else screen.page
+        own = box.page.link.in_words(box.page_key) if box.page.link.is_shared and sys.stderr.isatty() else screen.page
         _print_log("moretta", f"{own}\n{facts}\n{first_numbers(sites, time.time_ns())}")
         # Without this handler SIGHUP would end the process at once and leave its secrets behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, box.reload)
@@ -118,7 +119,7 @@ async def up(
 def _page_line(page: Page, folder: Path) -> str:
     """Return where the page is, and how one gets its key, which a log must not have."""
     line, asked = f"numbers in a browser: {page.link.url}", page.link.asks_key
-    if not page.is_shared:
+    if not page.link.is_shared:
         return f"{line}, with the key in {(folder / 'identities' / KEY).absolute()}" if asked else line
     where = "" if folder == usual_folder() else f" --data {shlex.quote(str(folder.absolute()))}"
     return f"{line}, by the link that `moretta page{where}` shows"

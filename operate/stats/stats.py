@@ -86,7 +86,9 @@ def _known(day: date) -> date:
     return day
 
 
-async def ask(file: Path, site: str | None, zone: str, step: Step, since: str | None, until: str | None) -> StatsReplyV1:
+async def ask(
+    file: Path, site: str | None, zone: str, step: Step, since: str | None, until: str | None
+) -> StatsReplyV1:
     """Return the answer; SettingsError if the user can mend the problem, else NoStatsError.
 
     Without a site the answer is about the only one, and without dates about today. Dates are by the clock of the site,

@@ -70,8 +70,13 @@ class PageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                 "aggregate.page.server",
                 f"{why}; take a host's name, or a path such as /nats of the page's own web server",
             )
-        if self.upstream is not None and not self.server.startswith("/"):
+        if self.upstream is not None and not self.server.strip("/"):
+            yield "aggregate.page.server", "is the page's own path; with `upstream` take another one, such as /nats"
+        elif self.upstream is not None and not self.server.startswith("/"):
             yield "aggregate.page.upstream", "goes with a path of this server, such as `server: /nats`"
+        if self.upstream is not None and not self.ask_key:
+            why = "passes on whoever reaches this server, so it goes with `ask_key: true`"
+            yield "aggregate.page.upstream", why
         if self.certificate is not None and self.server.startswith("ws://"):
             yield "aggregate.page.server", "is ws://, which no browser opens from a page over HTTPS; take wss://"
 

@@ -81,7 +81,7 @@ class PageServer:
         self._runner = runner_of(server)
         self._listener: Listener | None = None
         self._whole: _File | None = None
-        self._proof: bytes | None = None
+        self._seed = settings.seed
         self.url = ""
 
     def apply(self, sites: Sequence[SiteSettings], new: PageSettings | None = None) -> None:
@@ -89,10 +89,10 @@ class PageServer:
 
         Of the `new` settings of a reload the seed comes into force. If they have no page any more, it stays.
         """
-        given, seed = config(self._settings), (new or self._settings).seed
-        whole = _json(given | known(self._settings, sites))
-        self._files["config.json"] = whole if seed is None else _json(given)
-        self._whole, self._proof = whole, None if seed is None else proof(seed)
+        self._seed = new.seed if new else self._seed
+        given = config(self._settings)
+        self._whole = _json(given | known(self._settings, sites))
+        self._files["config.json"] = self._whole if self._seed is None else _json(given)
 
     async def start(self) -> None:
         """Serve; StartError if the port is taken or the certificate can't be used."""
@@ -133,7 +133,7 @@ class PageServer:
 
     def _has_key(self, request: web.Request) -> bool:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return self._proof is not None and hmac.compare_digest(given.encode(errors="surrogateescape"), self._proof)
+        return self._seed is not None and hmac.compare_digest(given.encode(errors="surrogateescape"), proof(self._seed))
 
     async def _add_headers(self, _request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers.update(self._headers)

@@ -71,12 +71,17 @@ class Listener:
         self._peers: dict[web.RequestHandler, str] = {}
 
     async def open(self, host: str, port: int) -> int:
-        """Listen on each address of the host; return the port of the first one. OSError if listening fails."""
+        """Listen on each address of the host; return the port of the first one. OSError if listening fails.
+
+        `::` is all addresses of both families.
+        """
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, address in dict.fromkeys((one[0], one[4]) for one in found):
-                self._sockets.append(socket.create_server(address, family=family, backlog=_BACKLOG))
+                both = host == "::"
+                server = socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+                self._sockets.append(server)
                 self._sockets[-1].setblocking(False)
         except OSError as error:
             await self.close()
@@ -136,6 +141,7 @@ class Listener:
 
 def _network(address: str) -> str:
     found = ipaddress.ip_address(address.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
     return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
 
 

@@ -15,7 +15,7 @@ from site_process import Site
 from small_disk import fill, small_disk
 from up_process import UpProcess
 
-from operate.box.box import has_room
+from operate.box.machine import has_room
 
 
 def test_a_disk_that_takes_no_more_files_has_no_room(tmp_path):

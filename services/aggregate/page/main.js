@@ -110,6 +110,7 @@ async function connect(key) {
     await bus.run();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    changed("refused");
     askKey(text("key.refused"));
   }
 }

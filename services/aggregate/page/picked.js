@@ -2,8 +2,10 @@
 
 import { MS, period } from "./model.js";
 import { before, borders, fileName } from "./spans.js";
+import { backoff } from "./timing.js";
 
 const AGAIN_MS = 10_000;
+const MOST_MS = 300_000;
 const RENEW_MS = 300_000;
 /** What each kind of span is asked for by: the windows of a whole month are more than a chart shows. */
 const STEPS = { day: "window", week: "hour", month: "day" };
@@ -52,31 +54,32 @@ export class Picked {
     const question = `${key}/${fileName(span)}/${step}`;
     const found = this.found.get(question);
     const isOld = found?.asked === "answered" && found.atMs < until + RENEW_MS && nowMs - found.atMs > RENEW_MS;
-    if (found === undefined || isOld) this.want(question, [key, step, from * MS, until * MS], found?.periods ?? [], nowMs);
+    if (found === undefined || found.isDue || isOld) this.want(question, [key, step, from * MS, until * MS], found, nowMs);
     return this.found.get(question);
   }
 
   /** Ask once the questions before have their answers: a site answers one after another, and each within seconds. */
-  want(question, asked, periods, nowMs) {
-    const asking = { asked: "asking", periods, atMs: nowMs };
+  want(question, asked, { periods, failures } = { periods: [], failures: 0 }, nowMs) {
+    const asking = { asked: "asking", periods, failures, atMs: nowMs };
     this.found.set(question, asking);
     const isWanted = () => this.found.get(question) === asking; // otherwise another span was picked meanwhile
     this.turn = this.turn.then(async () => {
       if (!isWanted()) return;
       const { state, reply } = await this.ask(...asked);
-      if (isWanted()) this.take(question, { ...asking, asked: state, periods: reply?.periods.map(period) ?? periods });
+      const tried = { asked: state, failures: state === "failed" ? failures + 1 : 0 };
+      if (isWanted()) this.take(question, { ...asking, ...tried, periods: reply?.periods.map(period) ?? periods });
     });
   }
 
   take(question, answer) {
     this.found.set(question, answer);
-    if (answer.asked === "failed") setTimeout(() => this.again(question), AGAIN_MS);
+    if (answer.asked === "failed") setTimeout(() => this.again(answer), backoff(answer.failures - 1, AGAIN_MS, MOST_MS));
     this.changed();
   }
 
-  again(question) {
-    if (this.found.get(question)?.asked !== "failed") return;
-    this.found.delete(question);
+  /** Ask again; what was known before stays. */
+  again(answer) {
+    answer.isDue = true;
     this.changed();
   }
 }

@@ -4,9 +4,9 @@ import datetime as dt
 from pathlib import Path
 
 from services.ingest.settings import WebSettings
+from services.ingest.web.self_signed import kept, names_of, self_signed
 from services.kernel.faults import StartError
 from services.kernel.tls import Named, Tls, server_tls, server_tls_of_pem
-from services.kernel.tls.self_signed import kept, names_of, self_signed
 
 
 def served(settings: WebSettings, now: dt.datetime) -> Tls:

@@ -12,13 +12,13 @@ from services.ingest.web import certificate, rtc
 from services.ingest.web.access import Access, Cameras, problem
 from services.ingest.web.aim import Aim
 from services.ingest.web.pages import CameraStatePage, Pages, PhoneCode
+from services.ingest.web.self_signed import names_of
 from services.ingest.web.whip import MAX_BYTES, Whip
 from services.kernel.app import App
 from services.kernel.faults import StartError
 from services.kernel.listener import Listener, runner_of
 from services.kernel.log import get_logger
 from services.kernel.tls import Tls
-from services.kernel.tls.self_signed import names_of
 
 log = get_logger()
 

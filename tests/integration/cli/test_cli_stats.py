@@ -98,6 +98,15 @@ async def test_a_published_day(ground):
     assert former["periods"][0]["persons"] == 11
 
 
+async def test_of_several_sites_one_has_to_be_named(ground):
+    """They are named."""
+    run = await ground.run("--step", "total")
+    assert (run.returncode, run.stderr) == (
+        2,
+        "moretta stats: SITE: is needed: aggregate counts here for cannes, nice\n",
+    )
+
+
 async def test_the_hours_asked_for(ground):
     """Times are by the clock of the site; what was asked for begins and ends there."""
     told = await ground.say("cannes", "--from", "2025-10-24T08:00", "--to", "2025-10-24T10:00", "--format", "csv")

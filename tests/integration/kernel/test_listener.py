@@ -24,8 +24,13 @@ def _idle_s() -> float:
     return 2.0
 
 
+@pytest.fixture(name="host")
+def _host() -> str:
+    return "127.0.0.1"
+
+
 @pytest.fixture(name="port")
-async def _port(monkeypatch: pytest.MonkeyPatch, idle_s: float) -> AsyncIterator[int]:
+async def _port(monkeypatch: pytest.MonkeyPatch, idle_s: float, host: str) -> AsyncIterator[int]:
     """A server behind a listener whose limits are those of a test; it answers with the size of the body."""
     for name, value in {"MAX_CONNECTIONS": 10, "EACH": 4, "IDLE_S": idle_s, "UNREAD_S": 2.0}.items():
         monkeypatch.setattr(sut, name, value)
@@ -38,7 +43,7 @@ async def _port(monkeypatch: pytest.MonkeyPatch, idle_s: float) -> AsyncIterator
     runner = runner_of(app)
     await runner.setup()
     door = Listener(runner.server)
-    yield await door.open("127.0.0.1", 0)
+    yield await door.open(host, 0)
     await door.close()
     await runner.cleanup()
 
@@ -63,6 +68,7 @@ async def status(port: int, request: bytes = REQUEST, source: str = "127.0.0.1")
             writer.close()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::"])  # of the latter IPv4 addresses are seen as IPv6 ones
 @pytest.mark.parametrize("idle_s", [patient(2.0)], ids=["patient"])  # none may be let go before all are there
 async def test_one_address_cannot_take_all_connections(port: int):
     """Beyond its share it is refused and others are served; beyond the bound of all nobody is; idle ones are let go."""

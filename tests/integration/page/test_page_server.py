@@ -109,6 +109,8 @@ async def test_a_taken_port_is_told(page: PageServer):
         ({"certificate": "x", "key": "x", "server": "ws://x"}, "aggregate.page.server: is ws://"),
         ({"upstream": "ws://127.0.0.1:8443/nats"}, "aggregate.page.upstream"),
         ({"upstream": "ws://127.0.0.1:8443", "server": "./nats"}, "aggregate.page.upstream: goes with a path of this"),
+        ({"upstream": "ws://127.0.0.1:8443"}, "aggregate.page.upstream: passes on whoever reaches this server, so"),
+        ({"upstream": "ws://127.0.0.1:8443", "server": "/"}, "aggregate.page.server: is the page's own path"),
         ({"seed": "SU"}, "aggregate.page.seed"),
     ],
 )

@@ -21,8 +21,8 @@ from published_sites import Published, published
 from services.aggregate.settings import PageSettings
 from services.aggregate.web import PageServer
 from services.bus.nkey import Seed
+from services.ingest.web.self_signed import kept
 from services.kernel.listener import EACH
-from services.kernel.tls.self_signed import kept
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -116,6 +116,8 @@ async def test_a_new_key_ends_the_proof_of_the_old_one(tmp_path: Path):
         new = Seed.new()
         page.apply(sites.sites(), structs.replace(PageSettings(), seed=new))
         assert [await has_names(one) for one in (key, new.reveal())] == [False, True]
+        page.apply(sites.sites(), None)
+        assert [await has_names(one) for one in (key, new.reveal())] == [False, True]
 
 
 async def test_what_it_passes_on_is_bounded(tmp_path: Path):
@@ -173,5 +175,6 @@ async def test_a_browser_that_goes_leaves_nothing_at_nats(tmp_path: Path):
         socket._response.connection.transport.abort()
         await until(lambda: asyncio.all_tasks() <= before, "all is gone")
         socket = await session.ws_connect(f"{page.url}nats", origin=page.url.rstrip("/"))
+        assert (await socket.receive_bytes()).startswith(b"INFO ")
         await page.stop()
-        assert (await socket.receive(timeout=10)).type is not aiohttp.WSMsgType.TEXT
+        await asyncio.wait_for(_end_of(socket), 10)

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from operate.box.machine import BoxError, free_port, kept_limits, roomy
-from operate.box.page import linked, usual_page
-from operate.box.ports import Claim, require_free, wanted
+from operate.box.page import linked, placed, usual_page
+from operate.box.ports import Claim, Port, require_free, wanted
 from operate.identities import WebSocket
 from services.aggregate.settings import AggregateFile, PageSettings
 from services.ingest.settings import IngestFile, WebSettings
@@ -110,28 +110,45 @@ def test_a_port_of_two_addresses_is_two(tmp_path: Path, camera_page: str, door: 
     assert str(error.value) == f"--websocket: port {free} is that of ingest.web.port, too; take another port"
 
 
-def test_a_page_that_nobody_asked_for_takes_nobodys_port(tmp_path: Path):
+def test_a_page_that_nobody_asked_for_takes_nobodys_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Nor does it open NATS's listener to browsers without a key where another page's browsers need one."""
+    monkeypatch.setattr("operate.box.page.is_free", lambda port, host: True)
     ingest, page = of(tmp_path, {"sites": [{"id": "cannes"}], "ingest": {"web": {"port": 8088}}})
     assert page is None
     with Claim(free_port()) as claim:
-        assert usual_page(wanted(ingest, page, None), None, claim) == PageSettings(port=0)
+        assert placed(usual_page(None), 0, wanted(ingest, page, None), claim).port != 8088
+        assert placed(PageSettings(port=8088), 4711, wanted(ingest, page, None), claim).port == 8088  # refused before
     door = WebSocket("127.0.0.1:8088", ["http://a.example"])
     ingest, _ = of(tmp_path, {"sites": [{"id": "cannes"}]})
     with Claim(free_port()) as claim:
-        assert usual_page(wanted(ingest, None, door), door, claim) == PageSettings(port=0, ask_key=True)
+        assert placed(usual_page(door), 0, wanted(ingest, None, door), claim).port != 8088
+        assert usual_page(door).ask_key
 
 
 def test_two_boxes_that_start_at_once_take_two_ports(monkeypatch: pytest.MonkeyPatch):
     """The second sees the first one's claim, seconds before its page listens. It ends with the box."""
-    monkeypatch.setattr("operate.box.page.is_free", lambda port: True)
+    monkeypatch.setattr("operate.box.page.is_free", lambda port, host: True)
     number = free_port()
     with Claim(number) as first:
-        assert usual_page([], None, first) == PageSettings()
+        assert placed(usual_page(None), 0, [], first).port == 8088
         with Claim(number) as second:
-            assert usual_page([], None, second) == PageSettings(port=0)
+            assert placed(usual_page(None), 0, [], second).port != 8088
     with Claim(number) as third:
         assert third.is_ours
+
+
+def test_a_page_has_the_port_of_the_last_time(monkeypatch: pytest.MonkeyPatch):
+    """So bookmarks hold, unless somebody else has it by now."""
+    taken: set[int] = set()
+    monkeypatch.setattr("operate.box.page.is_free", lambda port, host: host == "0.0.0.0" and port not in taken)
+    page = PageSettings(host="0.0.0.0", port=0)
+    with Claim(free_port()) as claim:
+        assert placed(page, 4711, [], claim) == PageSettings(host="0.0.0.0", port=4711)
+        assert placed(page, 4711, [Port("probes.port", "127.0.0.1", 4711)], claim).port == 8088
+        taken.add(4711)
+        assert placed(page, 4711, [], claim).port == 8088
+        taken.add(8088)
+        assert placed(page, 4711, [], claim).port not in {0, 4711, 8088}
 
 
 @pytest.mark.parametrize(

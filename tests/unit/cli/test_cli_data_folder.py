@@ -11,6 +11,7 @@ from operate.box.data_folder import (
     operator_file,
     remember,
     rename_accounts,
+    require_running,
     settings_of,
     usual_box,
     usual_folder,
@@ -138,6 +139,16 @@ def test_the_usual_box_is_one_that_ran(home: Path):
     operator_file(usual).parent.mkdir(parents=True)
     operator_file(usual).touch()
     assert usual_box("moretta aim") == usual
+
+
+def test_a_box_that_does_not_run_is_told_before_anything_is_asked(tmp_path: Path):
+    """With the command that starts it again."""
+    folder = tmp_path / "my numbers"
+    again = rf"start it again, and ask once more: moretta up -c '{folder}/settings/last-up.yaml' \(to count nobody "
+    with pytest.raises(SettingsError, match=rf"^moretta stats: the box that keeps .*{folder} does not run; {again}"):
+        require_running("moretta stats", folder)
+    with held(folder):
+        require_running("moretta stats", folder)
 
 
 def test_streams_of_before_go_on(tmp_path: Path):

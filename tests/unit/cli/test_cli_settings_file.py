@@ -148,7 +148,30 @@ def test_cameras_alone_make_a_site_for_trials(scratch: Path):
 def test_cameras_alone_with_a_page_for_other_machines(scratch: Path):
     """The page's host is the one that was asked for."""
     made = with_cameras(None, ["gate=rtsp://10.0.0.5/s"], scratch, page_host="0.0.0.0")
-    assert yaml.safe_load(made.read_text())["aggregate"] == {"page": {"host": "0.0.0.0"}}
+    assert yaml.safe_load(made.read_text())["aggregate"] == {"page": {"host": "0.0.0.0", "port": 0}}
+    assert check(made) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "link", "zone"),
+    [
+        (None, "/usr/share/zoneinfo/Europe/Paris", "Europe/Paris"),
+        (":Asia/Tokyo", "/usr/share/zoneinfo/Europe/Paris", "Asia/Tokyo"),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", "/usr/share/zoneinfo/Europe/Paris", "Europe/Paris"),
+        ("", "/usr/share/zoneinfo/Etc/UTC", "UTC"),
+        (None, "/etc/localtime", "UTC"),
+    ],
+)
+def test_cameras_alone_are_counted_by_this_machines_clock(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, named: str | None, link: str, zone: str
+):
+    """A day begins when people there say so; UTC where the machine's clock has no name."""
+    monkeypatch.setattr("operate.settings_file.os.path.realpath", lambda _path: link)
+    monkeypatch.delenv("TZ", raising=False)
+    if named is not None:
+        monkeypatch.setenv("TZ", named)
+    made = with_cameras(None, ["gate=rtsp://10.0.0.5/s"], scratch)
+    assert yaml.safe_load(made.read_text())["sites"][0]["timezone"] == zone
     assert check(made) == []
 
 

@@ -111,6 +111,20 @@ def test_gaps_that_follow_each_other_are_one_line():
     assert [line.split()[0] for line in lines if " to " in line][1:5] == ["08:00", "08:20", "08:40", "09:00"]
 
 
+def test_an_interval_that_is_narrow_has_a_decimal():
+    """Of a month: `68% to 68%` would say that nothing is uncertain."""
+    wide, narrow = (text(reply([window(DAY, masked, (10, 0, 0))])) for masked in (40, 99_990))
+    assert row(wide, "Tue 2026-11-24 00:00").split("100%")[0].strip().endswith("80% 67% to 89% 50")
+    assert "100.0%" in row(narrow, "Tue 2026-11-24 00:00")
+
+
+def test_how_few_people_are_not_shown():
+    """As the profile of the windows says, or the site's settings."""
+    lines = text(reply([hidden(DAY, profile="stats-only"), window(DAY + HOUR, profile="stats-only")]), width=200)
+    few = "fewer than 10 people passed, or than `suppress_below` says (profile stats-only), or nothing was observed."
+    assert lines[-1] == f"Windows that are not shown are in no figure here, in no sum and in no rate: {few}"
+
+
 def test_what_a_profile_withholds_is_said():
     """Figures that are not published are dashes, explained, and a mean of rates is called an approximation."""
     answer = reply([decree(DAY, 30, 0.5), decree(DAY + 20 * MINUTE, 90, 0.9), decree(DAY + HOUR, 40, 0.7)])

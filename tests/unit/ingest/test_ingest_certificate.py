@@ -1,4 +1,4 @@
-"""The camera page's certificate: services.ingest.web.certificate, and services.kernel.tls.self_signed."""
+"""The camera page's certificate: services.ingest.web.certificate, and services.ingest.web.self_signed."""
 
 import datetime as dt
 import stat
@@ -7,9 +7,9 @@ import pytest
 from cryptography import x509
 
 from services.ingest.settings import WebSettings
+from services.ingest.web import self_signed as sut
 from services.ingest.web.certificate import served
 from services.kernel.faults import StartError
-from services.kernel.tls import self_signed as sut
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 
@@ -49,6 +49,21 @@ def test_it_is_kept_in_the_folder_until_it_no_longer_fits(tmp_path, monkeypatch)
     later = served(settings, NOW + dt.timedelta(days=sut.VALID_DAYS - 20)).fingerprint
     renamed = served(WebSettings(certificate_dir=str(tmp_path), names=["new.example.org"]), NOW).fingerprint
     assert len({shown[0], later, renamed}) == 3
+
+
+@pytest.mark.parametrize("name", ["moretta.key", "moretta.crt"])
+@pytest.mark.parametrize("content", [b"", None, b"of another pair"])
+def test_half_of_a_pair_is_made_again(tmp_path, name, content):
+    """As a power cut between both files may leave it. A link in the place of one leads nowhere."""
+    sut.kept(tmp_path, [], NOW)
+    if content == b"of another pair":
+        content = sut.self_signed(["a.example.org"], NOW)[name == "moretta.key"]
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / f"{name}.new").symlink_to(tmp_path / "other")
+    served(WebSettings(certificate_dir=str(tmp_path)), NOW)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["moretta.crt", "moretta.key"]
 
 
 def test_the_operators_own_is_taken_and_taken_again(tmp_path):

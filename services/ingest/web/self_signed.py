@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import socket
+import ssl
 from pathlib import Path
 
 import ifaddr
@@ -24,8 +25,10 @@ def kept(folder: Path, wanted: list[str], now: dt.datetime) -> tuple[Path, Path]
     They are made anew a month before their end, or for a name that people are to type.
     """
     certificate, key = (folder / name for name in _FILES)
-    if not _is_good(certificate, wanted, now):
-        _write(certificate, key, *self_signed(names_of(wanted), now))
+    if not (_is_pair(certificate, key) and _is_good(certificate, wanted, now)):
+        shown, secret = self_signed(names_of(wanted), now)
+        _replace(key, secret)
+        _replace(certificate, shown)
     return certificate, key
 
 
@@ -70,6 +73,15 @@ def _general(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+def _is_pair(certificate: Path, key: Path) -> bool:
+    """Return whether both can be read and belong together: a power cut may have come between the two."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError:  # ssl.SSLError is one
+        return False
+    return True
+
+
 def _is_good(file: Path, names: list[str], now: dt.datetime) -> bool:
     """Return whether the certificate exists, is valid for another month, and covers all these names.
 
@@ -84,8 +96,10 @@ def _is_good(file: Path, names: list[str], now: dt.datetime) -> bool:
     return left >= dt.timedelta(days=_RENEW_DAYS) and {_general(name) for name in names} <= set(known)
 
 
-def _write(certificate: Path, key: Path, shown: bytes, secret: bytes) -> None:
-    key.unlink(missing_ok=True)  # the old file may be readable by others, or a link to elsewhere
-    key.touch(mode=0o600, exist_ok=False)
-    key.write_bytes(secret)
-    certificate.write_bytes(shown)
+def _replace(file: Path, text: bytes) -> None:
+    """Put a file that this user alone may read in the place of an old one, which may be a link to elsewhere."""
+    new = file.with_suffix(f"{file.suffix}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600, exist_ok=False)
+    new.write_bytes(text)
+    new.replace(file)
