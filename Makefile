@@ -34,6 +34,7 @@ $(VENV)/.locked: requirements/dev.txt
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml README.md LICENSE NOTICE $(SOURCES)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index --force-reinstall .
 	@touch $@
+	@echo "ready: $(BIN)/moretta --help"
 
 demo: setup ## watch it work: simulated cameras, numbers, an alert, a mail (or CAMERA=url)
 	$(BIN)/moretta demo $(if $(CAMERA),--camera "$(CAMERA)")
