@@ -109,8 +109,8 @@ def _options(form: Format) -> dict[str, str]:
 
 def _noisy(form: Format) -> Iterator[VideoFrame]:
     """Yield the film's pictures at the camera's size, with grain that no encoder can foresee."""
+    from testbed.simulation.crowd_plan import Plan
     from testbed.simulation.film import pictures
-    from testbed.simulation.plan import Plan
 
     random = np.random.default_rng(1)
     shape = (form.height, form.width)

@@ -19,7 +19,7 @@ from services.aggregate.core.config import SECOND, SiteConfig
 from services.aggregate.core.counting.evidence import JUDGED
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import CameraSettings, SiteSettings
-from testbed.simulation.plan import Arrivals, Plan, truth
+from testbed.simulation.crowd_plan import Arrivals, Plan, truth
 from testbed.simulation.scenario import Scenario
 from testbed.simulation.sightings import plans, sightings
 

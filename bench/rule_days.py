@@ -19,7 +19,7 @@ from proto.model_errors import ModelErrors
 from services.inference.errors import read_errors
 from services.inference.model import MODELS, load_model
 from services.statistics.figures import rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 FIRE_BELOW, CLEAR_ABOVE = 0.7, 0.75
 PEOPLE, WINDOWS_A_DAY, DAYS = 100, 72, 5

@@ -25,7 +25,7 @@ from proto.sightings import SightingsV1, SightingV1
 from services.aggregate.core.counting.motion import place
 from services.aggregate.core.counting.tracking import Tracker
 from services.sites.settings import TrackingSettings
-from testbed.simulation.plan import truth
+from testbed.simulation.crowd_plan import truth
 from testbed.simulation.scenario import load_scenario
 from testbed.simulation.sightings import plans, sightings
 

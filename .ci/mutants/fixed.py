@@ -43,7 +43,7 @@ PARTS = {
             "destinations",
             "privacy/steps",
             "statistics/calendar",
-            "statistics/measurement",
+            "statistics/rate_interval",
             "statistics/proportions",
             "statistics/roll_ups",
         )

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from modelling.evaluation.errors import LEAST_JUDGED, PhotoCounts, Sources, estimate
 from proto.model_errors import ModelErrors
-from services.statistics.measurement import Judged, interval
 from services.statistics.proportions import Interval, wilson
+from services.statistics.rate_interval import Judged, interval
 
 Truth = Literal["passed", "place"]
 

@@ -25,7 +25,7 @@ from services.sites.profiles import TRIAL
 from services.sites.settings import CameraSettings
 from services.statistics.calendar import TimeRange
 from services.statistics.figures import observed, rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 from services.statistics.roll_ups import Tally
 
 SITE, CAMERA = "count", "file"

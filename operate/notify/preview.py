@@ -22,9 +22,9 @@ from services.notify.reports.schedule import ReportKey, notification_of
 from services.notify.reports.writer import render_report
 from services.notify.routing.plan import RoutingPlan
 from services.notify.settings import NotifyFile
-from services.notify.texts.message import Letter, MailSender
+from services.notify.texts.email_message import Letter, MailSender
 from services.notify.texts.names import own_text
-from services.notify.texts.page import page_of
+from services.notify.texts.preview_page import page_of
 from services.notify.texts.words import Words
 from services.sites.profiles import PROFILES
 from services.sites.settings import SiteSettings, local_zone

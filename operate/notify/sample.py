@@ -18,7 +18,7 @@ from services.sites.profiles import PROFILES
 from services.sites.settings import RuleSettings, SiteSettings, local_zone
 from services.statistics.calendar import SECOND, instant, local
 from services.statistics.figures import rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 _DIP = range(14, 16)
 """The hours of the day, by the site's clock, in which few people wear a mask."""

@@ -13,7 +13,7 @@ from services.aggregate.core import policy
 from services.aggregate.core.config import SiteConfig
 from services.kernel.settings import Problem, convert, problems
 from services.statistics.figures import rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 _SHORT = re.compile(r"\s*(?:(?P<persons>\d{1,9})\s+(?P<masked>\d{1,9})|-)(?:\s+x(?P<times>[1-9]\d{0,3}))?\s*")
 _RIGHT = "persons and masked such as 40 10, - for no data, or either repeated such as 40 10 x3"

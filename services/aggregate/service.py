@@ -12,12 +12,12 @@ from services.aggregate.core.config import SiteConfig
 from services.aggregate.drift_days import SiteDrift
 from services.aggregate.mirrors import metrics as reader_metrics
 from services.aggregate.mirrors.keeper import Mirrors
+from services.aggregate.page_server import PageServer
 from services.aggregate.removed_sites import RemovedSites
 from services.aggregate.runner import SiteRunner
 from services.aggregate.settings import AggregateFile, AggregateSettings
 from services.aggregate.stats import Stats
 from services.aggregate.stream_retention import Retention
-from services.aggregate.web import PageServer
 from services.bus import Bus, Fenced, LeaseCheck, NoRoom, StreamConflict
 from services.bus.clock import HostClock
 from services.kernel.app import STEP_LIMIT_S, App, end_tasks

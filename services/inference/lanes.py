@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from proto.frames import FrameV1
 from services.frames.sealing.seal import SealError, i420_bytes, open_into, wipe
 from services.inference.core.faces import Face
+from services.inference.core.lane_count import Width
 from services.inference.core.picture_quality import FaceSize, Meter, PictureLight, size_of
 from services.inference.core.stuck import START_NS, StuckWatch, limit_ns
-from services.inference.core.width import Width
 from services.inference.model import FaceModel
 from services.kernel.clock import boottime_ns
 

@@ -15,7 +15,7 @@ from services.notify.reports.settings import plans
 from services.notify.routing.plan import Hours, Route, RoutingPlan, Schedule, SiteFacts
 from services.notify.routing.settings import RouteSettings, TimeSettings
 from services.notify.settings import NotifyFile, NotifySettings, ReceiverSettings
-from services.notify.texts.message import MailSender
+from services.notify.texts.email_message import MailSender
 from services.sites.settings import DAYS, CameraSettings, SiteSettings, local_zone
 from services.sites.texts import Text
 from services.statistics.calendar import SECOND

@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from services.notify.texts.view import Bodies
+from services.notify.texts.mail_contents import Bodies
 
 _JINJA = Environment(
     loader=PackageLoader("services.notify", "templates"),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from math import ceil, floor
 from typing import NamedTuple
 
-from services.statistics.measurement import Judged, interval
 from services.statistics.proportions import Interval, wilson
+from services.statistics.rate_interval import Judged, interval
 
 DECIMALS = 3
 _STEPS = 10**DECIMALS

@@ -19,7 +19,7 @@ from proto.stats import PeriodV1, Step
 from proto.types import ModelId, Profile
 from services.statistics.calendar import TimeRange, spans
 from services.statistics.figures import Rates, observed, rates, rounded
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 MAX_PERIODS = 10_000
 """The most periods in one answer."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from operate.live_state import rate_text, share_text
 from proto.public import AlertV1, CameraV1, Lifetime, WindowV1
 from proto.types import WHOLE_SITE
-from testbed.simulation.plan import Passage
+from testbed.simulation.crowd_plan import Passage
 from testbed.simulation.scenario import Counting
 from testbed.simulation.sightings import SECOND
 

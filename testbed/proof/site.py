@@ -20,8 +20,8 @@ from PIL import Image
 
 from proto.types import WHOLE_SITE
 from services.sites.profiles import TRIAL
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.film import encode, pictures
-from testbed.simulation.plan import Plan
 from testbed.simulation.scenario import CameraView, Phase, Scenario, Walking
 from testbed.simulation.walkers import walker
 

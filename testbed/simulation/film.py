@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from testbed.simulation.backdrop import backdrop
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.cutouts import Cutouts
 from testbed.simulation.people import Appearance, PersonDrawing
-from testbed.simulation.plan import Plan
 from testbed.simulation.walkers import HEIGHT, WIDTH, PersonInPicture, Walker
 
 _OPTIONS = {"preset": "ultrafast", "crf": "20"}

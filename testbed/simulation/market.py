@@ -18,8 +18,8 @@ from operate.settings_file import require
 from proto.types import WHOLE_SITE
 from services.sites.profiles import TRIAL
 from testbed.simulation import sightings
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.film import count, film
-from testbed.simulation.plan import Plan
 from testbed.simulation.scenario import load_scenario
 
 SITE, WINDOW_S = "demo", 10.0

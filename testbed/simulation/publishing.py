@@ -22,7 +22,7 @@ from services.aggregate.core.config import AHEAD
 from services.bus import Bus, NatsSettings
 from services.kernel.settings import SettingsError, load
 from services.sites.settings import SiteSettings
-from testbed.simulation.plan import Plan
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.scenario import Scenario
 from testbed.simulation.sightings import SECOND, messages
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from proto.sightings import CODES, CameraEventV1, SightingsV1, SightingV1
 from proto.types import Box, CameraReason, CameraState, Verdict
-from testbed.simulation.plan import Plan, PlannedFace
+from testbed.simulation.crowd_plan import Plan, PlannedFace
 from testbed.simulation.scenario import RATE, Classifier, Detector, Scenario
 from testbed.simulation.walkers import HEIGHT, WIDTH
 

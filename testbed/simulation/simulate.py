@@ -16,7 +16,7 @@ from rich.table import Table
 from modelling.evaluation.labelled import InputError
 from operate import output
 from services.kernel.settings import SettingsError
-from testbed.simulation.plan import Plan, Truth, truth
+from testbed.simulation.crowd_plan import Plan, Truth, truth
 from testbed.simulation.scenario import Scenario, load_scenario
 from testbed.simulation.sightings import SECOND, plans
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from testbed.servers.http_camera import jpeg_camera
 from testbed.servers.rtsp_camera import RtspCamera, payloads
 from testbed.servers.server import Handle
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.film import count, film, pictures
 from testbed.simulation.market import plans
-from testbed.simulation.plan import Plan
 
 _QUALITY = 85
 

@@ -12,7 +12,7 @@ from operate import output
 from services.kernel.settings import SettingsError
 from testbed.servers.mail import Mail, MailServer
 from testbed.servers.server import Handle, TcpServer
-from testbed.simulation.plan import Plan
+from testbed.simulation.crowd_plan import Plan
 from testbed.tryout.cameras import drawn, length, planned
 from testbed.tryout.door import Backend, Door
 

@@ -10,7 +10,7 @@ from proto.public import AlertV1
 from services.inference.errors import read_errors
 from services.inference.model import MODELS, load_model
 from services.statistics.figures import Rates, rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 
 def figures(text: str) -> list[str]:

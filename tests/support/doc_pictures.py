@@ -40,8 +40,8 @@ from services.notify.reports.day import Question, report_of
 from services.notify.reports.writer import report_file
 from services.notify.templates import render
 from services.notify.texts.chart import chart_of
-from services.notify.texts.describe import describe
-from services.notify.texts.view import MailImage
+from services.notify.texts.mail_contents import MailImage
+from services.notify.texts.mail_wording import describe
 from services.sites.settings import RuleSettings, SiteSettings, ZoneSettings
 from services.statistics.calendar import day_start
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from msgspec import structs
 
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.film import film
-from testbed.simulation.plan import Plan
 from testbed.simulation.scenario import Phase, Scenario, load_scenario
 
 PEOPLE_PER_MINUTE, LEAVING_S = 40, 6

@@ -9,7 +9,7 @@ from proto.public import AlertV1, DeliveryV1, OperationalAlertV1, WindowV1
 from proto.sightings import SightingsV1, SightingV1
 from services.frames.sealing.seal import NONCE_BYTES, TAG_BYTES
 from services.statistics.figures import rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

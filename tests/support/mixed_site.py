@@ -30,8 +30,8 @@ from proto.subjects import (
     Identity,
 )
 from services.bus import Bus
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.film import pictures
-from testbed.simulation.plan import Plan
 from testbed.simulation.scenario import Phase, load_scenario
 from testbed.simulation.walkers import HEIGHT, WIDTH, walker
 

@@ -19,9 +19,9 @@ from proto.permissions import APART, origin
 from proto.public import AlertV1, CameraV1, Lifetime, OperationalAlertV1, WindowV1
 from proto.subjects import ALERTS, CAMERAS, OPERATIONS, STREAMS, WINDOWS
 from services.aggregate.mirrors.keeper import Mirrors
+from services.aggregate.page_server import PageServer
 from services.aggregate.settings import PageSettings
 from services.aggregate.stats import Stats
-from services.aggregate.web import PageServer
 from services.bus import Bus
 from services.kernel.settings import convert
 from services.sites.settings import SiteSettings

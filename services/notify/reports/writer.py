@@ -14,7 +14,7 @@ from services.notify.reports.day import DayReport
 from services.notify.reports.report_view import Footer, ReportView, view_of
 from services.notify.reports.schedule import ReportPlan, day_of_report
 from services.notify.templates import render
-from services.notify.texts.message import InlineImage, Letter, content_id, letter_of
+from services.notify.texts.email_message import InlineImage, Letter, content_id, letter_of
 from services.notify.texts.names import own_text
 from services.notify.texts.words import Words
 from services.sites.settings import SiteSettings, local_zone

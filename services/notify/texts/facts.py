@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from proto.public import OperationalAlertV1, WindowV1
 from services.notify.notification import Notice, Notification
 from services.notify.texts.figures import AlertFigure, field_alert, figure_of, span_of
+from services.notify.texts.mail_contents import Bar, bar, mark
 from services.notify.texts.names import action_of, is_about_delivery, listed, rule_name
-from services.notify.texts.view import Bar, bar, mark
 from services.notify.texts.words import LocalSpan, Words, instant
 from services.sites.settings import SiteSettings, local_zone
 from services.statistics.gap_reasons import gap_mail

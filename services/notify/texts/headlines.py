@@ -17,7 +17,7 @@ def subject(notification: Notification, site: SiteSettings, words: Words, window
     """Return a mail's subject: what holds, then where, since a telephone shows forty characters of it.
 
     Of an alert that goes on, the rate is the newest of `windows`. Mail programs keep an incident's mails together by
-    their headers (`message.py`); one that goes by subjects alone does not.
+    their headers (`email_message.py`); one that goes by subjects alone does not.
     """
     one = notification.notices[0] if len(notification.notices) == 1 else None
     if one is not None and notification.group.audience == "field":

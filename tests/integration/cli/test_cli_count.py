@@ -19,8 +19,8 @@ from proto.sightings import SightingsV1
 from proto.subjects import CAMERA_LEASES
 from services.bus import Bus, Fenced
 from services.kernel.settings import SettingsError, load
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.film import pictures
-from testbed.simulation.plan import Plan
 from testbed.simulation.walkers import HEIGHT, WIDTH
 
 

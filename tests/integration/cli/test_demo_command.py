@@ -15,8 +15,8 @@ from rich.console import Console
 from services.kernel.settings import SettingsError
 from testbed.demo.demo import Demo, demo
 from testbed.simulation import market as simulated
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.market import CAMERAS
-from testbed.simulation.plan import Plan
 from testbed.simulation.sightings import plans
 
 

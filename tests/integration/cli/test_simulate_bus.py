@@ -15,7 +15,7 @@ from site_process import Site
 from operate.identities import settings_file
 from proto.public import CameraV1
 from proto.subjects import CAMERAS, WINDOWS
-from testbed.simulation.plan import Truth
+from testbed.simulation.crowd_plan import Truth
 
 SCENARIO = """
 phases: [{seconds: 360, arrivals_per_minute: 20, masked: 0.7}]

@@ -9,8 +9,8 @@ from command_line import moretta
 from market import market
 
 from testbed.simulation.backdrop import backdrop
+from testbed.simulation.crowd_plan import Plan, Truth
 from testbed.simulation.film import film
-from testbed.simulation.plan import Plan, Truth
 from testbed.simulation.scenario import BUILT_IN, load_scenario
 from testbed.simulation.walkers import FACE, HEIGHT, WIDTH
 

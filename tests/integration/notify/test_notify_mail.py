@@ -15,7 +15,7 @@ from services.notify.channels.email.smtp import Pool
 from services.notify.notification import Group, Notification, notice_of
 from services.notify.outcome import judge
 from services.notify.recipient import Recipient
-from services.notify.texts.message import MailSender
+from services.notify.texts.email_message import MailSender
 from services.sites.settings import SiteSettings
 
 MINUTE = 60 * 10**9

@@ -7,8 +7,8 @@ from proto.public import OperationalAlertV1
 from services.notify.languages import words_in
 from services.notify.notification import Group, Notification, notice_of
 from services.notify.templates import render
-from services.notify.texts.describe import describe
-from services.notify.texts.view import MailImage
+from services.notify.texts.mail_contents import MailImage
+from services.notify.texts.mail_wording import describe
 from services.sites.settings import SiteSettings, ZoneSettings
 
 LONG = "Entrée principale côté boulevard de la République, près de la poissonnerie"

@@ -16,7 +16,7 @@ from services.notify.channels.email.smtp import Pool
 from services.notify.recipient import Recipient
 from services.notify.reports.schedule import ReportPlan, due, notification_of
 from services.notify.reports.writer import ReportWriter
-from services.notify.texts.message import MailSender
+from services.notify.texts.email_message import MailSender
 from services.sites.settings import SiteSettings, ZoneSettings
 
 T = 1_761_346_800 * 10**9 - 24 * HOUR

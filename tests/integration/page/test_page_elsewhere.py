@@ -16,8 +16,8 @@ from published_sites import published
 from websocket_tap import Tap
 
 from proto.subjects import Identity
+from services.aggregate.page_server import PageServer
 from services.aggregate.settings import PageSettings
-from services.aggregate.web import PageServer
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),

@@ -14,8 +14,8 @@ from playwright.async_api import Browser, expect
 
 from operate.identities import Identities, ServerTls, WebSocket, nats_config
 from proto.subjects import Identity
+from services.aggregate.page_server import PageServer, policy
 from services.aggregate.settings import AggregateFile, PageSettings
-from services.aggregate.web import PageServer, policy
 from services.bus.nkey import Seed
 from services.kernel.faults import StartError
 from services.kernel.settings import SettingsError, convert, load
@@ -40,7 +40,7 @@ async def _page() -> AsyncIterator[PageServer]:
 async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServer):
     """Each answer has the headers, the errors too; nothing but GET, and no file beside the page's."""
     async with aiohttp.ClientSession(page.url) as session:
-        for path, status in (("/", 200), ("/main.js", 200), ("/no.js", 404), ("/..%2fweb.py", 404), ("/a/b", 404)):
+        for path, status in (("/", 200), ("/main.js", 200), ("/no.js", 404), ("/..%2fpage_server.py", 404), ("/a/b", 404)):
             async with session.get(path) as answer:
                 assert answer.status == status, path
                 assert answer.headers["Content-Security-Policy"] == policy("wss://numbers.example.org:8443")

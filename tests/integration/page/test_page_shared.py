@@ -18,8 +18,8 @@ from patience import until
 from playwright.async_api import Browser, expect
 from published_sites import Published, published
 
+from services.aggregate.page_server import PageServer
 from services.aggregate.settings import PageSettings
-from services.aggregate.web import PageServer
 from services.bus.nkey import Seed
 from services.ingest.web.self_signed import kept
 from services.kernel.listener import EACH

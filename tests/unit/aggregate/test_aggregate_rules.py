@@ -17,7 +17,7 @@ from services.aggregate.core.rules.rate_rules import RuleState, alert_id, fold, 
 from services.aggregate.core.rules.rulebook import RuleBook, is_enough
 from services.sites.settings import RuleSettings
 from services.statistics.figures import rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 RULE = RuleSettings(id="low", fire_below=0.6, clear_above=0.8, for_windows=2, min_persons=20)
 CONFIG = SiteConfig(site="market", profile="alerting", window_s=300, lateness_s=5, rules=[RULE])

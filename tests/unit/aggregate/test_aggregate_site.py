@@ -14,7 +14,7 @@ from services.aggregate.core.exchange import Dropped, Reset
 from services.aggregate.core.site import SiteCore
 from services.sites.settings import RuleSettings
 from services.statistics.figures import observed, rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 TWO = [CameraConfig(id="back"), CameraConfig(id="door", zone="hall")]
 

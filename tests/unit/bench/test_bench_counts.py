@@ -8,7 +8,7 @@ from bench.counts_table import figures, shown, summaries
 from proto.public import WindowV1
 from proto.sightings import SightingV1
 from services.aggregate.core.config import SECOND
-from testbed.simulation.plan import Arrivals
+from testbed.simulation.crowd_plan import Arrivals
 from testbed.simulation.scenario import Phase, Scenario, load_scenario
 from testbed.simulation.sightings import plans, sightings
 

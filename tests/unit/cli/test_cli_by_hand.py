@@ -15,7 +15,7 @@ from operate.stats.calibrate_table import table
 from proto.model_errors import ModelErrors
 from services.kernel.settings import SettingsError
 from services.statistics.figures import rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 TEN = round(datetime(2026, 11, 28, 10, tzinfo=UTC).timestamp()) * SECOND
 LENGTH = 20 * MINUTE

@@ -7,7 +7,7 @@ import pytest
 
 from modelling.evaluation.errors import People, PhotoCounts, estimate
 from modelling.evaluation.interval_check import Draw, Scene, at_place, check, fates, held, passed, pooled, share_of
-from services.statistics.measurement import NO_ERRORS, Judged, interval
+from services.statistics.rate_interval import NO_ERRORS, Judged, interval
 
 MIXED = PhotoCounts(People(5, 4, 3), People(3, 2, 1), false_masked=1, false_others=1)
 BARE = PhotoCounts(People(), People(30, 30, 30))

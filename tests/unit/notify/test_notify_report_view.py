@@ -19,7 +19,7 @@ from services.notify.reports.alerts import RuleDay
 from services.notify.reports.day import Question, report_of
 from services.notify.reports.report_view import Footer, suppressed, view_of
 from services.notify.templates import render
-from services.notify.texts.describe import describe
+from services.notify.texts.mail_wording import describe
 from services.sites.settings import SiteSettings, ZoneSettings
 from services.statistics.calendar import day_start
 

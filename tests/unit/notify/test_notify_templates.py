@@ -10,8 +10,8 @@ import pytest
 
 from services.notify.languages import words_in
 from services.notify.templates import render
-from services.notify.texts.describe import describe
-from services.notify.texts.view import Bodies, MailImage
+from services.notify.texts.mail_contents import Bodies, MailImage
+from services.notify.texts.mail_wording import describe
 from services.sites.settings import SiteSettings
 
 EN = words_in("en")

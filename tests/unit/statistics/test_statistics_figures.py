@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.statistics.figures import Rates, observed, rates
-from services.statistics.measurement import Judged, interval
 from services.statistics.proportions import wilson
+from services.statistics.rate_interval import Judged, interval
 
 
 def in_tenths(share: float) -> bool:

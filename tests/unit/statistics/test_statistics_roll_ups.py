@@ -17,7 +17,7 @@ from proto.codec import encode_as
 from services.aggregate.core.policy import publishable
 from services.statistics.calendar import TimeRange
 from services.statistics.figures import rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 from services.statistics.roll_ups import MAX_PERIODS, RollUp, TooMany
 
 T = 1_795_537_200_000_000_000 // HOUR * HOUR

@@ -16,7 +16,7 @@ from services.aggregate.core.config import SiteConfig
 from services.aggregate.core.counting.coverage import CoverageSpan
 from services.aggregate.core.counting.evidence import JUDGED
 from services.statistics.figures import observed, rates
-from services.statistics.measurement import Judged
+from services.statistics.rate_interval import Judged
 
 CAMERA_OK = 0.9
 """A camera counts as ok when this share of the window was observed."""

@@ -17,10 +17,10 @@ from services.notify.outcome import Failure
 from services.notify.recipient import Recipient
 from services.notify.templates import render
 from services.notify.texts.chart import Chart, chart_of
-from services.notify.texts.describe import describe
-from services.notify.texts.message import InlineImage, Letter, MailSender, compose, content_id, letter_of
+from services.notify.texts.email_message import InlineImage, Letter, MailSender, compose, content_id, letter_of
+from services.notify.texts.mail_contents import MailImage
+from services.notify.texts.mail_wording import describe
 from services.notify.texts.names import own_text
-from services.notify.texts.view import MailImage
 from services.notify.texts.words import UnpresentableError
 from services.sites.settings import SiteSettings
 from services.sites.texts import Text

@@ -18,7 +18,7 @@ from prometheus_client import Gauge, Histogram
 from services.kernel.tls import Tls, saw
 from services.notify.channels.email.settings import SmtpSettings
 from services.notify.outcome import Failure, Kind, Stage
-from services.notify.texts.message import POLICY
+from services.notify.texts.email_message import POLICY
 
 UP = Gauge("moretta_notify_smtp_up", "1 unless the mail server could not be reached, or took no mail, when last tried")
 SECONDS = Histogram(

@@ -5,7 +5,7 @@ import pytest
 
 from proto.public import AlertV1, CameraV1, Lifetime, WindowV1
 from testbed.demo.comparison import Comparison, Counts
-from testbed.simulation.plan import Passage
+from testbed.simulation.crowd_plan import Passage
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND  # 16:00:00 UTC

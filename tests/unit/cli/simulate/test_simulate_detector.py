@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proto.codec import decode, encode
 from proto.sightings import CameraEventV1, SightingsV1
 from proto.subjects import CAMERA_EVENTS, SIGHTINGS
-from testbed.simulation.plan import Plan, PlannedFace
+from testbed.simulation.crowd_plan import Plan, PlannedFace
 from testbed.simulation.scenario import Classifier, Detector, LightPeriod, Phase, Scenario, ScenarioPeriod
 from testbed.simulation.sightings import MODEL, PERIOD, SECOND, SimulatedDetector, messages, plans, sightings
 from testbed.simulation.walkers import Walker

@@ -6,8 +6,8 @@ import pytest
 from market import market
 
 from testbed.simulation.backdrop import backdrop
+from testbed.simulation.crowd_plan import Plan
 from testbed.simulation.film import Cast, count, film, pictures
-from testbed.simulation.plan import Plan
 from testbed.simulation.walkers import FACE, HEIGHT, WIDTH, Walker, seen
 
 pytestmark = pytest.mark.xdist_group("short-film")  # which is made once

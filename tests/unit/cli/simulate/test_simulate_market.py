@@ -21,7 +21,7 @@ from services.notify.settings import NotifyFile
 from services.sites.settings import RuleSettings
 from testbed.demo import demo
 from testbed.simulation import market
-from testbed.simulation.plan import HALF, Plan
+from testbed.simulation.crowd_plan import HALF, Plan
 from testbed.simulation.scenario import Counting, load_scenario
 from testbed.simulation.walkers import HEIGHT
 

@@ -7,9 +7,9 @@ from msgspec import structs
 
 from services.notify.languages import words_in
 from services.notify.notification import Group, notice_of
-from services.notify.texts.describe import LONGEST, describe
+from services.notify.texts.mail_contents import MailView
+from services.notify.texts.mail_wording import LONGEST, describe
 from services.notify.texts.names import listed, one_line, place
-from services.notify.texts.view import MailView
 from services.notify.texts.words import UnpresentableError, instant
 from services.sites.settings import RuleSettings
 

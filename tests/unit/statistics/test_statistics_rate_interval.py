@@ -7,8 +7,8 @@ from msgspec import structs
 from scipy.optimize import brentq
 
 from proto.model_errors import ModelErrors
-from services.statistics.measurement import NO_ERRORS, Judged, expected, interval
 from services.statistics.proportions import Z_95, wilson
+from services.statistics.rate_interval import NO_ERRORS, Judged, expected, interval
 
 MANY = 10**12
 """So many people that chance moves nothing."""

@@ -9,7 +9,7 @@ from examples import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from testbed.simulation.plan import HALF, Plan, PlannedFace, Truth, _face, truth
+from testbed.simulation.crowd_plan import HALF, Plan, PlannedFace, Truth, _face, truth
 from testbed.simulation.scenario import (
     CameraView,
     Counting,

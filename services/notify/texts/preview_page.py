@@ -3,7 +3,7 @@
 from base64 import b64encode
 from html import escape
 
-from services.notify.texts.message import Letter
+from services.notify.texts.email_message import Letter
 from services.notify.texts.words import Words
 
 _LOOK = "margin:0;padding:12px 28px;background:#fff3c4;color:#5c4300;font:14px/20px system-ui,sans-serif"

@@ -14,8 +14,8 @@ from hashlib import sha256
 from proto.types import NotificationId, SiteId
 from services.notify.notification import Audience, Notification
 from services.notify.recipient import Recipient
+from services.notify.texts.mail_contents import Bodies
 from services.notify.texts.names import one_line
-from services.notify.texts.view import Bodies
 from services.notify.texts.words import instant
 
 

@@ -8,8 +8,8 @@ from proto.types import WHOLE_SITE, Severity
 from services.notify.notification import Notice, Notification
 from services.notify.texts import facts, headlines
 from services.notify.texts.figures import AlertFigure, field_alert, figure_of, newest
+from services.notify.texts.mail_contents import AlertRow, AlertTable, Cell, MailImage, MailView, tone_of
 from services.notify.texts.names import place, rule_name, sent_to, site_name, subject_of
-from services.notify.texts.view import AlertRow, AlertTable, Cell, MailImage, MailView, tone_of
 from services.notify.texts.words import Words, instant
 from services.sites.settings import SiteSettings, local_zone
 

@@ -1,9 +1,9 @@
-"""A mail as a page: services.notify.texts.page."""
+"""A mail as a page: services.notify.texts.preview_page."""
 
 from services.notify.languages import words_in
-from services.notify.texts.message import InlineImage, Letter
-from services.notify.texts.page import page_of
-from services.notify.texts.view import Bodies
+from services.notify.texts.email_message import InlineImage, Letter
+from services.notify.texts.mail_contents import Bodies
+from services.notify.texts.preview_page import page_of
 
 HTML = '<html lang="fr"><body class="page"><img src="cid:chart@1"><p>Bonjour</p></body></html>'
 

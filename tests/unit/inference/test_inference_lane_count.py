@@ -1,11 +1,11 @@
-"""How many lanes are used, by their work alone: services.inference.core.width."""
+"""How many lanes are used, by their work alone: services.inference.core.lane_count."""
 
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.core.width import NO_GAIN, SECOND_NS, Width
+from services.inference.core.lane_count import NO_GAIN, SECOND_NS, Width
 
 MS = 1_000_000
 

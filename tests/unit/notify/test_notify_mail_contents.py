@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from services.notify.languages import words_in
 from services.notify.templates import render
-from services.notify.texts.describe import describe
-from services.notify.texts.view import Mark, bar, tone_of
+from services.notify.texts.mail_contents import Mark, bar, tone_of
+from services.notify.texts.mail_wording import describe
 
 
 @pytest.mark.parametrize(("state", "threshold"), [("firing", 70), ("resolved", 75)])

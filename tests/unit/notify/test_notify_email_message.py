@@ -18,9 +18,17 @@ from services.notify.languages import words_in
 from services.notify.notification import Group, Notification, notice_of
 from services.notify.recipient import Recipient
 from services.notify.templates import render
-from services.notify.texts.describe import describe
-from services.notify.texts.message import POLICY, InlineImage, MailSender, compose, content_id, letter_of, message_id
-from services.notify.texts.view import MailImage
+from services.notify.texts.email_message import (
+    POLICY,
+    InlineImage,
+    MailSender,
+    compose,
+    content_id,
+    letter_of,
+    message_id,
+)
+from services.notify.texts.mail_contents import MailImage
+from services.notify.texts.mail_wording import describe
 from services.sites.settings import SiteSettings, ZoneSettings
 
 STRICT = email.policy.SMTP.clone(raise_on_defect=True)
