@@ -37,6 +37,7 @@ OperatorConfig = Annotated[
         help="where NATS is and the operator's seed (YAML)",
     ),
 ]
+OnlySite = Annotated[str | None, typer.Argument(metavar="[SITE]", help="without it the only one")]
 SiteArgument = Annotated[str, typer.Argument(metavar="SITE")]
 OneCamera = Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="one camera; without it the whole site")]
 Who = Annotated[str | None, typer.Option(metavar="NAME", help="who gives the order; default: who is logged in")]
@@ -104,7 +105,7 @@ def aim(
 @operating.command()
 def stats(
     config: OperatorConfig,
-    site: Annotated[str | None, typer.Argument(metavar="[SITE]", help="without it the only one")] = None,
+    site: OnlySite = None,
     since: Annotated[
         str | None, typer.Option("--from", metavar="WHEN", help="a date, or a time, by the site's clock; today")
     ] = None,
@@ -158,9 +159,9 @@ def calibrate(
 
 @operating.command()
 def report(
-    site: SiteArgument,
     config: OperatorConfig,
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="where it is written")],
+    site: OnlySite = None,
     day: Annotated[str | None, typer.Option(metavar="DATE", help="by the site's clock; default: yesterday")] = None,
     language: Annotated[str, typer.Option(metavar="LANGUAGE", help="of the report, such as fr")] = "en",
     so_far: Annotated[
@@ -179,4 +180,4 @@ def report(
     except NoReportError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"{out}: {site} on {written}")
+    typer.echo(f"{out}: {written}")

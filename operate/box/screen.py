@@ -117,7 +117,7 @@ def first_numbers(sites: Iterable[SiteSettings], now: int) -> str:
     """
     sites = list(sites)
     if not any(site.cameras for site in sites):
-        return "no camera: nobody is counted, and windows in which nothing was observed follow the earlier ones"
+        return "no camera: nobody is counted; earlier numbers are there"
     closing = []
     for site in sites:
         if not site.close_on_end:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
-from operate.orders import ANSWER_S, checked, operator_bus
+from operate.orders import ANSWER_S, checked, operator_bus, site_of
 from proto.stats import StatsRequestV1
 from proto.subjects import STATS
 from services.bus import Bus, Failed, NatsSettings, NoWorkers, Unavailable
@@ -48,7 +48,7 @@ class ReportFile(ReportSites, frozen=True, kw_only=True):
 
 async def write(
     file: Path,
-    site: str,
+    site: str | None,
     day: str | None,
     out: Path,
     language: str,
@@ -58,10 +58,11 @@ async def write(
 ) -> str:
     """Write the report about a day, by default the site's yesterday, or `so_far` today's; return what it is about.
 
+    Without a site it is about the only one.
     `sites` is a settings file with the site's clock and names; without it they are those of `file`, if it has any.
     SettingsError if the user can mend the problem, else NoReportError.
     """
-    checked(_COMMAND, StatsRequestV1(site=site))
+    checked(_COMMAND, StatsRequestV1(site=site or "site"))
     if so_far and day is not None:
         raise SettingsError(_COMMAND, [("--so-far", "is about today; leave out --day")])
     _check_out(out)
@@ -70,11 +71,12 @@ async def write(
     wanted = None if day is None else _parse(day)
     described = load(sites, ReportSites) if sites is not None else load(file, ReportFile)
     known = {one.id: one for one in described.sites}
-    if sites is not None and site not in known:
+    if sites is not None and site is not None and site not in known:
         there = ", ".join(sorted(known)) or "none"
         raise SettingsError(_COMMAND, [("--sites", f"{sites} has no site {site!r}; there are: {there}")])
     bus = await operator_bus(file)
     try:
+        site = await site_of(bus, _COMMAND, site)
         place = known.get(site) or await _asked(bus, site)
         asked = _so_far(place, known=site in known) if so_far else _question(place, wanted, known=site in known)
         report = await _read(bus, asked)
@@ -83,7 +85,8 @@ async def write(
     from services.notify.reports.writer import report_file  # late: its import takes longer than telling a mistake
 
     out.write_text(await report_file(report, place, words_in(language)), encoding="utf-8")
-    return f"{report.day} until {local(report.span.end, local_zone(place)):%H:%M}" if so_far else str(report.day)
+    until = f" until {local(report.span.end, local_zone(place)):%H:%M}" if so_far else ""
+    return f"{site} on {report.day}{until}"
 
 
 def _check_out(out: Path) -> None:

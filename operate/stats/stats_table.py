@@ -148,7 +148,13 @@ def _few(reply: StatsReplyV1) -> str:
         return ""
     least = max(small)
     few = f"fewer than {least} people passed, or than `suppress_below` says (profile {small[least]})"
-    return f": {few}, or nothing was observed"
+    return f": in each{_long(reply.periods)} {few}, or nothing was observed"
+
+
+def _long(periods: Iterable[PeriodV1]) -> str:
+    """Return how long the windows of an answer are, where the expected ones fill a period of it."""
+    minutes = {(one.end - one.start) / one.windows_expected / 6e10 for one in periods if one.windows_expected}
+    return f" ({min(minutes):g} min)" if len(minutes) == 1 else ""
 
 
 class Clock:

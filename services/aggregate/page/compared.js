@@ -3,7 +3,7 @@
 import { arrange, make, pair, put } from "./elements.js";
 import { figure } from "./model.js";
 import { values } from "./figures.js";
-import { text } from "./text.js";
+import { number, text } from "./text.js";
 
 export class Compared {
   constructor() {
@@ -29,5 +29,10 @@ function inWords(one) {
   if (one === null) return "";
   if (one.published === 0) return text("legend.gap");
   const { why } = figure(one, "rate");
-  return why ? text(`why.${why}`) : [...values(one)].join(", ");
+  return why ? text(`why.${why}`) : [...values(one), ...withheld(one)].join(", ");
+}
+
+/** How many of its windows are in none of its figures. */
+function* withheld({ windows_suppressed: some, windows_published: all }) {
+  if (some > 0) yield text("windows.withheld", { some: number(some), all: number(all) });
 }

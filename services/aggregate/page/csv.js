@@ -1,6 +1,7 @@
 // A trend as a file for a spreadsheet (RFC 4180): in the columns of `moretta stats --format csv`.
 
-import { asText } from "./messages.js";
+import { MS } from "./model.js";
+import { stamp } from "./day.js";
 
 let columns = [];
 
@@ -8,13 +9,14 @@ let columns = [];
 export const head = (known) => { columns = known; };
 
 /**
- * Periods as CSV; times are UTC, shares 0 to 1, lists have spaces between, and what was not published is empty.
+ * Periods as CSV; times are those of the site's clock with its offset from UTC, shares 0 to 1, lists have spaces between, and what was not published is empty.
  * With `;` between cells, numbers have a decimal comma, as spreadsheets expect where that is the decimal sign.
  */
-export function csv(periods, separator = ",") {
+export function csv(periods, timeZone, separator = ",") {
   const lines = periods.filter((one) => one.published > 0).map((one) => {
-    const values = { ...one, ...ends(one, "interval"), ...ends(one, "sampling_interval"), start: asText(one.start), end: asText(one.end) };
-    return columns.map((name) => written(cell(values[name]), separator));
+    const values = { ...one, ...ends(one, "interval"), ...ends(one, "sampling_interval") };
+    const times = { start: stamp(one.start / MS, timeZone), end: stamp(one.end / MS, timeZone) };
+    return columns.map((name) => times[name] ?? written(cell(values[name]), separator));
   });
   return [columns, ...lines].map((cells) => `${cells.join(separator)}\r\n`).join("");
 }

@@ -12,6 +12,19 @@ export function dateOf(ms, timeZone) {
   return formats.get(timeZone).format(ms);
 }
 
+const stamps = new Map();
+const SHOWN = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+/** A moment by the clock of a time zone in ISO 8601, with the offset from UTC: 2026-11-24T08:00:00+01:00. */
+export function stamp(ms, timeZone) {
+  if (!stamps.has(timeZone)) {
+    stamps.set(timeZone, new Intl.DateTimeFormat("en-CA", { timeZone, ...SHOWN, hourCycle: "h23", timeZoneName: "longOffset" }));
+  }
+  const parts = Object.fromEntries(stamps.get(timeZone).formatToParts(ms).map(({ type, value }) => [type, value]));
+  const offset = parts.timeZoneName.slice("GMT".length) || "+00:00";
+  return `${parts.year}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}:${parts.second}${offset}`;
+}
+
 /** Whether there is such a time zone. */
 export function isZone(timeZone) {
   try {

@@ -28,7 +28,7 @@ export class Trend {
     this.table.details.addEventListener("toggle", () => this.showRows());
     this.compared = new Compared();
     this.csv = Object.assign(make("button"), { type: "button" });
-    this.csv.addEventListener("click", () => save(`${this.file}.csv`, csv(this.rows.shown, separator())));
+    this.csv.addEventListener("click", () => save(`${this.file}.csv`, csv(this.rows.shown, this.rows.timeZone, separator())));
     const plot = make("div", "plot", this.scale, this.chart.svg, this.axis, this.reading.element);
     this.element = make("figure", "trend", this.title, this.compared.element, plot, this.legend, make("div", "below", this.table.details, this.csv));
   }

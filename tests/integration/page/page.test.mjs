@@ -219,27 +219,27 @@ test("a window is read out with what was published of it, and nothing in the pla
 
 test("a file for spreadsheets has what was published, and nothing in the place of what was withheld", () => {
   const periods = [at(0), at(1, { rate: null, interval: null, persons: null, suppressed: "small-count" }), { ...at(2), published: 0 }];
-  for (const why of ["=HYPERLINK(1),\n-x", "-x", "+x", ""]) assert.ok(csv([at(0, { rate: null, suppressed: why })]).endsWith(",1,\r\n"));
-  assert.deepEqual(csv(periods).split("\r\n"), [
+  for (const why of ["=HYPERLINK(1),\n-x", "-x", "+x", ""]) assert.ok(csv([at(0, { rate: null, suppressed: why })], "UTC").endsWith(",1,\r\n"));
+  assert.deepEqual(csv(periods, "UTC").split("\r\n"), [
     "start,end,rate,interval_low,interval_high,persons,coverage,suppressed",
-    "1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,",
-    "1970-01-01T00:05:00.000Z,1970-01-01T00:10:00.000Z,,,,,1,small-count",
+    "1970-01-01T00:00:00+00:00,1970-01-01T00:05:00+00:00,0.5,0.2,0.8,10,1,",
+    "1970-01-01T00:05:00+00:00,1970-01-01T00:10:00+00:00,,,,,1,small-count",
     "",
   ]);
 });
 
-test("a file for spreadsheets has UTC's times in every time zone, and the reader's decimal sign", () => {
+test("a file for spreadsheets has the site's times, wherever it is read, and the reader's decimal sign", () => {
   const zone = process.env.TZ;
   const files = ["en", "fr"].flatMap((language) => ["UTC", "Europe/Paris", "Asia/Tokyo"].map((TZ) => {
     process.env.TZ = TZ;
     choose([language]);
-    return csv([at(0)], separator()).split("\r\n")[1];
+    return csv([at(0)], "Asia/Kathmandu", separator()).split("\r\n")[1];
   }));
   choose(["en"]);
   if (zone === undefined) delete process.env.TZ; else process.env.TZ = zone;
   assert.deepEqual([...new Set(files)], [
-    "1970-01-01T00:00:00.000Z,1970-01-01T00:05:00.000Z,0.5,0.2,0.8,10,1,",
-    "1970-01-01T00:00:00.000Z;1970-01-01T00:05:00.000Z;0,5;0,2;0,8;10;1;",
+    "1970-01-01T05:30:00+05:30,1970-01-01T05:35:00+05:30,0.5,0.2,0.8,10,1,",
+    "1970-01-01T05:30:00+05:30;1970-01-01T05:35:00+05:30;0,5;0,2;0,8;10;1;",
   ]);
 });
 

@@ -85,7 +85,7 @@ def test_a_profile_is_known_as_the_policy_has_it():
 
 
 def cells(text: str) -> list[dict[str, object]]:
-    """A CSV's rows with what each cell means: JavaScript writes 1 where Python writes 1.0, and both times of UTC."""
+    """A CSV's rows with what each cell means: JavaScript writes 1 where Python writes 1.0."""
     return [
         {
             name: datetime.fromisoformat(value) if name in {"start", "end"} else number(value)
@@ -109,10 +109,10 @@ def test_the_page_saves_what_stats_prints():
     answer = BY_TYPE[StatsReplyV1]
     of_window = [one.period("cannes", "_site") for one in (tally, small)]
     given = [*answer.periods, window(T, gaps=["paused"], model="m-1"), hidden(T)]
-    printed = as_csv(structs.replace(answer, timezone="UTC", periods=[*answer.periods, *of_window]))
+    printed = as_csv(structs.replace(answer, timezone="Europe/Paris", periods=[*answer.periods, *of_window]))
     messages, model = (f"(await import({json.dumps((PAGE / name).as_uri())}))" for name in ("messages.js", "model.js"))
     periods = f"{messages}.timed({as_json(given).decode()}).map({model}.period)"
-    saved = evaluated(f"(m.head({json.dumps(COLUMNS)}), m.csv({periods}))", "csv.js")
+    saved = evaluated(f"(m.head({json.dumps(COLUMNS)}), m.csv({periods}, 'Europe/Paris'))", "csv.js")
     assert cells(saved) == cells(printed)
     assert saved.splitlines()[0] == printed.splitlines()[0]
 

@@ -40,7 +40,13 @@ async def _page() -> AsyncIterator[PageServer]:
 async def test_the_files_are_read_only_and_under_a_strict_policy(page: PageServer):
     """Each answer has the headers, the errors too; nothing but GET, and no file beside the page's."""
     async with aiohttp.ClientSession(page.url) as session:
-        for path, status in (("/", 200), ("/main.js", 200), ("/no.js", 404), ("/..%2fpage_server.py", 404), ("/a/b", 404)):
+        for path, status in (
+            ("/", 200),
+            ("/main.js", 200),
+            ("/no.js", 404),
+            ("/..%2fpage_server.py", 404),
+            ("/a/b", 404),
+        ):
             async with session.get(path) as answer:
                 assert answer.status == status, path
                 assert answer.headers["Content-Security-Policy"] == policy("wss://numbers.example.org:8443")

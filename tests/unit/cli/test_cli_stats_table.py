@@ -120,9 +120,10 @@ def test_an_interval_that_is_narrow_has_a_decimal():
 
 def test_how_few_people_are_not_shown():
     """As the profile of the windows says, or the site's settings."""
-    lines = text(reply([hidden(DAY, profile="stats-only"), window(DAY + HOUR, profile="stats-only")]), width=200)
+    lines = text(reply([hidden(DAY, profile="stats-only"), window(DAY + HOUR, profile="stats-only")]), width=240)
     few = "fewer than 10 people passed, or than `suppress_below` says (profile stats-only), or nothing was observed."
-    assert lines[-1] == f"Windows that are not shown are in no figure here, in no sum and in no rate: {few}"
+    nowhere = "Windows that are not shown are in no figure here, in no sum and in no rate"
+    assert lines[-1] == f"{nowhere}: in each (20 min) {few}"
 
 
 def test_what_a_profile_withholds_is_said():
