@@ -7,10 +7,13 @@ import io
 import json
 import os
 import select
+import shlex
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console, RenderableType
@@ -56,6 +59,12 @@ def result(values: Any, table: Callable[[Any], RenderableType], *, as_json: bool
         print(json.dumps(values))
     else:
         Console(width=width).print(table(values))
+
+
+def program() -> str:
+    """Return how this command is called again: by its name where a shell finds that, else by the path that was used."""
+    called = Path(sys.argv[0])
+    return "moretta" if called.name != "moretta" or shutil.which("moretta") else shlex.quote(str(called))
 
 
 def percent(share: float | None) -> str:

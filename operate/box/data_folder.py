@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from operate.output import program
 from services.kernel.settings import SettingsError
 
 _COMMAND = "moretta up"
@@ -91,7 +92,7 @@ def require_running(command: str, folder: Path) -> None:
     """Raise SettingsError of this command unless a `moretta up` uses the folder: it says how to start it again."""
     if is_held(folder):
         return
-    again = f"moretta up -c {shlex.quote(str(folder / _SETTINGS))}"
+    again = f"{program()} up -c {shlex.quote(str(folder / _SETTINGS))}"
     why = (
         f"the box that keeps its numbers in {folder} does not run; start it again, and ask once more: {again} "
         "(to count nobody meanwhile, with a copy of that file that has `cameras: []`)"

@@ -28,7 +28,7 @@ from operate.box.ready import notify_ready
 from operate.box.screen import Screen, first_numbers, page_sign
 from operate.identities import WebSocket
 from operate.live_state import LiveState
-from operate.output import has_reader
+from operate.output import has_reader, program
 from proto.codec import as_json
 from proto.permissions import READER, heard_by, mirrored
 from proto.public import AlertV1
@@ -95,8 +95,8 @@ async def up(
             _add_note(screen, f"subscribers in a browser: ws://{door.listen}, from pages of {', '.join(door.origins)}")
         reached = "" if folder == usual_folder() else f" -c {shlex.quote(str(box.operator_file))}"
         for site in sites:
-            print(f"numbers as a table: moretta stats {site.id}{reached}", file=sys.stderr)
-            print(f"operators: moretta pause {site.id} [CAMERA]{reached}", file=sys.stderr, flush=True)
+            print(f"numbers as a table: {program()} stats {site.id}{reached}", file=sys.stderr)
+            print(f"operators: {program()} pause {site.id} [CAMERA]{reached}", file=sys.stderr, flush=True)
         bus = await listen(box, view, None if console.is_terminal else _print_message)
         address = f"subscribers: export NATS_URL={box.url} NATS_NKEY={shlex.quote(str(box.seed_file))}"
         readable = asyncio.create_task(_begin_readers(screen, view, bus, address))
@@ -122,7 +122,7 @@ def _page_line(page: Page, folder: Path) -> str:
     if not page.link.is_shared:
         return f"{line}, with the key in {(folder / 'identities' / KEY).absolute()}" if asked else line
     where = "" if folder == usual_folder() else f" --data {shlex.quote(str(folder.absolute()))}"
-    return f"{line}, by the link that `moretta page{where}` shows"
+    return f"{line}, by the link that `{program()} page{where}` shows"
 
 
 async def listen(box: Box, view: LiveState, each: Callable[[str, Any], None] | None) -> Bus:

@@ -16,6 +16,7 @@ from operate.box.data_folder import (
     usual_box,
     usual_folder,
 )
+from operate.output import program
 from services.kernel.settings import SettingsError
 
 
@@ -149,6 +150,17 @@ def test_a_box_that_does_not_run_is_told_before_anything_is_asked(tmp_path: Path
         require_running("moretta stats", folder)
     with held(folder):
         require_running("moretta stats", folder)
+
+
+def test_commands_are_named_as_they_were_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """By their name alone only where a shell finds that: a checkout's own is on no path."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for called, shown in (("a b/.venv/bin/moretta", "'a b/.venv/bin/moretta'"), ("-m", "moretta")):
+        monkeypatch.setattr("sys.argv", [called])
+        assert program() == shown
+    (tmp_path / "moretta").touch(mode=0o755)
+    monkeypatch.setattr("sys.argv", [".venv/bin/moretta"])
+    assert program() == "moretta"
 
 
 def test_streams_of_before_go_on(tmp_path: Path):

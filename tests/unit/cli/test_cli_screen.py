@@ -92,7 +92,9 @@ def test_the_page_comes_first_and_the_first_numbers_are_counted_down_to():
     assert any("first numbers at 16:00:05" in line for line in waiting(paris, kathmandu, at=at))
     films = waiting({"close_on_end": True}, at=at)
     assert any("first numbers when the recordings' first window closes" in line for line in films)
-    assert any("no camera: nobody is counted; earlier numbers are there" in line for line in waiting({"cameras": []}, at=at))
+    assert any(
+        "no camera: nobody is counted; earlier numbers are there" in line for line in waiting({"cameras": []}, at=at)
+    )
 
 
 def test_other_settings_change_what_is_shown(screen: Screen):
